@@ -1,0 +1,34 @@
+"""Ready-made deep-learning applications on Keras 3 and TensorFlow.
+
+The names below are loaded when they are first used, so that importing deepapps is instant.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_PLACES = {
+    "mnist_classifier": "deepapps.apps",
+    "train": "deepapps.training.loop",
+    "use_devices": "deepapps.training.strategies",
+    "load_run": "deepapps.run",
+    "Run": "deepapps.run",
+    "Task": "deepapps.tasks.task",
+    "Settings": "deepapps.settings",
+    "setting": "deepapps.settings",
+    "TrainingSettings": "deepapps.training.settings",
+    "Splits": "deepapps.data.source",
+    "ArraySource": "deepapps.data.source",
+}
+
+__all__ = ["__version__", *_PLACES]
+
+
+def __getattr__(name):
+    if name not in _PLACES:
+        raise AttributeError(f"module 'deepapps' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PLACES[name]), name)
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,8 @@
+"""`python -m deepapps` is the `deepapps` command."""
+
+import sys
+
+from deepapps.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

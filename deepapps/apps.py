@@ -1,0 +1,82 @@
+"""The app functions: one call from data to a trained Run."""
+
+import inspect
+
+from deepapps.run import check_resume, stored_settings
+from deepapps.settings import check_keywords
+from deepapps.tasks import find_task
+from deepapps.training.settings import TrainingSettings
+
+_ARGUMENTS = {"output": None, "resume": False, "overwrite": False, "callbacks": ()}
+
+
+def train_app(name, output=None, resume=False, overwrite=False, callbacks=(), **settings):
+    """Trains the task with this name.
+
+    Args:
+        name: A name of `deepapps.tasks.TASKS`.
+        output, resume, overwrite, callbacks: As in `deepapps.train`.
+        **settings: Settings of the task and of the training. In a resume, those not given come from
+            the Run in `output`.
+    Returns: the `Run`.
+    """
+    task, training = configure(name, settings, output if resume else None)
+    from deepapps.training.loop import train
+
+    return train(task, output=output, resume=resume, overwrite=overwrite, callbacks=callbacks, **training)
+
+
+def configure(name, settings, resumed=None):
+    """Makes the task and sorts out the training settings, without TensorFlow.
+
+    Args:
+        name: The task's name.
+        settings: Settings of both kinds, `{name: value}`.
+        resumed: Folder of a Run whose task settings hold where none are given. Defaults to none.
+    Returns: `(task, training)`, the latter only what was given.
+    Raises: ValueError for an unknown setting or a value outside its range.
+    """
+    task = find_task(name)
+    check_keywords(settings, {*task.Settings.names(), *TrainingSettings.names()})
+    own = {key: value for key, value in settings.items() if key in task.Settings.names()}
+    training = {key: value for key, value in settings.items() if key not in own}
+    if not any(callable(value) for value in training.values()):
+        TrainingSettings(**task.training | training)
+    stored = stored_settings(resumed) if resumed else {}
+    if stored:
+        check_resume(resumed, stored, own)
+    kept = {key: value for key, value in stored.items() if key in task.Settings.names()}
+    return task(task.Settings(**kept | own)), training
+
+
+def defaults_of(task):
+    """The defaults of all settings of a task, its own training defaults included, `{name: value}`."""
+    return task.Settings().as_dict() | TrainingSettings(**task.training).as_dict()
+
+
+def _app(name, function_name, summary):
+    """The app function of a task, with a signature and a docstring made of its settings."""
+
+    def app(**arguments):
+        return train_app(name, **arguments)
+
+    task = find_task(name)
+    values = _ARGUMENTS | defaults_of(task)
+    kind = inspect.Parameter.KEYWORD_ONLY
+    app.__signature__ = inspect.Signature([inspect.Parameter(k, kind, default=v) for k, v in values.items()])
+    helps = "\n".join(f"    {key}: {text}" for key, text in helps_of(task).items())
+    app.__doc__ = f"{summary}\n\nArgs:\n{helps}\n    output, resume, overwrite, callbacks: As in `deepapps.train`.\n"
+    app.__doc__ += "Returns: the `Run`.\nRaises: as `deepapps.train`."
+    app.__name__ = app.__qualname__ = function_name
+    return app
+
+
+def helps_of(task):
+    """The help text of every setting of a task, `{name: text}`."""
+    fields = (*task.Settings.__dataclass_fields__.values(), *TrainingSettings.__dataclass_fields__.values())
+    return {field.name: field.metadata["help"] for field in fields}
+
+
+mnist_classifier = _app(
+    "mnist", "mnist_classifier", "Trains a classifier of digits, or of other small images, and returns its Run."
+)

@@ -1,0 +1,227 @@
+"""The `deepapps` command. TensorFlow is imported only once a command really needs it."""
+
+import contextlib
+import json
+import logging
+import os
+import sys
+
+import click
+
+import deepapps
+from deepapps.apps import configure, defaults_of, helps_of
+from deepapps.run import load_run, stored_settings, versions
+from deepapps.settings import read_settings, types_of
+from deepapps.tasks import TASKS, find_task
+from deepapps.training.settings import TrainingSettings
+
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+
+def main(arguments=None):
+    """Runs the command line and returns its exit status: 0, 2 for a mistake of the user's, else 1."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    debug = "--debug" in arguments
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    try:
+        status = command.main([a for a in arguments if a != "--debug"], "deepapps", standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return 130
+    except SystemExit as stop:
+        return stop.code
+    except Exception as error:
+        if debug:
+            raise
+        print(f"deepapps: {_one_line(error)}", file=sys.stderr)
+        return 2 if isinstance(error, click.ClickException | ValueError) else 1
+
+
+@click.group(context_settings=_CONTEXT)
+@click.version_option(deepapps.__version__, message="deepapps %(version)s")
+def command():
+    """Ready-made deep-learning applications on Keras 3 and TensorFlow.
+
+    Every command also takes --debug, which shows the traceback of an error.
+    """
+
+
+@command.group()
+def train():
+    """Train a task and leave a Run: its weights, figures and report, in a folder."""
+
+
+@command.command()
+@click.argument("run")
+@click.option("--data", help="Other data, in the grammar of the task; default: the Run's own test split.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON alone.")
+def evaluate(run, data, as_json):
+    """Measure the model of RUN on a test set."""
+    run = load_run(run)
+    _start_tensorflow()
+    figures = run.evaluate(data)
+    print(json.dumps(figures)) if as_json else _print_figures({"test": figures})
+
+
+@command.command()
+@click.argument("run")
+@click.argument("inputs", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, with probabilities.")
+def predict(run, inputs, as_json):
+    """Answer INPUTS (for images: files) with the model of RUN; `-` reads them from stdin, one a line."""
+    lines = [line for item in inputs for line in (sys.stdin.read().splitlines() if item == "-" else [item])]
+    run = load_run(run)
+    _start_tensorflow()
+    asked = [line for line in lines if line]
+    answers = iter(run.predict(asked, probabilities=True) if asked else ())
+    for line in lines:
+        answer = next(answers) if line else {}
+        print(json.dumps(answer) if as_json else next(iter(answer.values()), ""))
+
+
+@command.command()
+@click.argument("run")
+def report(run):
+    """Write the report page of RUN anew and print where it is."""
+    print(load_run(run).report())
+
+
+@command.command()
+def info():
+    """Show versions, devices, and the strategy that `auto` would pick."""
+    _start_tensorflow()
+    import tensorflow as tf
+
+    from deepapps.training.strategies import automatic
+
+    devices = [device.name.removeprefix("/physical_device:") for device in tf.config.list_physical_devices()]
+    rows = {**versions(), "devices": ", ".join(devices), "cores": os.cpu_count(), "strategy": automatic()}
+    for name, value in rows.items():
+        print(f"{name:12}{value}")
+
+
+def _train_command(name):
+    """`deepapps train NAME`, with a flag for every setting of the task and of the training."""
+    task = find_task(name)
+    defaults, helps = defaults_of(task), helps_of(task)
+    types = types_of(task.Settings) | types_of(TrainingSettings)
+    options = [_option(key, types[key], helps[key], value) for key, value in defaults.items()]
+    options += [
+        click.Option(["--output"], help="Folder of the Run. [default: runs/NAME-DATE-TIME]"),
+        click.Option(["--resume"], is_flag=True, help="Go on with the Run in --output."),
+        click.Option(["--overwrite"], is_flag=True, help="Replace the Run in --output."),
+        click.Option(["--settings"], metavar="FILE", help="JSON file of settings; flags come before it."),
+        click.Option(["--threads"], type=click.IntRange(1), help="Bound of TensorFlow's thread pools."),
+        click.Option(["--json", "as_json"], is_flag=True, help="Print the figures as JSON alone."),
+    ]
+
+    def callback(settings, threads, as_json, **given):
+        stored = read_settings(settings) if settings else {}
+        _run_training(name, threads, as_json, stored | {k: v for k, v in given.items() if v is not None})
+
+    summary = task.__doc__.partition("\n")[0]
+    return click.Command(name, params=options, callback=callback, help=f"{summary}\n\nFlags not given take their defaults.")
+
+
+def _run_training(name, threads, as_json, arguments):
+    folders = {key: arguments.pop(key) for key in ("output", "resume", "overwrite") if key in arguments}
+    resumed = folders.get("output") if folders.get("resume") else None
+    task, training = configure(name, arguments, resumed)
+    stored = stored_settings(resumed) if resumed else {}
+    _start_tensorflow(threads, training.get("strategy", stored.get("strategy", "")))
+    run = deepapps.train(task, **folders, **training)
+    if as_json:
+        print(json.dumps(run.metrics))
+        return
+    _print_figures(run.metrics)
+    print(f"Run:    {run.path}\nReport: {run.path / 'report' / 'index.html'}")
+
+
+def _start_tensorflow(threads=None, strategy=""):
+    """Imports TensorFlow without its greetings, and sets what it must know before its first operation."""
+    with _silent_stderr():
+        import tensorflow as tf
+    if threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    kind, _, count = strategy.partition(":")
+    if kind == "mirrored" and count.isdecimal() and not tf.config.list_physical_devices("GPU"):
+        deepapps.use_devices(max(int(count), 1))
+
+
+@contextlib.contextmanager
+def _silent_stderr():
+    """Keeps native code, which writes to the file descriptor, from writing to stderr."""
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
+
+
+def _option(name, types, text, default):
+    """The flag of a setting. A flag that is not given is None, so that a resume knows."""
+    flag = f"--{name.replace('_', '-')}"
+    if bool in types:
+        shown = {True: "yes", False: "no", None: ""}.get(default, default)
+        flag, kind = f"{flag}/--no-{flag[2:]}", click.BOOL
+    else:
+        shown = "" if default is None else default
+        kind = next((_TYPES[t] for t in (dict, str, float, int) if t in types and (t != dict or str not in types)))
+        kind = _NumberOrName() if {int, str} <= set(types) else kind
+    text += f" [default: {shown}]" if shown != "" else ""
+    return click.Option([flag], type=kind, default=None, help=text)
+
+
+class _NumberOrName(click.ParamType):
+    """A whole number, or else a name such as `auto`."""
+
+    name = "number or name"
+
+    def convert(self, value, param, ctx):
+        return int(value) if str(value).lstrip("-").isdecimal() else value
+
+
+class _Pairs(click.ParamType):
+    """`0=2.5,3=0.5` as a dict of numbers."""
+
+    name = "class=weight,..."
+
+    def convert(self, value, param, ctx):
+        try:
+            pairs = (pair.split("=") for pair in value.split(","))
+            return {int(key): float(number) for key, number in pairs}
+        except ValueError:
+            self.fail(f"{value!r} is not of the form 0=2.5,3=0.5", param, ctx)
+
+
+_TYPES = {dict: _Pairs(), str: click.STRING, float: click.FLOAT, int: click.INT}
+
+
+def _print_figures(metrics):
+    """The scalar figures as a table on stdout, one column a split."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", *metrics)
+    names = [name for name, value in next(iter(metrics.values())).items() if isinstance(value, int | float)]
+    for name in names:
+        table.add_row(name, *(f"{figures[name]:.4f}" for figures in metrics.values()))
+    Console().print(table)
+
+
+def _one_line(error):
+    """What went wrong, in one line, with the close names for an unknown flag or command."""
+    text = error.format_message() if isinstance(error, click.ClickException) else str(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " ".join(lines) if isinstance(error, click.ClickException) else (lines or [type(error).__name__])[0]
+
+
+for _name in TASKS:
+    train.add_command(_train_command(_name))

@@ -1,0 +1,64 @@
+"""NumPy .npz files of images: `x_train, y_train[, x_test, y_test]`, `x, y` or `images, labels`."""
+
+import functools
+import logging
+import zipfile
+import zlib
+
+import numpy as np
+
+TRAIN_KEYS = (("x_train", "y_train"), ("x", "y"), ("images", "labels"))
+TEST_KEYS = ("x_test", "y_test")
+NAMES_KEY = "class_names"
+UNREADABLE = (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
+
+def npz_parts(path):
+    """Finds the arrays of an .npz file.
+
+    Args:
+        path: The file, with the keys named above; `class_names`, strings, is optional.
+    Returns: `{"train": read, "test": read}`, of these what is there; `read()` returns images, labels
+        and the class names or None, as they stand in the file.
+    Raises: ValueError when the file is no .npz, or lacks these keys or one of a pair.
+    """
+    with _load(path) as archive:
+        keys = set(archive.files)
+    train = next((pair for pair in TRAIN_KEYS if keys & set(pair)), None)
+    pairs = {"train": train, "test": TEST_KEYS if keys & set(TEST_KEYS) else None}
+    pairs = {part: pair for part, pair in pairs.items() if pair}
+    if not pairs:
+        raise ValueError(
+            f"{path}: must hold x_train and y_train (x_test and y_test too, if you like), x and y, or images "
+            f"and labels. Found: {', '.join(sorted(keys)) or 'nothing'}"
+        )
+    for missing in (key for pair in pairs.values() for key in pair if key not in keys):
+        raise ValueError(f"{path}: has no {missing!r}. Found: {', '.join(sorted(keys))}")
+    unused = keys - {key for pair in pairs.values() for key in pair} - {NAMES_KEY}
+    if unused:
+        logging.getLogger(__name__).warning("%s: not used: %s", path, ", ".join(sorted(unused)))
+    return {part: functools.partial(_read, path, *pair) for part, pair in pairs.items()}
+
+
+def _load(path):
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path}: cannot be read as .npz; it is another kind of file, or cut short.")
+    try:
+        return np.load(path, allow_pickle=False)
+    except UNREADABLE as error:
+        raise ValueError(f"{path}: cannot be read as .npz ({error}).") from None
+
+
+def _read(path, images, labels):
+    with _load(path) as archive:
+        names = _array(archive, path, NAMES_KEY) if NAMES_KEY in archive.files else None
+        if names is not None and (names.ndim != 1 or names.dtype.kind != "U"):
+            raise ValueError(f"{path}: `{NAMES_KEY}` must be a one-dimensional array of strings.")
+        return _array(archive, path, images), _array(archive, path, labels), names
+
+
+def _array(archive, path, key):
+    try:
+        return np.asarray(archive[key])
+    except UNREADABLE as error:
+        raise ValueError(f"{path}: {key!r} cannot be read ({error}).") from None

@@ -1,0 +1,62 @@
+"""Sources of examples: random access by index, so that order, shards and resume follow one rule."""
+
+import dataclasses
+import hashlib
+
+import numpy as np
+from keras import tree
+
+
+class ArraySource:
+    """Examples held in memory. The loop gathers its batches inside the compiled step.
+
+    Args:
+        inputs: An array, or a tuple or dict of arrays, whose first axis counts the `N` examples.
+        targets: Likewise.
+        weights: Sample weights, `(N,)`, that the loss is multiplied with. None means 1 for all.
+    Raises: ValueError when the arrays do not hold the same number of examples, or none.
+    """
+
+    def __init__(self, inputs, targets, weights=None):
+        arrays = (inputs, targets) if weights is None else (inputs, targets, weights)
+        self.arrays = tree.map_structure(np.asarray, arrays)
+        sizes = {array.shape[0] if array.ndim else 0 for array in tree.flatten(self.arrays)}
+        if len(sizes) != 1 or 0 in sizes:
+            raise ValueError(
+                "`inputs`, `targets` and `weights` must hold the same number of examples, "
+                f"at least one. Received: {sorted(sizes)} examples"
+            )
+        self._size = sizes.pop()
+
+    def __len__(self):
+        return self._size
+
+    def __getitem__(self, indices):
+        return tree.map_structure(lambda array: array[indices], self.arrays)
+
+
+@dataclasses.dataclass(frozen=True)
+class Splits:
+    """The sources of a task: what to train on, what picks the best weights, what is opened at the end.
+
+    A source has `__len__` and `__getitem__(indices)`, which returns `(inputs, targets[, weights])`
+    for an array of indices. `train` may also be a `tf.data.Dataset` of batches.
+    """
+
+    train: object
+    validation: object = None
+    test: object = None
+
+
+def hash_split(keys, shares):
+    """Parts the examples by a hash of each, so the split is the same on every machine and in any order.
+
+    Args:
+        keys: For each example the bytes that stand for it; equal keys go to the same part.
+        shares: The parts' shares of the whole, for example `(0.8, 0.1, 0.1)`.
+    Returns: one array of indices per part, ascending.
+    """
+    digests = (hashlib.blake2b(key, digest_size=8).digest() for key in keys)
+    places = np.array([int.from_bytes(digest, "big") / 2**64 for digest in digests])
+    part = np.searchsorted(np.cumsum(shares)[:-1], places, side="right")
+    return [np.flatnonzero(part == index) for index in range(len(shares))]

@@ -1,0 +1,188 @@
+"""TensorFlow Datasets: prepared sets are read offline; one that is not there says so at once."""
+
+import contextlib
+import errno
+import functools
+import logging
+import os
+import queue
+import re
+import ssl
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import numpy as np
+
+from deepapps.settings import close_names
+
+NAME = re.compile(r"(\w+)(?:/([\w.\-]+))?(?::[\d.*]+)?")
+PROBE_SECONDS = 1.5
+READ_BATCH = 2048
+DEFAULT_HOST = "https://storage.googleapis.com"
+
+
+def tfds_image_parts(name):
+    """Finds the images and labels of a TensorFlow Datasets set, by the types of its features.
+
+    Args:
+        name: `NAME[/CONFIG]`, as `tfds.load` takes it.
+    Returns: `{"train": read, "validation": read, "test": read}`, of these what the set has; `read()`
+        returns images, labels `(N,)` and the class names. A set of one split has it as "train", unless
+        it is called otherwise here.
+    Raises: ValueError as `prepared_set` does, and when the set has no image or no label.
+    """
+    builder = prepared_set(name)
+    image = _feature(builder, name, "Image")
+    label = _feature(builder, name, "ClassLabel")
+    splits = {split: split for split in builder.info.splits}
+    known = {"train", "validation", "test"}
+    if len(splits) == 1 and not known & set(splits):
+        splits = {"train": next(iter(splits))}
+    unused = sorted(set(splits) - known)
+    if unused:
+        logging.getLogger(__name__).warning("tfds:%s: not used: the splits %s", name, ", ".join(unused))
+    read = functools.partial(_read, builder, name, image, label)
+    return {part: functools.partial(read, split) for part, split in splits.items() if part in known}
+
+
+def prepared_set(name):
+    """Returns the builder of a set that is prepared, after download where there is a network.
+
+    Args:
+        name: `NAME[/CONFIG]`, as `tfds.load` takes it. It is looked for in `TFDS_DATA_DIR`, or
+            `~/tensorflow_datasets` where that is not set.
+    Raises: ValueError when the name is unknown, when the set is not prepared and its server cannot be
+        reached (within about two seconds), or when it cannot be prepared.
+    """
+    builder = _builder(name, data_folder())
+    if builder.data_path.exists():
+        return builder
+    server = _server(builder)
+    if server and not _reachable(server):
+        raise ValueError(
+            f"tfds:{name}: is not prepared in {data_folder()}, and {server} cannot be reached. On a machine "
+            f"with a network run `python -c \"import tensorflow_datasets as t; t.load('{name}')\"`, copy "
+            f"~/tensorflow_datasets/{builder.name} from there into {data_folder()}, or set TFDS_DATA_DIR to "
+            f"the folder that holds {builder.name}."
+        )
+    with _in_one_line(f"tfds:{name}: cannot be prepared"):
+        builder.download_and_prepare()
+    return builder
+
+
+def data_folder():
+    """The folder of prepared sets: `TFDS_DATA_DIR`, or `~/tensorflow_datasets`."""
+    return os.path.expanduser(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
+
+
+def _builder(name, folder):
+    form = NAME.fullmatch(name)
+    if not form:
+        raise ValueError(f"tfds:{name}: must be tfds:NAME[/CONFIG], for example tfds:mnist.")
+    tfds = _import(name)
+    known = tfds.list_builders(with_community_datasets=False)
+    try:
+        return tfds.builder(name, data_dir=folder)
+    except tfds.core.DatasetNotFoundError:
+        hint = close_names(form[1], known)
+        raise ValueError(f"tfds:{name}: TensorFlow Datasets has no set {form[1]!r}.{hint}") from None
+    except Exception as error:
+        configs = tfds.builder_cls(form[1]).builder_configs if form[1] in known else {}
+        if form[2] and form[2] not in configs:
+            hint = close_names(form[2], configs) if configs else " It has none."
+            raise ValueError(f"tfds:{name}: {form[1]} has no config {form[2]!r}.{hint}") from None
+        raise ValueError(f"tfds:{name}: cannot be opened ({_line(error)}).") from None
+
+
+def _import(name):
+    try:
+        import tensorflow_datasets
+    except ImportError as error:
+        raise ValueError(
+            f"tfds:{name}: needs `pip install tensorflow-datasets importlib_resources` ({error})."
+        ) from None
+    return tensorflow_datasets
+
+
+def _server(builder):
+    """Root of the server that a set comes from, or None for a user's own set that names no download."""
+    url = next(iter(builder.url_infos or ()), "")
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme in ("http", "https"):
+        return f"{parts.scheme}://{parts.netloc}"
+    own = not type(builder).__module__.startswith("tensorflow_datasets.")
+    return None if own and not url else DEFAULT_HOST
+
+
+def _reachable(url):
+    """Whether a server answers in time, whatever it answers; proxies are honoured."""
+    answers = queue.SimpleQueue()
+    threading.Thread(target=lambda: answers.put(_answers(url)), daemon=True).start()
+    try:
+        return answers.get(timeout=PROBE_SECONDS)  # a thread, for no other timeout bounds a name look-up
+    except queue.Empty:
+        return False
+
+
+def _answers(url):
+    try:
+        request = urllib.request.Request(url, method="HEAD")
+        urllib.request.build_opener().open(request, timeout=PROBE_SECONDS).close()
+    except urllib.error.HTTPError:
+        return True
+    except Exception as error:
+        return isinstance(getattr(error, "reason", error), ssl.SSLError)  # it spoke: tfds may trust it
+    return True
+
+
+def _feature(builder, name, kind):
+    """Name of the one feature of a type, or among several of the one that supervised learning takes."""
+    features = builder.info.features
+    names = [key for key, feature in features.items() if type(feature).__name__ == kind]
+    if len(names) > 1:
+        supervised = builder.info.supervised_keys or ()
+        names = [key for key in names if key in supervised] or names
+    if len(names) != 1:
+        fault = f"has {len(names)} features of type {kind}" if names else f"has no feature of type {kind}"
+        raise ValueError(
+            f"tfds:{name}: {fault}, so it does not fit an image classifier. Features: {', '.join(features)}"
+        )
+    return names[0]
+
+
+def _read(builder, name, image, label, split):
+    tfds = _import(name)
+    one_size = None not in builder.info.features[image].shape
+    with _in_one_line(f"tfds:{name}: the split {split!r} cannot be read from {builder.data_dir}"):
+        plain = tfds.ReadConfig(try_autocache=False, skip_prefetch=True)  # a third faster for one pass
+        rows = builder.as_dataset(split=split, shuffle_files=False, read_config=plain)
+        rows = rows.map(lambda row: (row[image], row[label])).batch(READ_BATCH if one_size else 1)
+        images, labels = zip(*_alike(tfds.as_numpy(rows)), strict=True)
+    return np.concatenate(images), np.concatenate(labels), builder.info.features[label].names
+
+
+def _alike(batches):
+    """Passes the batches on as long as their images have one shape."""
+    shape = None
+    for images, labels in batches:
+        shape = shape or images.shape[1:]
+        if images.shape[1:] != shape:
+            raise ValueError(f"images must all have one shape. Found: {shape} and {images.shape[1:]}")
+        yield images, labels
+
+
+@contextlib.contextmanager
+def _in_one_line(problem):
+    """Turns what tfds raises, many lines at times, into a ValueError of one line."""
+    try:
+        yield
+    except Exception as error:
+        if getattr(error, "errno", None) == errno.ENOSPC:
+            raise  # a full disk is no fault of the data
+        raise ValueError(f"{problem} ({_line(error)}).") from None
+
+
+def _line(error):
+    return " ".join(str(error).split())[:300]

@@ -1,0 +1,73 @@
+"""Figures of a classifier, computed from its probabilities on labelled examples."""
+
+import numpy as np
+
+
+def classification_figures(probabilities, labels, class_names, top_k):
+    """How well `probabilities` fit `labels`, in plain Python values that JSON can hold.
+
+    Args:
+        probabilities: Floats `(N, C)`, N at least 1. Where classes tie, the first one is taken as
+            the answer.
+        labels: Integers `(N,)`, the true class of each example, 0 to C - 1.
+        class_names: The C different names of the classes.
+        top_k: The k of `top_k_accuracy`, at least 1. More than C counts as C.
+
+    Returns: A dict of
+        accuracy, top_k_accuracy: Shares of the examples, 0 to 1.
+        precision, recall, f1: Plain means over all C classes (macro), 0 to 1. A class that is never
+            predicted has precision 0, one that never occurs has recall 0.
+        per_class: `{name: {precision, recall, f1, support}}`; support in examples.
+        confusion_matrix: C lists of C counts; rows are true classes, columns predicted ones.
+
+    Raises: ValueError when shapes, labels or names do not fit together.
+    """
+    from sklearn.metrics import precision_recall_fscore_support
+
+    probabilities, labels = np.asarray(probabilities, dtype=float), np.asarray(labels)
+    names = [str(name) for name in class_names]
+    _check(probabilities, labels, names, top_k)
+    ranked = np.argsort(-probabilities, axis=1, kind="stable")  # (N, C), the likeliest first
+    options = {"labels": range(len(names)), "zero_division": 0}
+    columns = precision_recall_fscore_support(labels, ranked[:, 0], **options)
+    precision, recall, f1, support = (column.tolist() for column in columns)
+    rows = zip(precision, recall, f1, support, strict=True)
+    return {
+        "accuracy": float(np.mean(ranked[:, 0] == labels)),
+        "precision": float(np.mean(precision)),
+        "recall": float(np.mean(recall)),
+        "f1": float(np.mean(f1)),
+        "top_k_accuracy": float(np.mean(np.any(ranked[:, :top_k] == labels[:, None], axis=1))),
+        "per_class": {name: _class_figures(*row) for name, row in zip(names, rows, strict=True)},
+        "confusion_matrix": _confusion_matrix(labels, ranked[:, 0], len(names)),
+    }
+
+
+def _class_figures(precision, recall, f1, support):
+    return {"precision": precision, "recall": recall, "f1": f1, "support": support}
+
+
+def _confusion_matrix(labels, answers, classes):
+    counts = np.zeros((classes, classes), dtype=int)
+    np.add.at(counts, (labels, answers), 1)
+    return counts.tolist()
+
+
+def _check(probabilities, labels, names, top_k):
+    if probabilities.ndim != 2 or not len(probabilities) or probabilities.shape[1] != len(names):
+        raise ValueError(
+            f"`probabilities` must be (examples, {len(names)} classes). Received: {probabilities.shape}"
+        )
+    if labels.shape != probabilities.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(
+            f"`labels` must be {len(probabilities)} integers. Received: {labels.dtype} {labels.shape}"
+        )
+    if labels.min() < 0 or labels.max() >= len(names):
+        raise ValueError(
+            f"`labels` must lie between 0 and {len(names) - 1}. Received: {labels.min()} to {labels.max()}"
+        )
+    if len(set(names)) < len(names):
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"`class_names` must all differ. Received {repeated!r} more than once.")
+    if top_k < 1:
+        raise ValueError(f"`top_k` must be at least 1. Received: top_k={top_k}")

@@ -1,0 +1,162 @@
+"""Figures as PNG files: learning curves and the confusion matrix. Needs no display, keeps no state."""
+
+import math
+import warnings
+
+import numpy as np
+from matplotlib import ticker
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+
+from deepapps.files import write_atomically
+
+# Two colours of Okabe and Ito, told apart by colour-blind readers; the dashes tell them apart in grey.
+TRAINING = {"label": "Training", "color": "#0072B2", "linestyle": "-", "marker": "o"}
+VALIDATION = {"label": "Validation", "color": "#D55E00", "linestyle": "--", "marker": "s"}
+INK, MUTED, FAINT = "#222a33", "#8b96a3", "#d5dbe1"
+SPECIAL_NAMES = {"bleu": "BLEU", "chrf": "chrF", "top_k_accuracy": "top-k accuracy"}
+
+
+def figure_name(key):
+    """The name of a figure for people: "Learning rate" of `learning_rate`."""
+    plain = key.removeprefix("val_")
+    words = SPECIAL_NAMES.get(plain, plain.replace("_", " "))
+    if key != plain:
+        return f"Validation {words}"
+    return words if words == "chrF" else words[:1].upper() + words[1:]
+
+
+def plot_curves(history, path):
+    """Draws each figure of a history over its epochs, training and validation in one panel, as a PNG.
+
+    Args:
+        history: One dict an epoch, `{"epoch": 1, "loss": ..., "val_loss": ..., "learning_rate": ...}`.
+            `seconds` is not drawn; a value that is missing, None or not finite leaves its point out.
+        path: File to write.
+
+    Raises: ValueError when no epoch has a figure to draw.
+    """
+    keys = _panels(history)
+    if not keys:
+        raise ValueError("`history` must hold at least one epoch with a figure, such as its loss.")
+    rows = math.ceil(len(keys) / 2)
+    figure = Figure(figsize=(9, 3.1 * rows), layout="constrained")
+    grid = figure.add_gridspec(rows, 2)
+    first_is_wide = len(keys) % 2
+    for place, key in enumerate(keys, start=first_is_wide):
+        row, column = divmod(place, 2)
+        whole_row = first_is_wide and row == 0
+        _draw_panel(figure.add_subplot(grid[row, :] if whole_row else grid[row, column]), history, key)
+    _save(figure, path)
+
+
+def plot_confusion_matrix(matrix, class_names, path):
+    """Draws a confusion matrix as a PNG: colours are shares of the true class, numbers are counts.
+
+    Args:
+        matrix: Counts `(C, C)`; rows are true classes, columns predicted ones.
+        class_names: The C names. Long ones are cut, and with very many classes some are left out.
+        path: File to write. Counts are printed in it up to 20 classes.
+
+    Raises: ValueError when the matrix is not square or the names are not as many.
+    """
+    matrix = np.asarray(matrix)
+    classes = len(class_names)
+    if not classes or matrix.shape != (classes, classes):
+        raise ValueError(
+            f"`matrix` must be ({classes}, {classes}), as `class_names`. Received: {matrix.shape}"
+        )
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    side = min(max(3, 1.2 + 0.42 * classes), 10)  # inches
+    figure = Figure(figsize=(side + 1.9, side + 0.7), layout="constrained")
+    axes = figure.add_subplot()
+    scale = PowerNorm(0.5, vmin=0, vmax=1)  # a square root, so that a few mistakes in a thousand show
+    image = axes.imshow(shares, cmap="Blues", norm=scale, interpolation="nearest")
+    _name_classes(axes, class_names)
+    if classes <= 20:
+        _print_counts(axes, matrix, shares)
+    _draw_color_bar(figure, axes, image)
+    _save(figure, path)
+
+
+def _panels(history):
+    """The figures to draw, without `val_`: the loss first, the learning rate last."""
+    keys = dict.fromkeys(key.removeprefix("val_") for epoch in history for key in epoch)
+    order = {"loss": 0, "learning_rate": 2}
+    drawn = [key for key in keys if key not in ("epoch", "seconds")]
+    return sorted(drawn, key=lambda key: order.get(key, 1))
+
+
+def _draw_panel(axes, history, key):
+    few = len(history) <= 40
+    for name, style in ((key, TRAINING), (f"val_{key}", VALIDATION)):
+        epochs, values = _points(history, name)
+        if epochs:
+            axes.plot(epochs, values, **style, markersize=4 if few or len(epochs) == 1 else 0, linewidth=1.6)
+    axes.set_xlabel("Epoch", color=INK)
+    axes.set_ylabel(figure_name(key), fontsize=11, color=INK, parse_math=False)
+    axes.xaxis.set_major_locator(
+        ticker.MaxNLocator(integer=True, nbins=9, steps=[1, 2, 5, 10], min_n_ticks=1)
+    )
+    axes.ticklabel_format(axis="y", useOffset=False, scilimits=(-3, 5))
+    if len({epoch["epoch"] for epoch in history}) == 1:
+        axes.set_xlim(history[0]["epoch"] - 0.5, history[0]["epoch"] + 0.5)
+    axes.grid(color=FAINT, linewidth=0.6)
+    axes.tick_params(length=0, labelcolor=INK)
+    axes.spines[:].set_visible(False)
+    if key != "learning_rate" and axes.lines:
+        axes.legend(frameon=False, fontsize=9, labelcolor=INK)
+
+
+def _points(history, name):
+    """Epochs and values of one curve, where it has a finite value."""
+    points = [(epoch["epoch"], epoch[name]) for epoch in history if epoch.get(name) is not None]
+    points = [(epoch, value) for epoch, value in points if math.isfinite(value)]
+    return [epoch for epoch, _ in points], [value for _, value in points]
+
+
+def _name_classes(axes, class_names):
+    every = math.ceil(len(class_names) / 80)  # 80 names are what the side can hold
+    places = range(0, len(class_names), every)
+    names = [_short(str(class_names[place])) for place in places]
+    size = 9 if len(class_names) <= 30 else 7
+    if len(names) > 20:
+        turned = {"rotation": 90}
+    elif max(map(len, names)) > 3:
+        turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    else:
+        turned = {}
+    axes.set_xticks(places, names, fontsize=size, color=INK, parse_math=False, **turned)
+    axes.set_yticks(places, names, fontsize=size, color=INK, parse_math=False)
+    axes.set_xlabel("Predicted class", color=INK)
+    axes.set_ylabel("True class", color=INK)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
+def _short(name, width=22):
+    name = " ".join(name.split())
+    return name if len(name) <= width else name[: width - 1] + "…"
+
+
+def _print_counts(axes, matrix, shares):
+    size = 9 if len(matrix) <= 10 else 7
+    for (row, column), count in np.ndenumerate(matrix):
+        color = "white" if shares[row, column] > 0.35 else INK if count else MUTED
+        axes.text(column, row, str(count), ha="center", va="center", fontsize=size, color=color)
+
+
+def _draw_color_bar(figure, axes, image):
+    marks = {"ticks": [0, 0.01, 0.05, 0.1, 0.25, 0.5, 1], "format": ticker.PercentFormatter(1, decimals=0)}
+    bar = figure.colorbar(image, ax=axes, shrink=0.8, **marks)
+    bar.set_label("Share of the true class", color=INK)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(length=0, labelcolor=INK)
+
+
+def _save(figure, path):
+    FigureCanvasAgg(figure)
+    with write_atomically(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(temporary, dpi=150, format="png", facecolor="white")

@@ -1,0 +1,274 @@
+"""A Run: the result of training, as a folder on disk and as an object."""
+
+import datetime
+import functools
+import json
+import pathlib
+import platform
+import shlex
+import shutil
+
+import numpy as np
+
+import deepapps
+from deepapps.files import read_json, write_json, write_text
+from deepapps.settings import check_keywords
+from deepapps.tasks import TASKS, find_task
+from deepapps.training.settings import TrainingSettings
+
+FREE_ON_RESUME = ("epochs", "progress", "tensorboard")
+_FILES = ("settings.json", "metrics.json", "history.jsonl", "model.keras", "labels.json")
+_FOLDERS = ("checkpoints", "report", "tensorboard")
+
+
+class Run:
+    """What a training left behind: `settings`, `model`, `metrics`, `history`, and a folder with them.
+
+    Made by `train` and the app functions, and by `load_run` from the folder.
+
+    Attributes:
+        path: The folder.
+        task: The `Task`.
+        training: The `TrainingSettings`.
+        versions: `{"deepapps": ..., "keras": ..., ...}` of the training.
+    """
+
+    def __init__(self, path, task, training, versions):
+        self.path, self.task, self.training, self.versions = pathlib.Path(path), task, training, versions
+
+    def __repr__(self):
+        return f"Run({str(self.path)!r}, task={self.name!r})"
+
+    @property
+    def name(self):
+        """The name of the task."""
+        return self.task.name
+
+    @property
+    def settings(self):
+        """The settings of the task."""
+        return self.task.settings
+
+    @property
+    def metrics(self):
+        """`{"validation": {...}, "test": {...}}`, as in metrics.json; empty until training has ended."""
+        path = self.path / "metrics.json"
+        return read_json(path) if path.exists() else {}
+
+    @property
+    def history(self):
+        """One dict per epoch, as in history.jsonl."""
+        path = self.path / "history.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    @property
+    def finished(self):
+        """Whether training has ended and its best weights were evaluated."""
+        return (self.path / "report" / "index.html").exists()
+
+    @functools.cached_property
+    def model(self):
+        """The `keras.Model` with the best weights by the task's monitor."""
+        import keras
+
+        try:
+            return keras.models.load_model(self.path / "model.keras", compile=False)
+        except (OSError, ValueError, KeyError) as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"{self.path / 'model.keras'}: cannot be loaded ({reason})") from None
+
+    @property
+    def command(self):
+        """The shell command that repeats the training."""
+        if TASKS.get(self.name) is None:
+            return f"deepapps.train({self.name}(...), output={str(self.path)!r})"
+        words = ["deepapps", "train", self.name]
+        defaults = TrainingSettings(**self.task.training)
+        for settings, plain in ((self.settings, type(self.settings)()), (self.training, defaults)):
+            words += _flags(settings.as_dict(), plain.as_dict())
+        return shlex.join([*words, "--output", str(self.path)])
+
+    def predict(self, inputs, probabilities=False):
+        """Answers raw inputs.
+
+        Args:
+            inputs: What the task's `encode` takes: for images, uint8 arrays or file names.
+            probabilities: Also return all that the task knows of an answer.
+        Returns: a list of answers; with `probabilities`, of dicts such as
+            `{"label": "7", "probabilities": {"0": ..., ...}}`.
+        """
+        encoded = self.task.encode(inputs)
+        answers = self.task.decode(self.model.predict(encoded, batch_size=256, verbose=0))
+        return answers if probabilities else [next(iter(answer.values())) for answer in answers]
+
+    def evaluate(self, data=None):
+        """The figures of the model on other data of the same kind.
+
+        Args:
+            data: As the task's `data` setting, or a source. None: the test split of the Run's own data.
+        """
+        from deepapps.training.calls import evaluate_model
+
+        source = self.task.data().test if data is None else self.task.evaluation_source(data)
+        if source is None:
+            raise ValueError(f"{self.path}: the data have no test split; name data to evaluate on.")
+        return evaluate_model(self.task, self.model, source, self.training.batch_size)
+
+    def report(self):
+        """Writes `report/index.html` anew and returns its path."""
+        from deepapps.report import write_report
+
+        return write_report(self)
+
+    def start(self):
+        """Writes settings.json and what the task learnt from its data: from here on the folder is a Run."""
+        for last in ("metrics.json", "report/index.html"):
+            (self.path / last).unlink(missing_ok=True)
+        for leftover in self.path.glob(".*.*"):  # what a killed process was writing
+            shutil.rmtree(leftover, ignore_errors=True)
+        self.task.save(self.path)
+        write_json(
+            self.path / "settings.json",
+            {
+                "task": self.name,
+                "settings": self.settings.as_dict(),
+                "training": self.training.as_dict(),
+                "seed": self.training.seed,
+                "versions": self.versions,
+            },
+        )
+
+    def write_history(self, history):
+        """Writes history.jsonl."""
+        write_text(self.path / "history.jsonl", "".join(json.dumps(line) + "\n" for line in history))
+
+
+def load_run(path, task=None):
+    """Loads a Run from its folder; no code from the folder is run.
+
+    Args:
+        path: The folder.
+        task: The class of the task, where it is not one of deepapps's own.
+    Raises: ValueError when there is no Run, or one from a newer version of deepapps.
+    """
+    stored = _read(path)
+    kind = task or find_task(stored["task"])
+    task = kind(kind.Settings(**stored["settings"]))
+    task.load(pathlib.Path(path))
+    return Run(path, task, TrainingSettings(**stored["training"]), stored["versions"])
+
+
+def stored_settings(path):
+    """The settings of the Run in a folder, task's and training's in one dict; empty if there is none."""
+    if not (pathlib.Path(path) / "settings.json").exists():
+        return {}
+    stored = _read(path)
+    return {**stored["settings"], **stored["training"]}
+
+
+def open_run(task, training, output, resume, overwrite):
+    """Finds or makes the folder of a Run, and the training settings: those given, over those stored,
+    over the task's own. Nothing is written yet, but `overwrite` deletes the old Run.
+
+    Raises: ValueError when the folder holds another Run or other files, or when a resume would
+        change a setting other than those in `FREE_ON_RESUME`.
+    """
+    check_keywords(training, TrainingSettings.names())
+    if resume and overwrite:
+        raise ValueError("`resume` and `overwrite` exclude each other.")
+    path = pathlib.Path(output) if output else _new_folder(task.name)
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"{path}: is a file, not a folder for a Run.")
+    if resume and (path / "settings.json").exists():
+        return _reopen(path, task, training)
+    if path.exists() and any(path.iterdir()):
+        _clear(path, overwrite)
+    return Run(path, task, TrainingSettings(**{**task.training, **training}), versions())
+
+
+def check_resume(path, stored, given):
+    """Raises ValueError for the first setting given to a resume that differs from the stored one."""
+    for name, value in given.items():
+        if name not in FREE_ON_RESUME and stored.get(name) != value:
+            raise ValueError(
+                f"{path}: its `{name}` is {stored.get(name)!r} and cannot become {value!r} in a resume. "
+                "Leave it out, or train into another folder."
+            )
+
+
+def _reopen(path, task, training):
+    stored = _read(path)
+    if stored["task"] != task.name:
+        raise ValueError(f"{path}: holds a Run of {stored['task']}, not of {task.name}.")
+    settings = TrainingSettings(**{**stored["training"], **training})
+    given = {name: value for name, value in settings.as_dict().items() if name in training}
+    stored_training = TrainingSettings(**stored["training"]).as_dict()
+    check_resume(path, stored_training, given)
+    check_resume(path, type(task.settings)(**stored["settings"]).as_dict(), task.settings.as_dict())
+    return Run(path, task, settings, stored["versions"])
+
+
+def _clear(path, overwrite):
+    if not (path / "settings.json").exists():
+        raise ValueError(f"{path}: is not empty and holds no Run. Choose another folder.")
+    if not overwrite:
+        raise ValueError(f"{path}: holds a Run already. Choose another folder, or --resume or --overwrite.")
+    for name in _FILES:
+        (path / name).unlink(missing_ok=True)
+    for name in _FOLDERS:
+        shutil.rmtree(path / name, ignore_errors=True)
+
+
+def _read(path):
+    file = pathlib.Path(path) / "settings.json"
+    if not file.exists():
+        raise ValueError(f"{path}: holds no Run (there is no settings.json).")
+    stored = read_json(file)
+    missing = {"task", "settings", "training", "versions"} - set(stored)
+    if missing:
+        raise ValueError(f"{file}: is not the settings of a Run (it lacks {', '.join(sorted(missing))}).")
+    version = stored["versions"]["deepapps"]
+    if _release(version) > _release(deepapps.__version__):
+        raise ValueError(
+            f"{path}: was made by deepapps {version}, and this is {deepapps.__version__}. Update deepapps."
+        )
+    return stored
+
+
+def _release(version):
+    return tuple(int(part) for part in version.split(".")[:2])
+
+
+def _new_folder(name):
+    now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    path = pathlib.Path("runs") / f"{name}-{now}"
+    count = 1
+    while path.exists():
+        count += 1
+        path = path.with_name(f"{name}-{now}-{count}")
+    return path
+
+
+def _flags(values, defaults):
+    """The command-line flags of the values that are not the defaults."""
+    words = []
+    for name, value in values.items():
+        flag = name.replace("_", "-")
+        if value == defaults[name] or name == "progress":
+            continue
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        elif isinstance(value, dict):
+            words += [f"--{flag}", ",".join(f"{key}={item}" for key, item in value.items())]
+        elif value is not None:
+            words += [f"--{flag}", str(value)]
+    return words
+
+
+def versions():
+    """The versions of what a Run depends on, `{name: version}`."""
+    import keras
+    import tensorflow
+
+    modules = {"deepapps": deepapps, "keras": keras, "tensorflow": tensorflow, "numpy": np}
+    return {name: module.__version__ for name, module in modules.items()} | {"python": platform.python_version()}

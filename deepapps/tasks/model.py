@@ -1,0 +1,63 @@
+"""The task behind `deepapps.train(model=..., data=..., loss=...)`: any Keras model on any data."""
+
+import keras
+
+from deepapps.data.source import Splits
+from deepapps.tasks.task import Task
+
+_ACCURACY = {
+    "sparse_categorical_crossentropy": keras.metrics.SparseCategoricalAccuracy,
+    "categorical_crossentropy": keras.metrics.CategoricalAccuracy,
+    "binary_crossentropy": keras.metrics.BinaryAccuracy,
+}
+
+
+class ModelTask(Task):
+    """A Keras model, data, a loss and metrics, as a task; the first metric picks the best weights.
+
+    Args:
+        model: A function that builds the model, or a built `keras.Model`.
+        data: `Splits`, a source, or a `tf.data.Dataset` of batches, to train on.
+        loss: A Keras loss or its name, or a function to losses per example.
+        metrics: Keras metrics or their names.
+    Raises: ValueError when one of the first three is missing.
+    """
+
+    def __init__(self, model, data, loss, metrics=()):
+        super().__init__()
+        given = {"model": model, "data": data, "loss": loss}
+        missing = [f"`{name}`" for name, value in given.items() if value is None]
+        if missing:
+            raise ValueError(f"Give a task, or a model with its data and loss; missing: {', '.join(missing)}.")
+        self._model, self._loss, self._metrics = model, loss, list(metrics)
+        self._splits = data if isinstance(data, Splits) else Splits(train=data)
+        first = self.metrics()[:1]
+        self.monitor = first[0].name if first else "loss"
+        self.direction = "max" if first and getattr(first[0], "_direction", "down") == "up" else "min"
+
+    @property
+    def name(self):
+        return "model"
+
+    def data(self):
+        return self._splits
+
+    def network(self):
+        return self._model if isinstance(self._model, keras.Model) else self._model()
+
+    def loss(self):
+        return self._loss
+
+    def metrics(self):
+        return [self._metric(metric) for metric in self._metrics]
+
+    def _metric(self, metric):
+        """A metric made anew, in whatever scope this is called."""
+        if metric == "accuracy" and self._loss_name() in _ACCURACY:
+            return _ACCURACY[self._loss_name()](name="accuracy")
+        metric = keras.metrics.get(metric)
+        return type(metric).from_config(metric.get_config())
+
+    def _loss_name(self):
+        loss = self._loss
+        return loss if isinstance(loss, str) else getattr(loss, "name", getattr(loss, "__name__", ""))

@@ -1,0 +1,87 @@
+"""The contract of a task: what to learn. Subclass `Task` to make an app of your own.
+
+Everything else comes with it: the loop, exact resume, strategies, the Run and its report.
+"""
+
+from deepapps.settings import Settings
+
+
+class Task:
+    """What to learn: data, network, loss, metrics, and how raw inputs become answers.
+
+    A subclass names its settings and writes `data`, `network` and `loss`; the rest has defaults:
+
+        class Spam(Task):
+            Settings = SpamSettings
+            def data(self): return Splits(train=ArraySource(texts, labels))
+            def network(self): return keras.Sequential([...])
+            def loss(self): return keras.losses.BinaryCrossentropy(reduction=None)
+
+    Args:
+        settings: An instance of the class's `Settings`. None takes the defaults.
+
+    Class attributes:
+        Settings: The frozen dataclass of the task's settings.
+        training: Defaults of the task for training settings, `{"epochs": 20, ...}`.
+        monitor: The validation figure that picks the best weights, named without `val_`.
+        direction: "max" or "min": which way `monitor` is better.
+    """
+
+    Settings = Settings
+    training = {}
+    monitor = "accuracy"
+    direction = "max"
+
+    def __init__(self, settings=None):
+        self.settings = self.Settings() if settings is None else settings
+
+    @property
+    def name(self):
+        """The name the Run is stored under."""
+        return type(self).__name__
+
+    def data(self):
+        """Returns the `Splits`. Called once, before everything below."""
+        raise NotImplementedError(f"{self.name} must define `data()`.")
+
+    def network(self):
+        """Returns the `keras.Model`. Called in the scope of the strategy."""
+        raise NotImplementedError(f"{self.name} must define `network()`.")
+
+    def loss(self):
+        """Returns `loss(targets, outputs)`, one value per example or token, unreduced."""
+        raise NotImplementedError(f"{self.name} must define `loss()`.")
+
+    def metrics(self):
+        """Returns the Keras metrics that the loop follows."""
+        return []
+
+    def augmentation(self):
+        """Returns a callable on a batch of inputs, such as a Keras layer, for training only; or None."""
+        return None
+
+    def encode(self, raw):
+        """Turns raw inputs into a batch of tensors for the model."""
+        return raw
+
+    def decode(self, outputs):
+        """Turns the model's outputs into answers, one dict an example, the answer itself first."""
+        return [{"output": output} for output in outputs]
+
+    def evaluate(self, model, source):
+        """Returns further figures of `model` on `source`, by name; `monitor` may be one of them."""
+        return {}
+
+    def evaluation_source(self, data):
+        """Returns the source that `data`, in the task's own grammar, names for an evaluation."""
+        return data
+
+    def plot(self, run, folder):
+        """Draws the task's own figures of `run` into `folder`; returns `{title: file name}`."""
+        return {}
+
+    def save(self, folder):
+        """Writes what the task learnt from its data (labels, a vocabulary) into the Run's folder."""
+
+    def load(self, folder):
+        """Reads back what `save` wrote."""

@@ -1,0 +1,123 @@
+"""Keras callbacks in our loop: made from settings, given their direction, and kept over a resume."""
+
+import logging
+
+import keras
+import numpy as np
+
+from deepapps.training.progress import ProgressReport
+
+_logger = logging.getLogger(__name__)
+
+_STATE_OF = {
+    keras.callbacks.EarlyStopping: ("wait", "stopped_epoch", "best", "best_epoch", "best_weights"),
+    keras.callbacks.ReduceLROnPlateau: ("wait", "cooldown_counter", "best"),
+    keras.callbacks.ModelCheckpoint: (
+        "best", "epochs_since_last_save", "_batches_seen_since_last_saving", "_last_batch_seen", "_current_epoch",
+    ),
+}  # fmt: skip
+_STATELESS = (
+    keras.callbacks.LearningRateScheduler, keras.callbacks.CSVLogger, keras.callbacks.TerminateOnNaN,
+    keras.callbacks.LambdaCallback, keras.callbacks.TensorBoard, keras.callbacks.History, ProgressReport,
+)  # fmt: skip
+
+
+def make_callbacks(run, state, callbacks):
+    """All callbacks of a training in a Keras `CallbackList`: the user's, then those of the settings.
+
+    Args:
+        run: The `Run`.
+        state: The `State`.
+        callbacks: The user's callbacks.
+    """
+    settings, monitor = run.training, f"val_{run.task.monitor}"
+    callbacks = list(callbacks)
+    if settings.patience is not None:
+        patience = keras.callbacks.EarlyStopping(monitor, patience=settings.patience, mode=run.task.direction)
+        callbacks.append(patience)
+    if settings.tensorboard:
+        callbacks.append(keras.callbacks.TensorBoard(run.path / "tensorboard"))
+    if settings.progress:
+        callbacks.append(ProgressReport())
+    directions = {metric.name: _direction(metric) for metric in state.metrics}
+    set_directions(callbacks, {"loss": "min", **directions, run.task.monitor: run.task.direction})
+    params = {"epochs": settings.epochs, "steps": state.feed.steps, "verbose": 0}
+    return keras.callbacks.CallbackList(callbacks, add_history=True, model=state.model, **params)
+
+
+def set_directions(callbacks, directions):
+    """Tells callbacks that watch a figure with `mode="auto"` which way it is better.
+
+    Keras finds that out from a compiled model only.
+
+    Args:
+        directions: `{figure: "min" or "max"}`, without `val_`.
+    """
+    for callback in callbacks:
+        name = getattr(callback, "monitor", "").removeprefix("val_")
+        if getattr(callback, "mode", None) == "auto" and name in directions:
+            callback.mode = directions[name]
+
+
+def state_of(callbacks):
+    """The state of all callbacks: a list of what JSON can hold, and the arrays among it by name."""
+    states, arrays = [], {}
+    for index, callback in enumerate(callbacks):
+        state = _get_state(callback)
+        for name, value in (state or {}).items():
+            if isinstance(value, list) and value and isinstance(value[0], np.ndarray):
+                arrays |= {f"callback/{index}/{name}/{place}": array for place, array in enumerate(value)}
+                state[name] = {"arrays": len(value)}
+        states.append({"class": type(callback).__name__, "state": state})
+    return states, arrays
+
+
+def restore_state(callbacks, states, arrays):
+    """Gives callbacks back what `state_of` took; those without a state start anew, with one warning."""
+    names = [type(callback).__name__ for callback in callbacks]
+    if names != [state["class"] for state in states]:
+        _logger.warning("The callbacks are not those of the stopped run: all start anew.")
+        return
+    anew = [name for name, callback in zip(names, callbacks, strict=True) if not _keeps_state(callback)]
+    if anew:
+        _logger.warning("These callbacks have no get_state and set_state, and start anew: %s", ", ".join(anew))
+    for index, (callback, saved) in enumerate(zip(callbacks, states, strict=True)):
+        state = dict(saved["state"] or {})
+        for name, value in state.items():
+            if isinstance(value, dict) and set(value) == {"arrays"}:
+                state[name] = [arrays[f"callback/{index}/{name}/{place}"] for place in range(value["arrays"])]
+        _set_state(callback, state)
+
+
+def _direction(metric):
+    return "max" if getattr(metric, "_direction", "down") == "up" else "min"
+
+
+def _get_state(callback):
+    if hasattr(callback, "get_state"):
+        return callback.get_state()
+    names = _built_in_state(callback)
+    return {name: _plain(getattr(callback, name)) for name in names} if names else None
+
+
+def _set_state(callback, state):
+    if hasattr(callback, "set_state"):
+        callback.set_state(state)
+        return
+    for name, value in state.items():
+        setattr(callback, name, value)
+
+
+def _built_in_state(callback):
+    return next((names for kind, names in _STATE_OF.items() if isinstance(callback, kind)), ())
+
+
+def _keeps_state(callback):
+    return hasattr(callback, "set_state") or _built_in_state(callback) or isinstance(callback, _STATELESS)
+
+
+def _plain(value):
+    """A NumPy or tensor scalar as a Python number, for JSON."""
+    if isinstance(value, list) or value is None:
+        return value
+    return value.item() if hasattr(value, "item") else value

@@ -1,0 +1,75 @@
+"""Compiled calls of many steps, and the measuring of a model by them."""
+
+import math
+import time
+
+import keras
+import tensorflow as tf
+
+from deepapps.training.batches import make_feed
+from deepapps.training.step import Step, figures_of, per_example
+
+CALL_SECONDS = 0.5  # what `steps_per_execution="auto"` aims at
+
+
+class Calls:
+    """A compiled call, and how many steps to give it.
+
+    Args:
+        function: The compiled function.
+        length: Steps of a call; "auto" finds those that take about `CALL_SECONDS`.
+    """
+
+    def __init__(self, function, length="auto"):
+        self._function, self._fixed = function, length != "auto"
+        self.length, self._traced = 1 if length == "auto" else length, False
+
+    def __call__(self, steps, block, start, *counts):
+        began = time.monotonic()
+        first, *rest = counts
+        result = self._function(block, tf.constant(start), tf.constant(first), *rest)
+        result = result if result is None else int(result)  # waits for the end
+        seconds = max(time.monotonic() - began, 1e-6)
+        if self._traced and not self._fixed:
+            self.length = max(1, min(math.ceil(steps * CALL_SECONDS / seconds), 8 * steps))
+        self._traced = True
+        return result
+
+
+class Measure:
+    """Measures the model on a source, by the metrics of its `Step`; compiled once.
+
+    Args:
+        code: The `Step`.
+        source: What `Splits` holds.
+        batch_size: Examples of a batch.
+        callbacks: Get the batch hooks of a test, once a call.
+    """
+
+    def __init__(self, code, source, batch_size, callbacks=None):
+        self._feed, self._metrics = make_feed(source, batch_size), code.metrics
+        self._call = Calls(code.evaluation_call(self._feed))
+        self._callbacks = callbacks or keras.callbacks.CallbackList()
+
+    def __call__(self):
+        """The figures, `{name: float}`."""
+        for metric in self._metrics:
+            metric.reset_state()
+        self._callbacks.on_test_begin()
+        block, step = self._feed.start(0, 0), 0
+        while step < self._feed.steps:
+            self._callbacks.on_test_batch_begin(step)
+            steps = min(self._call.length, self._feed.steps - step)
+            self._call(steps, block, step, steps)
+            step += steps
+            self._callbacks.on_test_batch_end(step - 1)
+        figures = figures_of(self._metrics)
+        self._callbacks.on_test_end(figures)
+        return figures
+
+
+def evaluate_model(task, model, source, batch_size):
+    """All figures of a model on a source: loss, the task's metrics, and what its `evaluate` adds."""
+    metrics = [keras.metrics.Mean("loss"), *task.metrics()]
+    code = Step(model, None, per_example(task.loss()), metrics, tf.distribute.get_strategy())
+    return {**Measure(code, source, batch_size)(), **task.evaluate(model, source)}

@@ -1,0 +1,183 @@
+"""The one loop. `train` prepares a Run, `_fit` learns, `_finish` opens the test set."""
+
+import logging
+import math
+import signal
+import time
+
+import keras
+import tensorflow as tf
+
+from deepapps.files import write_atomically, write_json
+from deepapps.run import open_run
+from deepapps.tasks.model import ModelTask
+from deepapps.training.callbacks import make_callbacks
+from deepapps.training.calls import Calls, Measure, evaluate_model
+from deepapps.training.checkpoints import checkpoints
+from deepapps.training.interruption import stop_requests
+from deepapps.training.optimizers import current_learning_rate, serialized
+from deepapps.training.state import State
+from deepapps.training.strategies import make_strategy
+
+_logger = logging.getLogger(__name__)
+
+
+def train(task=None, *, model=None, data=None, loss=None, metrics=(), output=None, resume=False,
+          overwrite=False, callbacks=(), strategy=None, **training):  # fmt: skip
+    """Trains a task, or any Keras model, and returns the Run.
+
+    Args:
+        task: A `Task`. Or else give `model`, `data` and `loss`:
+        model: A function that builds a `keras.Model`; or, on one replica, a built one.
+        data: `Splits`, a source, or a `tf.data.Dataset` of batches to train on.
+        loss: A Keras loss or its name, or a function `(targets, outputs)` to losses per example.
+        metrics: Keras metrics or their names.
+        output: Folder of the Run. Defaults to a new `runs/<task>-<date>-<time>`.
+        resume: Go on with the Run in `output`; start where there is none, return it where it is finished.
+        overwrite: Replace a Run that stands in `output`.
+        callbacks: `keras.callbacks.Callback` objects; batch hooks come once a compiled call.
+        strategy: `auto`, `none`, `mirrored[:N]`, or a `tf.distribute.Strategy`.
+        **training: Settings of `TrainingSettings`, such as `epochs`.
+    Returns: the `Run`, whose model has the best weights by the task's `monitor`.
+    Raises:
+        ValueError: for a mistake in the settings or the data.
+        FloatingPointError: when the loss is no longer finite.
+        SystemExit: with status 143 after a SIGTERM, once a checkpoint is written.
+    """
+    task = task or ModelTask(model, data, loss, metrics)
+    for name in {"optimizer", "learning_rate_schedule"} & training.keys():
+        training[name] = serialized(training[name])
+    if strategy is not None:
+        training["strategy"] = strategy if isinstance(strategy, str) else type(strategy).__name__
+    run = open_run(task, training, output, resume, overwrite)
+    if run.finished and len(run.history) >= run.training.epochs:
+        return run
+    _set_seeds(run.training)
+    splits = task.data()
+    ready = strategy if isinstance(strategy, tf.distribute.Strategy) else make_strategy(run.training.strategy)
+    state = State(task, run.training, ready, splits.train)
+    run.start()
+    _fit(run, state, splits.validation, make_callbacks(run, state, callbacks))
+    _finish(run, state, splits)
+    return run
+
+
+def _fit(run, state, validation, callbacks):
+    """Learns until the last epoch, or until a callback or a signal ends it."""
+    folder, settings = run.path / "checkpoints", run.training
+    learn = Calls(state.code.training_call(state.feed), settings.steps_per_execution)
+    measure = None if validation is None else Measure(state.code, validation, settings.batch_size, callbacks)
+    with stop_requests() as stop:
+        callbacks.on_train_begin()
+        state.restore(folder, callbacks.callbacks)
+        while state.epoch < settings.epochs and not state.model.stop_training:
+            callbacks.on_epoch_begin(state.epoch)
+            for _ in _learn_epoch(run, state, learn, callbacks):
+                if stop or state.seconds_since_saved() >= settings.checkpoint_seconds:
+                    state.save(folder, callbacks.callbacks)
+                _leave_if(stop, run, state)
+            figures = state.take_figures()
+            with state.averaged_weights():
+                figures |= _validate(run.task, state.model, measure, validation)
+                if measure is None or state.improves(figures[_monitored(run.task, figures)]):
+                    _save_model(run, state.model)
+            figures["learning_rate"] = current_learning_rate(state.optimizer)
+            callbacks.on_epoch_end(state.epoch, dict(figures))
+            state.close_epoch(figures)
+            run.write_history(state.history)
+            state.save(folder, callbacks.callbacks)
+            _leave_if(stop, run, state)
+        callbacks.on_train_end()
+
+
+def _learn_epoch(run, state, learn, callbacks):
+    """The calls of the rest of an epoch; yields after each."""
+    accumulate = run.training.gradient_accumulation_steps
+    block, began = state.feed.start(state.epoch, state.step), time.monotonic() - state.seconds
+    while state.step < state.feed.steps and not state.model.stop_training:
+        callbacks.on_train_batch_begin(state.step)
+        batches = min(accumulate, state.feed.steps - state.step)  # fewer make the last update of an epoch
+        updates = min(max(learn.length // batches, 1), (state.feed.steps - state.step) // batches)
+        first_bad = int(learn(updates * batches, block, state.step, updates, batches))
+        if first_bad >= 0:
+            raise FloatingPointError(_not_finite(run, state, state.step + first_bad * batches))
+        state.step += updates * batches
+        state.seconds = time.monotonic() - began
+        callbacks.on_train_batch_end(state.step - 1, state.figures())
+        yield
+
+
+def _validate(task, model, measure, validation):
+    """The figures on the validation split, each with `val_` before its name."""
+    if measure is None:
+        return {}
+    figures = measure()
+    if task.monitor not in figures:
+        figures |= task.evaluate(model, validation)
+    return {f"val_{name}": value for name, value in figures.items()}
+
+
+def _finish(run, state, splits):
+    """Puts the best weights into the model, opens the test set, and writes metrics and report."""
+    state.model.load_weights(run.path / "model.keras")
+    run.model = state.model
+    sources = {"validation": splits.validation, "test": splits.test}
+    metrics = {
+        name: _finite(evaluate_model(run.task, run.model, source, run.training.batch_size))
+        for name, source in sources.items()
+        if source is not None
+    }
+    write_json(run.path / "metrics.json", metrics)
+    run.report()
+
+
+def _save_model(run, model):
+    with write_atomically(run.path / "model.keras") as temporary:
+        model.save(temporary)
+
+
+def _monitored(task, figures):
+    """The name of the validation figure that picks the best weights.
+
+    Raises: ValueError when neither the metrics nor the task's `evaluate` give it.
+    """
+    name = f"val_{task.monitor}"
+    if name not in figures:
+        known = ", ".join(figure.removeprefix("val_") for figure in figures if figure.startswith("val_"))
+        raise ValueError(f"The task monitors {task.monitor!r}, which is none of its figures: {known}.")
+    return name
+
+
+def _leave_if(stop, run, state):
+    """Ends the process, or raises KeyboardInterrupt, when a signal has asked for it."""
+    if not stop:
+        return
+    _logger.warning(
+        "Stopped by %s at epoch %d, step %d; nothing is lost. Go on with: %s --resume",
+        signal.Signals(stop[0]).name, state.epoch + 1, state.step, run.command,
+    )  # fmt: skip
+    if stop[0] == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise SystemExit(128 + stop[0])
+
+
+def _not_finite(run, state, step):
+    """The message of a loss that is no longer finite."""
+    last = checkpoints(run.path / "checkpoints")
+    return (
+        f"The loss is not finite at epoch {state.epoch + 1}, step {step + 1}, with learning rate "
+        f"{current_learning_rate(state.optimizer):.3g}. Last good checkpoint: {last[0] if last else 'none'}. "
+        "Lower `learning_rate`, or bound the gradients with `global_clipnorm`."
+    )
+
+
+def _set_seeds(settings):
+    keras.utils.set_random_seed(settings.seed)
+    if settings.deterministic:
+        tf.config.experimental.enable_op_determinism()
+
+
+def _finite(figures):
+    """The figures with None for what is not finite: JSON has no NaN."""
+    bad = {name for name, value in figures.items() if isinstance(value, float) and not math.isfinite(value)}
+    return {name: None if name in bad else value for name, value in figures.items()}

@@ -1,0 +1,81 @@
+"""Keras optimizers and schedules, made from the training settings."""
+
+import keras
+
+
+
+def make_optimizer(settings, updates):
+    """Makes the optimizer. Must be called, and the result built, in the scope of the strategy.
+
+    Args:
+        settings: The `TrainingSettings`.
+        updates: Number of updates of the whole run, over which a schedule stretches.
+    Raises: ValueError when the optimizer does not take a setting, such as `momentum`.
+    """
+    if isinstance(settings.optimizer, dict):
+        optimizer = keras.optimizers.deserialize(settings.optimizer)
+    else:
+        optimizer = _named_optimizer(settings, updates)
+    # The loop sums gradients over the replicas itself, before the optimizer clips them.
+    optimizer._all_reduce_sum_gradients = lambda gradients_and_variables: gradients_and_variables
+    if settings.dtype_policy == "mixed_float16":
+        optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
+    return optimizer
+
+
+def serialized(value):
+    """An optimizer, a schedule or a function that makes one, as the dict that settings can hold."""
+    if callable(value) and not isinstance(value, keras.optimizers.schedules.LearningRateSchedule):
+        value = value()
+    if isinstance(value, keras.optimizers.schedules.LearningRateSchedule):
+        return keras.optimizers.schedules.serialize(value)
+    if isinstance(value, keras.optimizers.Optimizer):
+        return keras.optimizers.serialize(value)
+    return value
+
+
+def make_schedule(settings, updates):
+    """The learning rate: a number, or the Keras schedule stretched over `updates` updates."""
+    rate, name, final = settings.learning_rate, settings.learning_rate_schedule, settings.final_learning_rate
+    schedules = keras.optimizers.schedules
+    if isinstance(name, dict):
+        return schedules.deserialize(name)
+    if settings.warmup and name != "CosineDecay":
+        raise ValueError(f"`warmup` needs the schedule CosineDecay. Received: warmup={settings.warmup}, {name}")
+    if final == 0 and name in ("ExponentialDecay", "InverseTimeDecay"):
+        raise ValueError(f"{name} never reaches 0: `final_learning_rate` must be greater than 0.")
+    warmup = round(settings.warmup * updates)
+    if name == "CosineDecay" and warmup:
+        return schedules.CosineDecay(
+            0.0, max(updates - warmup, 1), alpha=final, warmup_target=rate, warmup_steps=warmup
+        )
+    makers = {
+        "constant": lambda: rate,
+        "CosineDecay": lambda: schedules.CosineDecay(rate, updates, alpha=final),
+        "PolynomialDecay": lambda: schedules.PolynomialDecay(rate, updates, end_learning_rate=final * rate),
+        "ExponentialDecay": lambda: schedules.ExponentialDecay(rate, updates, decay_rate=final),
+        "InverseTimeDecay": lambda: schedules.InverseTimeDecay(rate, updates, decay_rate=1 / final - 1),
+    }
+    return makers[name]()
+
+
+def current_learning_rate(optimizer):
+    """The learning rate of the next update, as a float."""
+    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+
+
+def _named_optimizer(settings, updates):
+    options = {
+        name: getattr(settings, name)
+        for name in ("weight_decay", "momentum", "clipnorm", "global_clipnorm", "clipvalue")
+        if getattr(settings, name) is not None
+    }
+    if settings.use_ema:
+        options |= {"use_ema": True, "ema_momentum": settings.ema_momentum}
+    optimizer = type(keras.optimizers.get(settings.optimizer))
+    try:
+        return optimizer(learning_rate=make_schedule(settings, updates), **options)
+    except TypeError:
+        raise ValueError(f"Optimizer {settings.optimizer!r} has no `momentum`.") from None
+    except ValueError as error:
+        raise ValueError(f"Optimizer {settings.optimizer!r}: {error}") from None

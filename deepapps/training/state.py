@@ -1,0 +1,191 @@
+"""The state of a training: all that a step changes, and so all that a checkpoint holds."""
+
+import contextlib
+import logging
+import time
+
+import keras
+import tensorflow as tf
+from keras import tree
+
+from deepapps.training import checkpoints
+from deepapps.training.batches import make_feed
+from deepapps.training.callbacks import restore_state, state_of
+from deepapps.training.optimizers import make_optimizer
+from deepapps.training.step import Step, figures_of, jit_pays, per_example
+from deepapps.training.strategies import fold_replica_into_seeds
+
+_POSITION = ("epoch", "step", "history", "best", "seconds")
+_logger = logging.getLogger(__name__)
+
+
+class State:
+    """Model, optimizer, metrics, random states, and the position in the data.
+
+    Attributes:
+        epoch, step: The position: finished epochs, and finished batches of the present one.
+        history: One dict per finished epoch.
+        best: The best value of the task's monitor so far, or None.
+        seconds: Time spent in the present epoch.
+        feed: The feed of the training data.
+        code: The `Step` that is compiled.
+    """
+
+    def __init__(self, task, settings, strategy, train_source):
+        self.epoch, self.step, self.history, self.best, self.seconds = 0, 0, [], None, 0.0
+        self._task, self._strategy, self._epochs = task, strategy, settings.epochs
+        self.feed = make_feed(train_source, settings.batch_size, settings.seed)
+        _check_batch_size(self.feed, strategy.num_replicas_in_sync)
+        updates = settings.epochs * -(-self.feed.steps // settings.gradient_accumulation_steps)
+        with strategy.scope(), dtype_policy(settings.dtype_policy):
+            self.model, augmentation = task.network(), task.augmentation()
+            self.metrics = [keras.metrics.Mean("loss"), *task.metrics()]
+            self.optimizer = make_optimizer(settings, updates)
+            self._build()
+        self.model.optimizer, self.model.stop_training = self.optimizer, False
+        self.code = Step(
+            self.model, self.optimizer, per_example(task.loss()), self.metrics, strategy, augmentation,
+            settings.class_weight, use_jit(settings.jit_compile, self.model, strategy),
+        )  # fmt: skip
+        self._variables = _named(
+            model=self.model.variables,
+            optimizer=self.optimizer.variables,
+            metrics=[variable for metric in self.metrics for variable in metric.variables],
+            augmentation=getattr(augmentation, "variables", []),
+        )
+        self._seeds = [v.value for v in self._variables.values() if "seed_generator" in v.path]
+        fold_replica_into_seeds(strategy, self._seeds)
+        self._saved = time.monotonic()
+
+    def figures(self):
+        """The metrics as they stand, `{name: float}`."""
+        return figures_of(self.metrics)
+
+    def take_figures(self):
+        """The metrics, which then start anew."""
+        figures = self.figures()
+        for metric in self.metrics:
+            metric.reset_state()
+        return figures
+
+    @contextlib.contextmanager
+    def averaged_weights(self):
+        """The model has its averaged weights inside the block, where the optimizer keeps any."""
+        inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        if not inner.use_ema:
+            yield
+            return
+        variables = self.model.trainable_variables
+        own = [tf.identity(variable.value) for variable in variables]
+        inner.finalize_variable_values(variables)
+        yield
+        for variable, value in zip(variables, own, strict=True):
+            variable.assign(value)
+
+    def improves(self, value):
+        """Whether a value of the monitor is the best so far, and keeps it; the later of equal ones counts."""
+        sign = 1 if self._task.direction == "max" else -1
+        better = self.best is None or sign * value >= sign * self.best
+        self.best = value if better else self.best
+        return better
+
+    def close_epoch(self, figures):
+        """Notes the figures of the epoch and moves on to the next."""
+        self.history.append({"epoch": self.epoch + 1, **figures, "seconds": round(self.seconds, 3)})
+        self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
+
+    def save(self, folder, callbacks):
+        """Writes a checkpoint, where the data allow going on from here."""
+        if self.step and not self.feed.resumes_within_epoch:
+            return
+        arrays = checkpoints.read_variables(self._strategy, self._variables)
+        states, callback_arrays = state_of(callbacks)
+        state = {name: getattr(self, name) for name in _POSITION} | {
+            "examples": self.feed.size,
+            "epochs": self._epochs,
+            "stopped": self.model.stop_training,
+            "callbacks": states,
+        }
+        checkpoints.save_checkpoint(folder, self.epoch, self.step, arrays | callback_arrays, state)
+        self._saved = time.monotonic()
+
+    def restore(self, folder, callbacks):
+        """Goes back to the newest whole checkpoint, if there is one.
+
+        Raises: ValueError when it does not fit the model or the data.
+        """
+        found = checkpoints.newest_checkpoint(folder)
+        if found is None:
+            return
+        path, arrays, state = found
+        if state["examples"] != self.feed.size:
+            raise ValueError(
+                f"{path}: is of {state['examples']} training examples, and the data now hold {self.feed.size}."
+            )
+        if not self.feed.resumes_within_epoch:
+            _logger.warning("A tf.data.Dataset resumes at the beginning of an epoch: %d.", state["epoch"] + 1)
+        checkpoints.write_variables(self._strategy, self._variables, arrays)
+        fold_replica_into_seeds(self._strategy, self._seeds)
+        restore_state(callbacks, state["callbacks"], arrays)
+        for name in _POSITION:
+            setattr(self, name, state[name])
+        self.model.stop_training = state["stopped"] and state["epochs"] == self._epochs
+
+    def seconds_since_saved(self):
+        """Seconds since the last checkpoint that this process wrote."""
+        return time.monotonic() - self._saved
+
+    def _build(self):
+        """Builds what is built lazily, with one example: in a compiled call on replicas it would fail."""
+        batch = self.feed.load(self.feed.element(self.feed.start(0, 0), 0))
+        inputs, targets, weights = tree.map_structure(lambda tensor: tensor[:1], batch)
+        outputs = self.model(inputs, training=False)
+        self.optimizer.build(self.model.trainable_variables)
+
+        def measure():
+            for metric in self.metrics[1:]:
+                metric.update_state(targets, outputs, sample_weight=weights)
+
+        self._strategy.run(measure)
+        self.take_figures()
+
+
+def use_jit(setting, model, strategy):
+    """Whether XLA compiles the step.
+
+    Raises: ValueError when it is asked for on several replicas, where the sums over them forbid it.
+    """
+    if setting is True and strategy.num_replicas_in_sync > 1:
+        raise ValueError(
+            "`jit_compile` must be False or 'auto' on several replicas. "
+            f"Received: jit_compile=True, {strategy.num_replicas_in_sync} replicas"
+        )
+    return setting is True or (setting == "auto" and strategy.num_replicas_in_sync == 1 and jit_pays(model))
+
+
+@contextlib.contextmanager
+def dtype_policy(name):
+    """Layers made inside the block get this dtype policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _check_batch_size(feed, replicas):
+    if feed.size is not None and feed.size < feed.batch_size:
+        raise ValueError(
+            f"`batch_size` must be at most the number of training examples. "
+            f"Received: batch_size={feed.batch_size}, {feed.size} examples"
+        )
+    if feed.batch_size % replicas:
+        raise ValueError(
+            f"`batch_size` must be a multiple of the number of replicas. "
+            f"Received: batch_size={feed.batch_size}, {replicas} replicas"
+        )
+
+
+def _named(**groups):
+    return {f"{group}/{index}": v for group, variables in groups.items() for index, v in enumerate(variables)}

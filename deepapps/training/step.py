@@ -1,0 +1,189 @@
+"""The compiled step: many updates, or many evaluated batches, to one call.
+
+Python costs more than the arithmetic of a small network, so the loop over steps is inside the
+compiled call, and the batch is gathered there too.
+"""
+
+import copy
+import functools
+
+import keras
+import tensorflow as tf
+from keras import tree
+
+
+class Step:
+    """What happens to one batch, compiled.
+
+    The loss of an update is the mean over all examples (or tokens) of non-zero weight, over all
+    replicas and all accumulated batches; so any division of a global batch gives the same update.
+
+    Args:
+        model, optimizer: Made and built in the scope of the strategy.
+        loss: `loss(targets, outputs)`, unreduced.
+        metrics: Keras metrics; the first is a `keras.metrics.Mean` that follows the loss.
+        strategy: The `tf.distribute.Strategy`.
+        augmentation: Callable on the inputs of training, or None. Runs outside XLA.
+        class_weight: `{class index: weight}` for integer targets, or None.
+        jit: Whether XLA compiles the step.
+    """
+
+    def __init__(self, model, optimizer, loss, metrics, strategy, augmentation=None, class_weight=None, jit=False):
+        self.model, self.optimizer, self.loss, self.metrics = model, optimizer, loss, metrics
+        self.strategy, self.augmentation, self.class_weight = strategy, augmentation, class_weight
+        self._compiled = functools.partial(tf.function, jit_compile=True) if jit else lambda function: function
+
+    def training_call(self, feed):
+        """Compiles `call(block, start, updates, accumulate)`, which does that many updates, of
+        `accumulate` batches each, from batch `start`. It returns the index of the first update whose
+        loss is not finite, or -1."""
+        update = self._update_of(feed)
+
+        def call(block, start, updates, accumulate):
+            first_bad = tf.constant(-1)
+            for index in tf.range(updates):
+                first = start + index * accumulate
+                elements = [feed.element(block, first + batch) for batch in range(accumulate)]
+                losses = self.strategy.run(update, args=(elements,))
+                loss = self.strategy.experimental_local_results(losses)[0]
+                bad = tf.logical_and(first_bad < 0, tf.logical_not(tf.math.is_finite(loss)))
+                first_bad = tf.where(bad, index, first_bad)
+            return first_bad
+
+        return tf.function(call)
+
+    def evaluation_call(self, feed):
+        """Compiles `call(block, start, steps)`, which adds that many batches to the metrics."""
+
+        def measure(element):
+            inputs, targets, weights = feed.load(self._slice(element))
+            outputs = self.model(inputs, training=False)
+            self._measure(targets, outputs, weights, self._losses(targets, outputs, weights))
+
+        measure = self._compiled(measure)
+
+        def call(block, start, steps):
+            for index in tf.range(start, start + steps):
+                self.strategy.run(measure, args=(feed.element(block, index),))
+
+        return tf.function(call)
+
+    def _update_of(self, feed):
+        """The update of one replica from its elements; augmentation stays outside XLA."""
+
+        def load(elements):
+            return [self._weighted(*feed.load(self._slice(element))) for element in elements]
+
+        if self.augmentation is None:
+            return self._compiled(lambda elements: self._update(load(elements)))
+        update = self._compiled(self._update)
+        return lambda elements: update([(self.augmentation(x), *rest) for x, *rest in load(elements)])
+
+    def _update(self, batches):
+        variables = self.model.trainable_variables
+        count = self._sum([tf.add_n([_count(weights) for *_, weights in batches])])[0]
+        parts = [self._gradients(batch, count, variables) for batch in batches]
+        loss, *gradients = parts[0] if len(parts) == 1 else map(_add, zip(*parts, strict=True))
+        loss, *gradients = self._sum([loss, *gradients])
+        self.optimizer.apply(gradients, variables)
+        return loss
+
+    def _gradients(self, batch, count, variables):
+        """This batch's part of the loss and of the gradients, where `count` examples make the whole."""
+        inputs, targets, weights = batch
+        with tf.GradientTape() as tape:
+            outputs = self.model(inputs, training=True)
+            losses = self._losses(targets, outputs, weights)
+            share = tf.math.divide_no_nan(_count(weights), count)
+            loss = tf.math.divide_no_nan(tf.reduce_sum(losses * weights), count)
+            loss += share * self._penalty(loss.dtype)
+            scaled = self.optimizer.scale_loss(loss)
+        gradients = tape.gradient(scaled, [variable.value for variable in variables])
+        self._measure(targets, outputs, weights, losses)
+        return [loss, *gradients]
+
+    def _losses(self, targets, outputs, weights):
+        """The losses, one for each weight: further axes are averaged."""
+        losses = tf.cast(self.loss(targets, outputs), "float32")
+        return tf.reduce_mean(losses, axis=list(range(weights.shape.rank, losses.shape.rank)))
+
+    def _penalty(self, dtype):
+        """The regularization losses of the layers."""
+        return tf.add_n([tf.cast(loss, dtype) for loss in self.model.losses]) if self.model.losses else 0.0
+
+    def _measure(self, targets, outputs, weights, losses):
+        """Adds a batch to the metrics; the padding, of weight 0, stays out."""
+        valid = tf.cast(weights != 0, "float32")
+        mean, *metrics = self.metrics
+        mean.update_state(losses * weights + self._penalty("float32"), valid)
+        for metric in metrics:
+            metric.update_state(targets, outputs, sample_weight=valid)
+
+    def _weighted(self, inputs, targets, weights):
+        if self.class_weight is None:
+            return inputs, targets, weights
+        table = [self.class_weight.get(label, 1.0) for label in range(max(self.class_weight) + 1)]
+        known = tf.cast(targets, "int32") < len(table)
+        factors = tf.gather(tf.constant(table, "float32"), tf.where(known, tf.cast(targets, "int32"), 0))
+        return inputs, targets, weights * tf.where(known, factors, 1.0)
+
+    def _slice(self, element):
+        """The contiguous part of a global batch that is this replica's."""
+        replicas = self.strategy.num_replicas_in_sync
+        if replicas == 1:
+            return element
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+
+        def part(tensor):
+            size = tensor.shape[0] // replicas
+            return tf.ensure_shape(tensor[replica * size : (replica + 1) * size], [size, *tensor.shape[1:]])
+
+        return tree.map_structure(part, element)
+
+    def _sum(self, tensors):
+        """Sums each tensor over the replicas; None, the gradient of an unused variable, stays None."""
+        if self.strategy.num_replicas_in_sync == 1:
+            return tensors
+        present = [tensor for tensor in tensors if tensor is not None]
+        summed = iter(tf.distribute.get_replica_context().all_reduce("SUM", present))
+        return [None if tensor is None else next(summed) for tensor in tensors]
+
+
+def jit_pays(model):
+    """Whether XLA was measured to speed up training such a network on CPU: dense and convolution
+    layers only. Recurrent layers become slower, and layers unknown here may not compile at all."""
+    layers = keras.layers
+    measured = (
+        layers.InputLayer, layers.Rescaling, layers.Flatten, layers.Reshape, layers.Dense, layers.Activation,
+        layers.ReLU, layers.Softmax, layers.Dropout, layers.BatchNormalization, layers.LayerNormalization,
+        layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D, layers.MaxPooling2D,
+        layers.AveragePooling2D, layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D, layers.Add,
+        layers.Concatenate, layers.ZeroPadding2D, keras.Model,
+    )  # fmt: skip
+    return all(type(layer) in measured for layer in model._flatten_layers(include_self=False))
+
+
+def per_example(loss):
+    """A loss, or its Keras name, as a function to unreduced values."""
+    loss = keras.losses.get(loss)
+    if isinstance(loss, keras.losses.Loss):
+        loss = copy.copy(loss)
+        loss.reduction = None
+    return loss
+
+
+def figures_of(metrics):
+    """The results of metrics, `{name: float}`; some metrics give several."""
+    results = [(metric.name, metric.result()) for metric in metrics]
+    named = [value if isinstance(value, dict) else {name: value} for name, value in results]
+    return {name: float(value) for group in named for name, value in group.items()}
+
+
+def _count(weights):
+    """Number of examples, or tokens, that the loss is averaged over."""
+    return tf.cast(tf.math.count_nonzero(weights), "float32")
+
+
+def _add(tensors):
+    """Sum of the same gradient over accumulated batches."""
+    return None if tensors[0] is None else tf.add_n([tf.convert_to_tensor(tensor) for tensor in tensors])

@@ -1,0 +1,84 @@
+"""tf.distribute strategies by name, made in one place.
+
+The loop asks a strategy only for its scope, its `run` and its replicas; a further kind of strategy
+is one more entry of `_MAKERS`. A ready `tf.distribute.Strategy` passes through.
+"""
+
+import tensorflow as tf
+
+from deepapps.settings import close_names
+
+
+def use_devices(count):
+    """Divides the CPU into `count` logical devices, for `mirrored:N` where there is no GPU.
+
+    Must come before TensorFlow's first operation.
+
+    Raises: RuntimeError when TensorFlow has already started with another number of devices.
+    """
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    try:
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
+    except RuntimeError:
+        raise RuntimeError(
+            f"use_devices({count}) came after TensorFlow's first operation: call it first in the program."
+        ) from None
+
+
+def make_strategy(strategy):
+    """Makes the strategy that `auto`, `none`, `mirrored` or `mirrored:N` names.
+
+    Args:
+        strategy: The name, or a `tf.distribute.Strategy`, which is returned as it is.
+    Raises: ValueError for an unknown name, or when the devices asked for are not there.
+    """
+    if not isinstance(strategy, str):
+        return strategy
+    kind, _, count = strategy.partition(":")
+    kind = automatic() if kind == "auto" else kind
+    if kind not in _MAKERS or (count and (kind != "mirrored" or not count.isdecimal() or int(count) < 1)):
+        known = ("auto", "mirrored", "mirrored:2", "none")
+        raise ValueError(f"Unknown strategy {strategy!r}.{close_names(strategy, known)}")
+    return _MAKERS[kind](int(count) if count else None)
+
+
+def automatic():
+    """The strategy that `auto` picks here: `mirrored` on several GPUs, else `none`."""
+    return "mirrored" if len(tf.config.list_physical_devices("GPU")) > 1 else "none"
+
+
+def fold_replica_into_seeds(strategy, seeds):
+    """Gives each replica random numbers of its own; replica 0 keeps those of a single device.
+
+    Keras starts the seed generators of all replicas alike, so they would share dropout masks.
+
+    Args:
+        seeds: The state variables of the seed generators, `(2,)` each: seed and counter.
+    """
+    if strategy.num_replicas_in_sync == 1:
+        return
+
+    @tf.function
+    def fold():
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        for seed in seeds:
+            offset = tf.cast(replica * 1_000_003, seed.dtype)  # a prime, far from any counter
+            seed.assign_add(tf.stack([offset, tf.zeros_like(offset)]))
+
+    strategy.run(fold)
+
+
+def _mirrored(count):
+    kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    devices = [device.name for device in tf.config.list_logical_devices(kind)]
+    count = len(devices) if count is None else count
+    if count > len(devices):
+        remedy = f" call deepapps.use_devices({count}) first in the program." if kind == "CPU" else ""
+        raise ValueError(
+            f"Strategy 'mirrored:{count}' needs {count} devices, and TensorFlow has {len(devices)} {kind}:"
+            + (remedy or " ask for fewer.")
+        )
+    return tf.distribute.MirroredStrategy(devices[:count])
+
+
+_MAKERS = {"none": lambda count: tf.distribute.get_strategy(), "mirrored": _mirrored}

@@ -1,0 +1,114 @@
+"""The figures of a classifier against NumPy, written out from their definitions."""
+
+import json
+
+import numpy as np
+import pytest
+
+from deepapps.evaluation import classification_figures
+
+NAMES = ["ant", "bee", "cat", "dog", "elk"]
+
+
+def by_hand(probabilities, labels, top_k):
+    """Macro precision, recall and f1, accuracy and top-k accuracy, class by class."""
+    answers = probabilities.argmax(axis=1)
+    precision, recall, f1 = [], [], []
+    for c in range(probabilities.shape[1]):
+        hits = np.sum((answers == c) & (labels == c))
+        predicted, occurring = np.sum(answers == c), np.sum(labels == c)
+        precision.append(hits / predicted if predicted else 0.0)
+        recall.append(hits / occurring if occurring else 0.0)
+        f1.append(2 * hits / (predicted + occurring) if predicted + occurring else 0.0)
+    best = [np.argsort(-row)[:top_k] for row in probabilities]
+    return {
+        "accuracy": np.mean(answers == labels),
+        "precision": np.mean(precision),
+        "recall": np.mean(recall),
+        "f1": np.mean(f1),
+        "top_k_accuracy": np.mean([label in top for label, top in zip(labels, best, strict=True)]),
+    }
+
+
+def assert_scalars(figures, expected):
+    for name, value in expected.items():
+        assert figures[name] == pytest.approx(value, abs=1e-12), name
+
+
+def test_figures_equal_their_definitions():
+    rng = np.random.default_rng(3)
+    probabilities = rng.dirichlet(np.ones(5), 211)
+    probabilities[:, 4] = 0  # elk is never predicted
+    labels = rng.choice([0, 1, 3, 4], 211)  # cat never occurs
+    figures = classification_figures(probabilities, labels, NAMES, top_k=2)
+    assert_scalars(figures, by_hand(probabilities, labels, 2))
+    answers = probabilities.argmax(axis=1)
+    counts = [[int(np.sum((labels == row) & (answers == column))) for column in range(5)] for row in range(5)]
+    assert figures["confusion_matrix"] == counts
+    assert list(figures["per_class"]) == NAMES
+    assert [figures["per_class"][name]["support"] for name in NAMES] == np.bincount(
+        labels, minlength=5
+    ).tolist()
+    assert figures["per_class"]["cat"] == {"precision": 0, "recall": 0, "f1": 0, "support": 0}
+    assert figures["per_class"]["elk"]["precision"] == 0 and figures["per_class"]["elk"]["support"] > 0
+
+
+def test_a_small_case_counted_by_eye():
+    probabilities = np.eye(3)[[0, 0, 1, 1, 1, 2]]
+    figures = classification_figures(probabilities, [0, 1, 1, 1, 2, 2], ["a", "b", "c"], top_k=1)
+    assert figures["confusion_matrix"] == [[1, 0, 0], [1, 2, 0], [0, 1, 1]]
+    assert figures["per_class"]["b"] == pytest.approx(
+        {"precision": 2 / 3, "recall": 2 / 3, "f1": 2 / 3, "support": 3}
+    )
+    assert_scalars(
+        figures, {"accuracy": 4 / 6, "precision": (1 / 2 + 2 / 3 + 1) / 3, "top_k_accuracy": 4 / 6}
+    )
+
+
+def test_perfect_and_constant_predictors():
+    labels = np.array([0, 1, 2, 3, 4, 4, 4, 4])
+    perfect = classification_figures(np.eye(5)[labels], labels, NAMES, top_k=1)
+    assert_scalars(perfect, dict.fromkeys(["accuracy", "precision", "recall", "f1", "top_k_accuracy"], 1))
+    constant = classification_figures(np.tile(np.eye(5)[4], (8, 1)), labels, NAMES, top_k=1)
+    assert_scalars(constant, {"accuracy": 0.5, "recall": 0.2, "precision": 0.1, "f1": 2 / 3 / 5})
+
+
+def test_ties_go_to_the_first_class_and_do_not_flatter_top_k():
+    figures = classification_figures(np.full((5, 5), 0.2), np.arange(5), NAMES, top_k=2)
+    assert_scalars(figures, {"accuracy": 0.2, "top_k_accuracy": 0.4})
+    assert figures["per_class"]["ant"]["recall"] == 1
+
+
+@pytest.mark.parametrize("top_k", [5, 6, 1000])
+def test_top_k_beyond_the_classes_is_clipped(top_k):
+    figures = classification_figures(np.eye(5), np.array([1, 2, 3, 4, 0]), NAMES, top_k)
+    assert figures["top_k_accuracy"] == 1 and figures["accuracy"] == 0
+
+
+def test_json_holds_the_figures_and_numpy_types_are_taken():
+    labels = np.array([0, 1], np.uint8)
+    figures = classification_figures(np.eye(2, dtype=np.float32), labels, np.array(["x", "y"]), np.int64(1))
+    assert json.loads(json.dumps(figures, allow_nan=False)) == figures
+
+
+def test_one_class_only():
+    figures = classification_figures(np.ones((3, 1)), [0, 0, 0], ["all"], top_k=3)
+    assert figures["accuracy"] == figures["f1"] == 1 and figures["confusion_matrix"] == [[3]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rule"),
+    [
+        ((np.eye(3), [0, 1, 2], ["a", "b"], 1), "`probabilities` must be"),
+        ((np.zeros((0, 2)), [], ["a", "b"], 1), "`probabilities` must be"),
+        ((np.eye(2), [0], ["a", "b"], 1), "`labels` must be 2 integers"),
+        ((np.eye(2), [0.0, 1.0], ["a", "b"], 1), "`labels` must be 2 integers"),
+        ((np.eye(2), [0, 2], ["a", "b"], 1), "between 0 and 1. Received: 0 to 2"),
+        ((np.eye(2), [-1, 0], ["a", "b"], 1), "Received: -1 to 0"),
+        ((np.eye(2), [0, 1], ["a", "a"], 1), "'a' more than once"),
+        ((np.eye(2), [0, 1], ["a", "b"], 0), "top_k=0"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(arguments, rule):
+    with pytest.raises(ValueError, match=rule):
+        classification_figures(*arguments)
