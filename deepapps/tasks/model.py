@@ -1,6 +1,7 @@
 """The task behind `deepapps.train(model=..., data=..., loss=...)`: any Keras model on any data."""
 
 import keras
+import tensorflow as tf
 
 from deepapps.data.source import Splits
 from deepapps.tasks.task import Task
@@ -43,7 +44,11 @@ class ModelTask(Task):
         return self._splits
 
     def network(self):
-        return self._model if isinstance(self._model, keras.Model) else self._model()
+        if not isinstance(self._model, keras.Model):
+            return self._model()
+        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            raise ValueError("On several replicas `model` must be a function that builds the model.")
+        return self._model
 
     def loss(self):
         return self._loss

@@ -109,7 +109,8 @@ def _set_state(callback, state):
 
 
 def _built_in_state(callback):
-    return next((names for kind, names in _STATE_OF.items() if isinstance(callback, kind)), ())
+    names = next((names for kind, names in _STATE_OF.items() if isinstance(callback, kind)), ())
+    return [name for name in names if hasattr(callback, name)]  # some depend on the callback's arguments
 
 
 def _keeps_state(callback):

@@ -84,9 +84,8 @@ class Step:
         count = self._sum([tf.add_n([_count(weights) for *_, weights in batches])])[0]
         parts = [self._gradients(batch, count, variables) for batch in batches]
         loss, *gradients = parts[0] if len(parts) == 1 else map(_add, zip(*parts, strict=True))
-        loss, *gradients = self._sum([loss, *gradients])
-        self.optimizer.apply(gradients, variables)
-        return loss
+        self.optimizer.apply(self._sum(gradients), variables)
+        return self._sum([loss])[0]
 
     def _gradients(self, batch, count, variables):
         """This batch's part of the loss and of the gradients, where `count` examples make the whole."""

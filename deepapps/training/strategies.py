@@ -4,6 +4,8 @@ The loop asks a strategy only for its scope, its `run` and its replicas; a furth
 is one more entry of `_MAKERS`. A ready `tf.distribute.Strategy` passes through.
 """
 
+import functools
+
 import tensorflow as tf
 
 from deepapps.settings import close_names
@@ -78,7 +80,14 @@ def _mirrored(count):
             f"Strategy 'mirrored:{count}' needs {count} devices, and TensorFlow has {len(devices)} {kind}:"
             + (remedy or " ask for fewer.")
         )
-    return tf.distribute.MirroredStrategy(devices[:count])
+    return _mirrored_on(tuple(devices[:count]))
+
+
+@functools.cache
+def _mirrored_on(devices):
+    """One strategy for all trainings of a process: a second one would count its collectives from the
+    start again, and TensorFlow would take them for those of the first."""
+    return tf.distribute.MirroredStrategy(devices)
 
 
 _MAKERS = {"none": lambda count: tf.distribute.get_strategy(), "mirrored": _mirrored}

@@ -1,0 +1,301 @@
+"""The loop: replicas equal one, what settings do, callbacks, and how it stops."""
+
+import json
+import logging
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import deepapps
+from deepapps.training.checkpoints import checkpoints, newest_checkpoint
+
+
+def digits(size=230, seed=0):
+    """Images of three classes that a small network can tell apart."""
+    random = np.random.default_rng(seed)
+    targets = random.integers(0, 3, size).astype("int32")
+    inputs = random.normal(size=(size, 6, 6, 1)) + targets[:, None, None, None] * 0.7
+    return deepapps.ArraySource(inputs.astype("float32"), targets)
+
+
+def mlp(dropout=0.0):
+    return keras.Sequential(
+        [keras.Input((6, 6, 1)), layers.Flatten(), layers.Dense(16, "relu"), layers.Dropout(dropout), layers.Dense(3)]
+    )
+
+
+def cnn():
+    return keras.Sequential(
+        [
+            keras.Input((6, 6, 1)),
+            layers.Conv2D(4, 3, use_bias=False),
+            layers.BatchNormalization(synchronized=True),
+            layers.ReLU(),
+            layers.Flatten(),
+            layers.Dense(3),
+        ]
+    )
+
+
+def train(model, tmp_path, data=None, **arguments):
+    """Trains on small data, with plain defaults where a test gives none."""
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    arguments = {
+        "loss": loss, "metrics": ["accuracy"], "epochs": 2, "batch_size": 32, "progress": False, "overwrite": True,
+    } | arguments  # fmt: skip
+    return deepapps.train(model=model, data=data or deepapps.Splits(digits(), digits(90, 1)), output=tmp_path / "run", **arguments)
+
+
+def last_weights(run):
+    _, arrays, _ = newest_checkpoint(run.path / "checkpoints")
+    return [array for name, array in arrays.items() if name.startswith("model/")]
+
+
+@pytest.mark.parametrize("model", [mlp, cnn])
+@pytest.mark.parametrize("options", [{}, {"gradient_accumulation_steps": 3}, {"global_clipnorm": 0.1}], ids=str)
+def test_two_replicas_equal_one(model, options, tmp_path):
+    """100 SGD steps over an uneven last batch: the same weights within 1e-5, the same metrics."""
+    sgd = {"optimizer": "sgd", "learning_rate": 0.05, "epochs": 13, **options}  # 8 steps an epoch
+    one = train(model, tmp_path / "one", strategy="none", **sgd)
+    two = train(model, tmp_path / "two", strategy="mirrored:2", **sgd)
+    for weights, others in zip(last_weights(one), last_weights(two), strict=True):
+        np.testing.assert_allclose(others, weights, atol=1e-5)
+    for line, other in zip(one.history, two.history, strict=True):
+        for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+            assert other[name] == pytest.approx(line[name], abs=1e-5)
+
+
+def test_replicas_draw_different_dropout_masks():
+    from deepapps.training.strategies import fold_replica_into_seeds, make_strategy
+
+    strategy = make_strategy("mirrored:2")
+    with strategy.scope():
+        model = keras.Sequential([keras.Input((50,)), layers.Dropout(0.5, seed=3)])
+    fold_replica_into_seeds(strategy, [v.value for v in model.variables])
+    ones = tf.ones((1, 50))
+    masks = strategy.experimental_local_results(strategy.run(tf.function(lambda: model(ones, training=True))))
+    alone = keras.Sequential([keras.Input((50,)), layers.Dropout(0.5, seed=3)])(ones, training=True)
+    assert not np.array_equal(masks[0], masks[1])
+    np.testing.assert_array_equal(masks[0], alone)
+
+
+def test_accumulated_batches_equal_one_large_batch(tmp_path):
+    sgd = {"optimizer": "sgd", "learning_rate": 0.05, "epochs": 3}
+    data = deepapps.Splits(digits(192))
+    large = train(mlp, tmp_path / "large", data, batch_size=96, **sgd)
+    small = train(mlp, tmp_path / "small", data, batch_size=32, gradient_accumulation_steps=3, **sgd)
+    for weights, others in zip(last_weights(large), last_weights(small), strict=True):
+        np.testing.assert_allclose(others, weights, atol=1e-6)
+
+
+def test_equals_keras_fit(tmp_path):
+    """One full-batch epoch at a time, so that the order does not matter."""
+    source = digits(64)
+    run = train(mlp, tmp_path, deepapps.Splits(source), batch_size=64, epochs=5, optimizer="adam", jit_compile=False)
+    keras.utils.set_random_seed(0)
+    model = mlp()
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.fit(*source.arrays, batch_size=64, epochs=5, shuffle=False, verbose=0)
+    for weights, others in zip(last_weights(run)[:4], model.get_weights(), strict=True):
+        np.testing.assert_allclose(weights[0], others, atol=1e-5)
+
+
+def test_xla_changes_nothing_but_rounding(tmp_path):
+    runs = [train(mlp, tmp_path / str(jit), jit_compile=jit) for jit in (True, False)]
+    for weights, others in zip(*map(last_weights, runs), strict=True):
+        np.testing.assert_allclose(weights, others, atol=1e-5)
+
+
+def test_calls_of_any_length_give_the_same_bits(tmp_path):
+    runs = [train(lambda: mlp(0.5), tmp_path / str(n), steps_per_execution=n) for n in (1, 3, 100, "auto")]
+    for run in runs[1:]:
+        for weights, others in zip(last_weights(runs[0]), last_weights(run), strict=True):
+            np.testing.assert_array_equal(weights, others)
+
+
+def test_weights_of_examples_and_classes_multiply_the_loss(tmp_path):
+    inputs, targets = digits().arrays
+    by_class = train(mlp, tmp_path / "class", deepapps.Splits(deepapps.ArraySource(inputs, targets)), class_weight={1: 3.0})
+    weights = np.where(targets == 1, 3.0, 1.0).astype("float32")
+    by_example = train(mlp, tmp_path / "example", deepapps.Splits(deepapps.ArraySource(inputs, targets, weights)))
+    plain = train(mlp, tmp_path / "plain", deepapps.Splits(deepapps.ArraySource(inputs, targets)))
+    for one, other in zip(last_weights(by_class), last_weights(by_example), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert by_class.history[0]["loss"] > plain.history[0]["loss"] * 1.2
+
+
+def test_every_source_of_the_same_examples_trains_alike(tmp_path):
+    """Arrays are gathered in the step, other sources are read beside it: the same batches."""
+
+    class Slow:
+        def __init__(self, source):
+            self.source = source
+
+        def __len__(self):
+            return len(self.source)
+
+        def __getitem__(self, indices):
+            return self.source[indices]
+
+    arrays = train(mlp, tmp_path / "arrays", jit_compile=False)
+    streamed = train(mlp, tmp_path / "streamed", deepapps.Splits(Slow(digits()), Slow(digits(90, 1))), jit_compile=False)
+    for weights, others in zip(last_weights(arrays), last_weights(streamed), strict=True):
+        np.testing.assert_allclose(others, weights, atol=1e-6)
+    assert streamed.history[-1]["val_accuracy"] == pytest.approx(arrays.history[-1]["val_accuracy"])
+
+
+@pytest.mark.parametrize("strategy", ["none", "mirrored:2"])
+def test_a_dataset_trains_with_an_uneven_last_batch(strategy, tmp_path):
+    data = tf.data.Dataset.from_tensor_slices(digits().arrays).batch(32)
+    run = train(mlp, tmp_path, data, epochs=4, strategy=strategy)
+    assert run.history[-1]["loss"] < run.history[0]["loss"]
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float64"])
+@pytest.mark.parametrize("strategy", ["none", "mirrored:2"])
+def test_dtype_policies(policy, strategy, tmp_path):
+    run = train(mlp, tmp_path, dtype_policy=policy, strategy=strategy, learning_rate=0.01, epochs=4)
+    assert run.model.layers[1].dtype_policy.name == policy
+    assert run.history[-1]["val_accuracy"] > 0.6
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_averaged_weights_are_validated_and_kept(tmp_path):
+    run = train(mlp, tmp_path, use_ema=True, ema_momentum=0.5, epochs=1)
+    _, arrays, _ = newest_checkpoint(run.path / "checkpoints")
+    best = run.model.get_weights()
+    assert any(
+        np.array_equal(arrays[name][0], best[0]) for name in arrays if name.startswith("optimizer/")
+    ), "the best weights are not the averages of the optimizer"
+    assert not np.array_equal(arrays["model/0"][0], best[0])
+
+
+def test_best_weights_are_those_of_the_best_epoch(tmp_path):
+    run = train(mlp, tmp_path, epochs=8, learning_rate=0.3)
+    best = max(line["val_accuracy"] for line in run.history)
+    assert run.metrics["validation"]["accuracy"] == pytest.approx(best)
+
+
+def test_patience_ends_training(tmp_path):
+    run = train(mlp, tmp_path, epochs=30, patience=2, learning_rate=1e-9)
+    assert len(run.history) < 30
+
+
+def test_keras_callbacks(tmp_path):
+    seen = []
+
+    class Spy(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append((batch, logs["loss"]))
+
+    callbacks = [
+        Spy(),
+        keras.callbacks.ReduceLROnPlateau("val_accuracy", patience=1, factor=0.5, min_delta=1.0),
+        keras.callbacks.ModelCheckpoint(tmp_path / "best.keras", monitor="val_accuracy", save_best_only=True),
+        keras.callbacks.CSVLogger(tmp_path / "log.csv"),
+    ]
+    run = train(mlp, tmp_path, epochs=4, callbacks=callbacks, steps_per_execution=4)
+    assert [batch for batch, _ in seen] == [3, 7] * 4
+    assert run.history[-1]["learning_rate"] < run.history[0]["learning_rate"]
+    assert (tmp_path / "best.keras").exists()
+    assert len((tmp_path / "log.csv").read_text().splitlines()) == 5
+
+
+def test_tensorboard_logs(tmp_path):
+    pytest.importorskip("tensorboard")
+    run = train(mlp, tmp_path, tensorboard=True)
+    assert list((run.path / "tensorboard").rglob("events.out.tfevents.*"))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
+    inputs, targets = digits().arrays
+    inputs[100] = np.nan
+    with pytest.raises(FloatingPointError, match=r"epoch 1, step \d+, with learning rate 0.001.*none"):
+        train(mlp, tmp_path, deepapps.Splits(deepapps.ArraySource(inputs, targets)))
+
+
+def test_a_built_model_trains_on_one_replica(tmp_path):
+    model = mlp()
+    run = train(model, tmp_path)
+    assert run.model is model
+    with pytest.raises(ValueError, match="function that builds"):
+        train(model, tmp_path, strategy="mirrored:2")
+
+
+def test_a_regularized_model_has_its_penalty_in_the_loss(tmp_path):
+    def regularized():
+        return keras.Sequential([keras.Input((6, 6, 1)), layers.Flatten(), layers.Dense(3, kernel_regularizer="l2")])
+
+    run = train(regularized, tmp_path, epochs=1)
+    plain = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    inputs, targets = digits(90, 1).arrays
+    expected = float(plain(targets, run.model(inputs))) + float(sum(run.model.losses))
+    assert run.metrics["validation"]["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"batch_size": 1000}, "batch_size=1000, 230 examples"),
+        ({"batch_size": 31, "strategy": "mirrored:2"}, "multiple of the number of replicas"),
+        ({"strategy": "mirrored:3"}, r"use_devices\(3\)"),
+        ({"strategy": "miror"}, "Did you mean 'mirrored'"),
+        ({"optimizer": "adan"}, "Did you mean 'adam'"),
+        ({"learning_rate_schedule": "CosinDecay"}, "Did you mean 'CosineDecay'"),
+        ({"momentum": 0.9}, "momentum"),
+        ({"epoch": 3}, "Did you mean 'epochs'"),
+        ({"epochs": 0}, "`epochs` must be at least 1. Received: epochs=0"),
+        ({"epochs": "3"}, "`epochs` must be int"),
+        ({"learning_rate": 0}, "greater than 0"),
+        ({"warmup": 0.1}, "CosineDecay"),
+        ({"jit_compile": True, "strategy": "mirrored:2"}, "jit_compile"),
+        ({"resume": True, "overwrite": True}, "exclude each other"),
+    ],
+    ids=str,
+)
+def test_bad_settings_are_one_clear_line_and_leave_nothing(settings, message, tmp_path):
+    with pytest.raises(ValueError, match=message) as error:
+        train(mlp, tmp_path, **({"overwrite": False} | settings))
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_damaged_checkpoint_is_passed_over(tmp_path, caplog):
+    run = train(mlp, tmp_path, epochs=3)
+    whole = last_weights(run)
+    newest = checkpoints(run.path / "checkpoints")[0]
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 255
+    newest.write_bytes(content)
+    (run.path / "report" / "index.html").unlink()
+    with caplog.at_level(logging.WARNING):
+        run = train(mlp, tmp_path, epochs=3, resume=True, overwrite=False)
+    assert "is damaged" in caplog.text
+    for weights, others in zip(whole, last_weights(run), strict=True):
+        np.testing.assert_array_equal(weights, others)
+
+
+def test_a_resume_with_more_epochs_goes_on(tmp_path):
+    run = train(mlp, tmp_path, epochs=2)
+    first = run.history
+    run = train(mlp, tmp_path, epochs=3, resume=True, overwrite=False)
+    assert run.history[:2] == first and len(run.history) == 3
+    assert json.loads((run.path / "settings.json").read_text())["training"]["epochs"] == 3
+
+
+def test_a_resume_may_not_change_settings(tmp_path):
+    train(mlp, tmp_path)
+    with pytest.raises(ValueError, match="`batch_size` is 32 and cannot become 16"):
+        train(mlp, tmp_path, batch_size=16, resume=True, overwrite=False)
+
+
+def test_another_run_is_not_overwritten(tmp_path):
+    train(mlp, tmp_path)
+    with pytest.raises(ValueError, match="holds a Run already"):
+        train(mlp, tmp_path, overwrite=False)
+    (tmp_path / "run" / "settings.json").unlink()
+    with pytest.raises(ValueError, match="holds no Run"):
+        train(mlp, tmp_path, overwrite=True)
