@@ -21,6 +21,7 @@ class ImageSettings(Settings):
     network: str = setting("cnn", "Network to train.", choices=("cnn", "mlp"))
     top_k: int = setting(3, "The k of `top_k_accuracy`, in classes.", minimum=1)
     units: int = setting(128, "Width of the hidden layer of `mlp`.", minimum=1)
+    filters: int = setting(48, "Width of the first block of `cnn`; later ones have twice and four times it.", minimum=1)
     dropout: float | None = setting(
         None, "Share of activations dropped in training; default: the network's own.", minimum=0, maximum=0.9
     )
@@ -59,7 +60,10 @@ class ImageClassification(Task):
         return [keras.metrics.SparseCategoricalAccuracy("accuracy")]
 
     def augmentation(self):
-        return None
+        from deepapps.networks.images import small_changes
+
+        augment = self.settings.network != "mlp" if self.settings.augment is None else self.settings.augment
+        return small_changes() if augment else None
 
     def encode(self, raw):
         """Images as `(B, H, W, C)`: takes arrays of one or many images, or names of image files."""
@@ -93,7 +97,9 @@ class ImageClassification(Task):
         """The confusion matrix on the test split."""
         from deepapps.plots import plot_confusion_matrix
 
-        figures = run.metrics.get("test") or run.metrics["validation"]
+        figures = run.metrics.get("test") or run.metrics.get("validation")
+        if not figures:  # training has not ended
+            return {}
         plot_confusion_matrix(figures["confusion_matrix"], self.class_names, folder / "confusion_matrix.png")
         return {"Confusion matrix": "confusion_matrix.png"}
 
@@ -109,6 +115,14 @@ class Mnist(ImageClassification):
     """Digits, or any other small images in ten classes or so, with defaults that suit them."""
 
     name = "mnist"
+    training = {
+        "epochs": 12,
+        "batch_size": 64,
+        "learning_rate": 4e-3,
+        "learning_rate_schedule": "CosineDecay",
+        "warmup": 0.1,
+        "final_learning_rate": 0.01,
+    }
 
 
 def _softmax(logits):

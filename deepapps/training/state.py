@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import time
 
 import keras
@@ -86,7 +87,8 @@ class State:
         """Whether a value of the monitor is the best so far, and keeps it; the later of equal ones counts."""
         sign = 1 if self._task.direction == "max" else -1
         better = self.best is None or sign * value >= sign * self.best
-        self.best = value if better else self.best
+        if better and math.isfinite(value):
+            self.best = value
         return better
 
     def close_epoch(self, figures):

@@ -1,0 +1,36 @@
+# make run: train a digit classifier on real digits.   make test: run the tests.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: install run test test-slow lint benchmark clean
+.DEFAULT_GOAL := run
+
+install: $(VENV)/installed
+
+$(VENV)/installed: setup.cfg pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "deepapps needs Python 3.11 or newer: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,tensorboard]'
+	touch $@
+
+run: install
+	$(BIN)/deepapps train mnist
+
+test: install lint
+	$(BIN)/python -m pytest
+
+test-slow: install
+	$(BIN)/python -m pytest -m slow
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+benchmark: install
+	$(BIN)/python benchmarks/loop.py
+	$(BIN)/python benchmarks/mnist.py
+	$(BIN)/python benchmarks/seconds_to_99.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

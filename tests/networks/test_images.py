@@ -1,0 +1,62 @@
+"""The networks for images, and their augmentation."""
+
+import keras
+import numpy as np
+import pytest
+
+from deepapps.networks.images import NETWORKS, small_changes
+from deepapps.tasks.image_classification import ImageSettings
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 1), (8, 9, 3), (97, 61, 3)], ids=str)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_from_any_shape_to_logits(name, shape):
+    model = NETWORKS[name](ImageSettings(filters=4, units=5), shape, 7)
+    images = np.random.default_rng(0).integers(0, 256, (3, *shape)).astype("uint8")
+    outputs = model(images)
+    assert outputs.shape == (3, 7) and keras.ops.dtype(outputs) == "float32"
+    assert model.output_shape == (None, 7)
+
+
+def test_parameters_by_hand():
+    mlp = NETWORKS["mlp"](ImageSettings(), (28, 28, 1), 10)
+    assert mlp.count_params() == 784 * 128 + 128 + 128 * 10 + 10
+    cnn = NETWORKS["cnn"](ImageSettings(), (28, 28, 1), 10)
+    convolutions = (25 * 1 + 1) * 48 + (9 * 48 + 1) * 48 + (9 * 48 + 1) * 96 + (9 * 96 + 1) * 192
+    assert cnn.count_params() == convolutions + 4 * (48 + 96 + 192) + 192 * 10 + 10
+
+
+def test_mlp_has_no_dropout_unless_asked():
+    images = np.full((1, 28, 28, 1), 200, "uint8")
+    for dropout, same in ((None, True), (0.5, False)):
+        model = NETWORKS["mlp"](ImageSettings(dropout=dropout), (28, 28, 1), 10)
+        outputs = [keras.ops.convert_to_numpy(model(images, training=True)) for _ in range(2)]
+        assert np.array_equal(*outputs) == same
+
+
+def test_images_too_small_for_the_cnn():
+    with pytest.raises(ValueError, match=r"at least 8x8 pixels. Received: \(7, 28, 1\)"):
+        NETWORKS["cnn"](ImageSettings(), (7, 28, 1), 10)
+
+
+def test_networks_work_in_plain_keras_fit(tmp_path):
+    model = NETWORKS["cnn"](ImageSettings(filters=4), (12, 12, 1), 3)
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    random = np.random.default_rng(0)
+    images, labels = random.integers(0, 256, (32, 12, 12, 1)).astype("uint8"), random.integers(0, 3, 32)
+    history = model.fit(images, labels, epochs=5, verbose=0).history["loss"]
+    assert history[-1] < history[0]
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(loaded.predict(images, verbose=0), model.predict(images, verbose=0), atol=1e-6)
+
+
+def test_small_changes_are_small_random_and_keep_the_range():
+    images = np.zeros((40, 28, 28, 1), "uint8")
+    images[:, 9:19, 9:19] = 255
+    changed = keras.ops.convert_to_numpy(small_changes()(images, training=True))
+    assert changed.shape == images.shape and changed.min() >= 0 and changed.max() <= 255.001
+    assert len({image.tobytes() for image in changed}) == 40, "each image is changed in its own way"
+    assert np.abs(changed.mean(axis=(1, 2, 3)) / images.mean() - 1).max() < 0.3
+    rows = (changed[..., 0].sum(axis=2) * np.arange(28)).sum(axis=1) / changed.sum(axis=(1, 2, 3))
+    assert np.abs(rows - 13.5).max() < 3
