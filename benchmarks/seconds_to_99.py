@@ -23,6 +23,11 @@ from deepapps.networks.images import cnn
 from deepapps.tasks.image_classification import ImageSettings
 
 TARGET = 0.99
+FAST_NETWORK = ImageSettings(filters=16, dropout=0.0)
+FAST = {
+    "batch_size": 64, "epochs": 2, "learning_rate": 1e-2, "learning_rate_schedule": "CosineDecay", "warmup": 0.1,
+    "final_learning_rate": 0.01,
+}  # fmt: skip
 EXAMPLES_BETWEEN = 150 * 128
 
 
@@ -79,10 +84,9 @@ def with_fit(train, test, seed):
 
 def with_deepapps(train, test, seed):
     clock = Clock(test, FAST["batch_size"])
-    settings = ImageSettings(filters=FAST_FILTERS, dropout=0.0)
     with tempfile.TemporaryDirectory() as folder:
         deepapps.train(
-            model=lambda: cnn(settings, (28, 28, 1), 10), data=train, metrics=["accuracy"],
+            model=lambda: cnn(FAST_NETWORK, (28, 28, 1), 10), data=train, metrics=["accuracy"],
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), seed=seed, output=folder,
             callbacks=[clock], progress=False, steps_per_execution=EXAMPLES_BETWEEN // FAST["batch_size"], **FAST,
         )  # fmt: skip

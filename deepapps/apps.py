@@ -2,7 +2,7 @@
 
 import inspect
 
-from deepapps.run import check_resume, stored_settings
+from deepapps.run import stored_settings
 from deepapps.settings import check_keywords
 from deepapps.tasks import find_task
 from deepapps.training.settings import TrainingSettings
@@ -40,18 +40,19 @@ def configure(name, settings, resumed=None):
     check_keywords(settings, {*task.Settings.names(), *TrainingSettings.names()})
     own = {key: value for key, value in settings.items() if key in task.Settings.names()}
     training = {key: value for key, value in settings.items() if key not in own}
-    if not any(callable(value) for value in training.values()):
-        TrainingSettings(**task.training | training)
-    stored = stored_settings(resumed) if resumed else {}
-    if stored:
-        check_resume(resumed, stored, own)
-    kept = {key: value for key, value in stored.items() if key in task.Settings.names()}
-    return task(task.Settings(**kept | own)), training
+    TrainingSettings(**task.training | {k: v for k, v in training.items() if not _is_object(k, v)})
+    stored = stored_settings(resumed, task) if resumed else {}
+    return task(task.Settings(**stored | own)), training
 
 
 def defaults_of(task):
     """The defaults of all settings of a task, its own training defaults included, `{name: value}`."""
     return task.Settings().as_dict() | TrainingSettings(**task.training).as_dict()
+
+
+def _is_object(name, value):
+    """Whether a training setting is an optimizer, a schedule or a strategy itself, which `train` takes too."""
+    return name in ("optimizer", "learning_rate_schedule", "strategy") and not isinstance(value, str)
 
 
 def _app(name, function_name, summary):
@@ -65,8 +66,8 @@ def _app(name, function_name, summary):
     kind = inspect.Parameter.KEYWORD_ONLY
     app.__signature__ = inspect.Signature([inspect.Parameter(k, kind, default=v) for k, v in values.items()])
     helps = "\n".join(f"    {key}: {text}" for key, text in helps_of(task).items())
-    app.__doc__ = f"{summary}\n\nArgs:\n{helps}\n    output, resume, overwrite, callbacks: As in `deepapps.train`.\n"
-    app.__doc__ += "Returns: the `Run`.\nRaises: as `deepapps.train`."
+    helps += "\n    output, resume, overwrite, callbacks: As in `deepapps.train`."
+    app.__doc__ = f"{summary}\n\nArgs:\n{helps}\nReturns: the `Run`.\nRaises: as `deepapps.train`."
     app.__name__ = app.__qualname__ = function_name
     return app
 
@@ -78,5 +79,7 @@ def helps_of(task):
 
 
 mnist_classifier = _app(
-    "mnist", "mnist_classifier", "Trains a classifier of digits, or of other small images, and returns its Run."
+    "mnist",
+    "mnist_classifier",
+    "Trains a classifier of digits, or of other small images, and returns its Run.",
 )

@@ -5,13 +5,14 @@ import json
 import logging
 import os
 import sys
+import traceback
 
 import click
 
 import deepapps
 from deepapps.apps import configure, defaults_of, helps_of
-from deepapps.run import load_run, stored_settings, versions
-from deepapps.settings import read_settings, types_of
+from deepapps.run import load_run, open_run, versions
+from deepapps.settings import close_names, read_settings, types_of
 from deepapps.tasks import TASKS, find_task
 from deepapps.training.settings import TrainingSettings
 
@@ -32,13 +33,25 @@ def main(arguments=None):
     except SystemExit as stop:
         return stop.code
     except Exception as error:
-        if debug:
-            raise
-        print(f"deepapps: {_one_line(error)}", file=sys.stderr)
+        traceback.print_exc() if debug else print(f"deepapps: {_one_line(error)}", file=sys.stderr)
         return 2 if isinstance(error, click.ClickException | ValueError) else 1
 
 
-@click.group(context_settings=_CONTEXT)
+class _Group(click.Group):
+    """Says what is missing, or which names are close, in one line; the command alone shows its help."""
+
+    def parse_args(self, ctx, args):
+        if not args and ctx.parent:
+            ctx.fail(f"Name one of: {', '.join(self.commands)}. See {ctx.command_path} --help.")
+        return super().parse_args(ctx, args or ["--help"])
+
+    def resolve_command(self, ctx, args):
+        if args[0] not in self.commands:
+            ctx.fail(f"Unknown command {args[0]!r}.{close_names(args[0], self.commands)}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Group, context_settings=_CONTEXT)
 @click.version_option(deepapps.__version__, message="deepapps %(version)s")
 def command():
     """Ready-made deep-learning applications on Keras 3 and TensorFlow.
@@ -47,7 +60,7 @@ def command():
     """
 
 
-@command.group()
+@command.group(cls=_Group)
 def train():
     """Train a task and leave a Run: its weights, figures and report, in a folder."""
 
@@ -121,15 +134,16 @@ def _train_command(name):
         _run_training(name, threads, as_json, stored | {k: v for k, v in given.items() if v is not None})
 
     summary = task.__doc__.partition("\n")[0]
-    return click.Command(name, params=options, callback=callback, help=f"{summary}\n\nFlags not given take their defaults.")
+    text = f"{summary}\n\nFlags not given take their defaults."
+    return click.Command(name, params=options, callback=callback, help=text)
 
 
 def _run_training(name, threads, as_json, arguments):
     folders = {key: arguments.pop(key) for key in ("output", "resume", "overwrite") if key in arguments}
     resumed = folders.get("output") if folders.get("resume") else None
     task, training = configure(name, arguments, resumed)
-    stored = stored_settings(resumed) if resumed else {}
-    _start_tensorflow(threads, training.get("strategy", stored.get("strategy", "")))
+    strategy = open_run(task, training, **folders).training.strategy  # fails here, before TensorFlow starts
+    _start_tensorflow(threads, strategy)
     run = deepapps.train(task, **folders, **training)
     if as_json:
         print(json.dumps(run.metrics))
@@ -142,6 +156,7 @@ def _start_tensorflow(threads=None, strategy=""):
     """Imports TensorFlow without its greetings, and sets what it must know before its first operation."""
     with _silent_stderr():
         import tensorflow as tf
+    tf.get_logger().setLevel(logging.ERROR)
     if threads:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
@@ -171,7 +186,7 @@ def _option(name, types, text, default):
         flag, kind = f"{flag}/--no-{flag[2:]}", click.BOOL
     else:
         shown = "" if default is None else default
-        kind = next((_TYPES[t] for t in (dict, str, float, int) if t in types and (t != dict or str not in types)))
+        kind = next(kind for name, kind in _TYPES.items() if name in types)
         kind = _NumberOrName() if {int, str} <= set(types) else kind
     text += f" [default: {shown}]" if shown != "" else ""
     return click.Option([flag], type=kind, default=None, help=text)
@@ -183,7 +198,10 @@ class _NumberOrName(click.ParamType):
     name = "number or name"
 
     def convert(self, value, param, ctx):
-        return int(value) if str(value).lstrip("-").isdecimal() else value
+        try:
+            return int(value)
+        except ValueError:
+            return value
 
 
 class _Pairs(click.ParamType):
@@ -199,7 +217,7 @@ class _Pairs(click.ParamType):
             self.fail(f"{value!r} is not of the form 0=2.5,3=0.5", param, ctx)
 
 
-_TYPES = {dict: _Pairs(), str: click.STRING, float: click.FLOAT, int: click.INT}
+_TYPES = {str: click.STRING, dict: _Pairs(), float: click.FLOAT, int: click.INT}  # the first that fits
 
 
 def _print_figures(metrics):
@@ -208,9 +226,10 @@ def _print_figures(metrics):
     from rich.table import Table
 
     table = Table("", *metrics)
-    names = [name for name, value in next(iter(metrics.values())).items() if isinstance(value, int | float)]
-    for name in names:
-        table.add_row(name, *(f"{figures[name]:.4f}" for figures in metrics.values()))
+    for name in dict.fromkeys(name for figures in metrics.values() for name in figures):
+        values = [figures.get(name) for figures in metrics.values()]
+        if all(isinstance(value, int | float | None) for value in values):
+            table.add_row(name, *("-" if value is None else f"{value:.4f}" for value in values))
     Console().print(table)
 
 
@@ -219,8 +238,8 @@ def _one_line(error):
     text = error.format_message() if isinstance(error, click.ClickException) else str(error)
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return " ".join(lines) if isinstance(error, click.ClickException) else (lines or [type(error).__name__])[0]
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
+    return " ".join(lines) if isinstance(error, click.ClickException) else lines[0]
 
 
 for _name in TASKS:

@@ -7,24 +7,42 @@ import pathlib
 import shutil
 import tempfile
 
+UNFINISHED = ".writing"  # ends the names of the folders in which files are written
+
 
 @contextlib.contextmanager
 def write_atomically(path):
     """Yields a temporary path beside `path`; on success it is synced and renamed to `path`.
 
     A failure in the block deletes the temporary file and leaves what stood at `path` as it was.
+
+    Raises: OSError, with the name of the file, when it cannot be written.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    folder = pathlib.Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    folder = pathlib.Path(tempfile.mkdtemp(UNFINISHED, f".{path.name}.", path.parent))
     try:
         yield folder / path.name  # the name is kept: writers such as Keras look at its ending
         with open(folder / path.name, "rb") as file:
             os.fsync(file.fileno())
         os.replace(folder / path.name, path)
         _sync_folder(path.parent)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_unfinished(folder):
+    """Deletes what killed processes were writing in a folder and below."""
+    for path in list(pathlib.Path(folder).rglob("*")):
+        if is_unfinished(path):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def is_unfinished(path):
+    """Whether a path is of a file that `write_atomically` had not finished."""
+    return path.name.startswith(".") and path.name.endswith(UNFINISHED)
 
 
 def write_text(path, text):
@@ -39,9 +57,20 @@ def write_json(path, value):
 
 
 def read_json(path):
-    """Reads a JSON file; ValueError with its name when it is not JSON."""
+    """Reads a JSON file; ValueError with its name when it cannot be read or is not JSON."""
+    return _parsed(path, json.loads)
+
+
+def read_json_lines(path):
+    """Reads a file of one JSON value a line; ValueError likewise."""
+    return _parsed(path, lambda text: [json.loads(line) for line in text.splitlines()])
+
+
+def _parsed(path, parse):
     try:
-        return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+        return parse(pathlib.Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror}).") from None
     except ValueError as error:
         raise ValueError(f"{path}: is not valid JSON ({error}).") from None
 

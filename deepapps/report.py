@@ -12,7 +12,7 @@ import tempfile
 
 import jinja2
 
-from deepapps.files import write_text
+from deepapps.files import UNFINISHED, write_text
 from deepapps.plots import figure_name, plot_curves
 
 MISSING = "–"
@@ -51,7 +51,7 @@ def write_report(run):
     """
     report = pathlib.Path(run.path) / "report"
     report.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".report.", dir=run.path) as folder:
+    with tempfile.TemporaryDirectory(UNFINISHED, ".report.", run.path) as folder:
         drawn = _draw(run, pathlib.Path(folder))
         pictures = [_picture(title, pathlib.Path(folder) / name) for title, name in drawn.items()]
         for name in drawn.values():

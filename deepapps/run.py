@@ -3,22 +3,31 @@
 import datetime
 import functools
 import json
+import os
 import pathlib
 import platform
+import re
 import shlex
 import shutil
 
 import numpy as np
 
 import deepapps
-from deepapps.files import read_json, write_json, write_text
+from deepapps.files import (
+    is_unfinished,
+    read_json,
+    read_json_lines,
+    remove_unfinished,
+    write_json,
+    write_text,
+)
 from deepapps.settings import check_keywords
 from deepapps.tasks import TASKS, find_task
 from deepapps.training.settings import TrainingSettings
 
 FREE_ON_RESUME = ("epochs", "progress", "tensorboard")
-_FILES = ("settings.json", "metrics.json", "history.jsonl", "model.keras", "labels.json")
 _FOLDERS = ("checkpoints", "report", "tensorboard")
+_FILES = ("metrics.json", "history.jsonl", "model.keras", "labels.json")  # and settings.json
 
 
 class Run:
@@ -30,10 +39,10 @@ class Run:
         path: The folder.
         task: The `Task`.
         training: The `TrainingSettings`.
-        versions: `{"deepapps": ..., "keras": ..., ...}` of the training.
+        versions: `{"deepapps": ..., "keras": ..., ...}` of the training; None before it starts.
     """
 
-    def __init__(self, path, task, training, versions):
+    def __init__(self, path, task, training, versions=None):
         self.path, self.task, self.training, self.versions = pathlib.Path(path), task, training, versions
 
     def __repr__(self):
@@ -59,23 +68,27 @@ class Run:
     def history(self):
         """One dict per epoch, as in history.jsonl."""
         path = self.path / "history.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return read_json_lines(path) if path.exists() else []
 
     @property
     def finished(self):
         """Whether training has ended and its best weights were evaluated."""
-        return (self.path / "report" / "index.html").exists()
+        return self.versions is not None and (self.path / "report" / "index.html").exists()
 
     @functools.cached_property
     def model(self):
         """The `keras.Model` with the best weights by the task's monitor."""
         import keras
 
+        path = self.path / "model.keras"
+        if not path.exists():
+            raise ValueError(f"{self.path}: holds no model yet. Go on with: {self.command} --resume")
         try:
-            return keras.models.load_model(self.path / "model.keras", compile=False)
-        except (OSError, ValueError, KeyError) as error:
-            reason = str(error).splitlines()[0]
-            raise ValueError(f"{self.path / 'model.keras'}: cannot be loaded ({reason})") from None
+            return keras.models.load_model(path, compile=False)
+        except Exception as error:  # Keras lets out whatever a damaged file leads to
+            reason = str(error).rpartition("Exception encountered: ")[2]  # the innermost
+            reason = (reason.splitlines() or [type(error).__name__])[0]
+            raise ValueError(f"{path}: cannot be loaded ({reason})") from None
 
     @property
     def command(self):
@@ -109,7 +122,9 @@ class Run:
         """
         from deepapps.training.calls import evaluate_model
 
-        source = self.task.data().test if data is None else self.task.evaluation_source(data)
+        source = self.task.data().test if data is None else data
+        if isinstance(source, str | os.PathLike):
+            source = self.task.evaluation_source(source)
         if source is None:
             raise ValueError(f"{self.path}: the data have no test split; name data to evaluate on.")
         return evaluate_model(self.task, self.model, source, self.training.batch_size)
@@ -121,12 +136,16 @@ class Run:
         return write_report(self)
 
     def start(self):
-        """Writes settings.json and what the task learnt from its data: from here on the folder is a Run."""
+        """Writes settings.json and what the task learnt from its data: from here on the folder is a Run.
+
+        A Run that stood there and is not gone on with is deleted first, other files are left alone.
+        """
+        if self.versions is None:
+            self._clear()
+            self.versions = versions()
         for last in ("metrics.json", "report/index.html"):
             (self.path / last).unlink(missing_ok=True)
-        for leftover in self.path.glob(".*.*"):  # what a killed process was writing
-            shutil.rmtree(leftover, ignore_errors=True)
-        self.task.save(self.path)
+        remove_unfinished(self.path)
         write_json(
             self.path / "settings.json",
             {
@@ -137,6 +156,15 @@ class Run:
                 "versions": self.versions,
             },
         )
+        self.task.save(self.path)
+
+    def _clear(self):
+        """Deletes the old Run but its settings.json, which stays until the new one replaces it: killed
+        at any instant, the folder still counts as one of a Run."""
+        for name in _FOLDERS:
+            shutil.rmtree(self.path / name, ignore_errors=True)
+        for name in _FILES:
+            (self.path / name).unlink(missing_ok=True)
 
     def write_history(self, history):
         """Writes history.jsonl."""
@@ -152,23 +180,29 @@ def load_run(path, task=None):
     Raises: ValueError when there is no Run, or one from a newer version of deepapps.
     """
     stored = _read(path)
+    if task is None and stored["task"] not in TASKS:
+        raise ValueError(f"{path}: is of task {stored['task']!r}; give its class, load_run(path, task=...).")
     kind = task or find_task(stored["task"])
-    task = kind(kind.Settings(**stored["settings"]))
+    task = kind(_settings(path, kind.Settings, stored["settings"]))
     task.load(pathlib.Path(path))
-    return Run(path, task, TrainingSettings(**stored["training"]), stored["versions"])
+    return Run(path, task, _settings(path, TrainingSettings, stored["training"]), stored["versions"])
 
 
-def stored_settings(path):
-    """The settings of the Run in a folder, task's and training's in one dict; empty if there is none."""
+def stored_settings(path, task):
+    """The task settings of the Run in a folder, as a dict; empty if there is none.
+
+    Args:
+        path: The folder.
+        task: The class of the task that the Run must be of.
+    """
     if not (pathlib.Path(path) / "settings.json").exists():
         return {}
-    stored = _read(path)
-    return {**stored["settings"], **stored["training"]}
+    return _settings(path, task.Settings, _read(path, task.name)["settings"]).as_dict()
 
 
-def open_run(task, training, output, resume, overwrite):
-    """Finds or makes the folder of a Run, and the training settings: those given, over those stored,
-    over the task's own. Nothing is written yet, but `overwrite` deletes the old Run.
+def open_run(task, training, output=None, resume=False, overwrite=False):
+    """Finds the folder of a Run, and the training settings: those given, over those stored, over the
+    task's own. Nothing is written yet, and TensorFlow is not imported.
 
     Raises: ValueError when the folder holds another Run or other files, or when a resume would
         change a setting other than those in `FREE_ON_RESUME`.
@@ -181,12 +215,25 @@ def open_run(task, training, output, resume, overwrite):
         raise ValueError(f"{path}: is a file, not a folder for a Run.")
     if resume and (path / "settings.json").exists():
         return _reopen(path, task, training)
-    if path.exists() and any(path.iterdir()):
-        _clear(path, overwrite)
-    return Run(path, task, TrainingSettings(**{**task.training, **training}), versions())
+    _check_free(path, overwrite)
+    return Run(path, task, TrainingSettings(**{**task.training, **training}))
 
 
-def check_resume(path, stored, given):
+def _reopen(path, task, training):
+    stored = _read(path, task.name)
+    stored_training = _settings(path, TrainingSettings, stored["training"])
+    settings = TrainingSettings(**{**stored["training"], **training})
+    given = {name: value for name, value in settings.as_dict().items() if name in training}
+    _check_resume(path, stored_training.as_dict(), given)
+    stored_task = _settings(path, type(task.settings), stored["settings"])
+    _check_resume(path, stored_task.as_dict(), task.settings.as_dict())
+    run = Run(path, task, settings, stored["versions"])
+    if run.finished:  # it may be handed back as it is, its data not read again
+        task.load(path)
+    return run
+
+
+def _check_resume(path, stored, given):
     """Raises ValueError for the first setting given to a resume that differs from the stored one."""
     for name, value in given.items():
         if name not in FREE_ON_RESUME and stored.get(name) != value:
@@ -196,47 +243,47 @@ def check_resume(path, stored, given):
             )
 
 
-def _reopen(path, task, training):
-    stored = _read(path)
-    if stored["task"] != task.name:
-        raise ValueError(f"{path}: holds a Run of {stored['task']}, not of {task.name}.")
-    settings = TrainingSettings(**{**stored["training"], **training})
-    given = {name: value for name, value in settings.as_dict().items() if name in training}
-    stored_training = TrainingSettings(**stored["training"]).as_dict()
-    check_resume(path, stored_training, given)
-    check_resume(path, type(task.settings)(**stored["settings"]).as_dict(), task.settings.as_dict())
-    return Run(path, task, settings, stored["versions"])
-
-
-def _clear(path, overwrite):
-    if not (path / "settings.json").exists():
+def _check_free(path, overwrite):
+    """Raises ValueError where a new Run may not be put."""
+    if (path / "settings.json").exists():
+        if not overwrite:
+            raise ValueError(f"{path}: holds a Run already. Choose another, or --resume or --overwrite.")
+    elif path.exists() and any(not is_unfinished(entry) for entry in path.iterdir()):
         raise ValueError(f"{path}: is not empty and holds no Run. Choose another folder.")
-    if not overwrite:
-        raise ValueError(f"{path}: holds a Run already. Choose another folder, or --resume or --overwrite.")
-    for name in _FILES:
-        (path / name).unlink(missing_ok=True)
-    for name in _FOLDERS:
-        shutil.rmtree(path / name, ignore_errors=True)
 
 
-def _read(path):
+def _read(path, task=None):
+    """What stands in settings.json, its parts checked to be there; of a Run of `task`, if that is given."""
     file = pathlib.Path(path) / "settings.json"
     if not file.exists():
         raise ValueError(f"{path}: holds no Run (there is no settings.json).")
     stored = read_json(file)
-    missing = {"task", "settings", "training", "versions"} - set(stored)
-    if missing:
-        raise ValueError(f"{file}: is not the settings of a Run (it lacks {', '.join(sorted(missing))}).")
-    version = stored["versions"]["deepapps"]
-    if _release(version) > _release(deepapps.__version__):
-        raise ValueError(
-            f"{path}: was made by deepapps {version}, and this is {deepapps.__version__}. Update deepapps."
-        )
+    parts = ("settings", "training", "versions")
+    whole = isinstance(stored, dict) and all(isinstance(stored.get(part), dict) for part in parts)
+    if not whole or not isinstance(stored.get("task"), str):
+        raise ValueError(f"{file}: is damaged: it must hold task, {', '.join(parts)}.")
+    _check_version(path, stored["versions"].get("deepapps"))
+    if task is not None and stored["task"] != task:
+        raise ValueError(f"{path}: holds a Run of {stored['task']}, not of {task}.")
     return stored
 
 
-def _release(version):
-    return tuple(int(part) for part in version.split(".")[:2])
+def _check_version(path, version):
+    """Raises ValueError for a Run of a later release, whose files this one may not know."""
+    release, own = (re.match(r"(\d+)\.(\d+)", str(text)) for text in (version, deepapps.__version__))
+    if release is None or tuple(map(int, release.groups())) > tuple(map(int, own.groups())):
+        raise ValueError(
+            f"{path}: was made by deepapps {version}, and this is {deepapps.__version__}. Update deepapps."
+        )
+
+
+def _settings(path, kind, values):
+    """The stored settings as an instance of `kind`."""
+    try:
+        check_keywords(values, kind.names())
+        return kind(**values)
+    except ValueError as error:
+        raise ValueError(f"{pathlib.Path(path) / 'settings.json'}: {error}") from None
 
 
 def _new_folder(name):
@@ -271,4 +318,5 @@ def versions():
     import tensorflow
 
     modules = {"deepapps": deepapps, "keras": keras, "tensorflow": tensorflow, "numpy": np}
-    return {name: module.__version__ for name, module in modules.items()} | {"python": platform.python_version()}
+    found = {name: module.__version__ for name, module in modules.items()}
+    return found | {"python": platform.python_version()}

@@ -8,6 +8,8 @@ Nothing here imports TensorFlow, so that `deepapps --help` is instant.
 import dataclasses
 import difflib
 import json
+import math
+import os
 import types
 import typing
 
@@ -89,10 +91,9 @@ def _checked(field, allowed, value):
     """The value of a field in its own type, or a ValueError that states the rule and the value."""
     if value is None and type(None) in allowed:
         return None
-    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
-        value = value.item()  # a NumPy scalar
-    if float in allowed and isinstance(value, int) and not isinstance(value, bool):
-        value = value if int in allowed else float(value)
+    value = _plain(value)
+    if float in allowed and int not in allowed and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
     fits = isinstance(value, allowed) and (bool in allowed or not isinstance(value, bool))
     if not fits:
         names = " or ".join(kind.__name__.replace("NoneType", "None") for kind in allowed)
@@ -105,17 +106,25 @@ def _checked(field, allowed, value):
     return value
 
 
+def _plain(value):
+    """A value as JSON gives it back: NumPy scalars as numbers, paths as text, numbers as keys of a dict."""
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        return value.item()
+    if isinstance(value, dict):
+        return {int(k) if isinstance(k, str) and k.isdecimal() else k: v for k, v in value.items()}
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
 def _check_range(field, value):
     if isinstance(value, bool) or not isinstance(value, int | float):
         return
-    limits = field.metadata
-    for rule, broken in (
-        ("at least", limits["minimum"] is not None and not value >= limits["minimum"]),
-        ("at most", limits["maximum"] is not None and not value <= limits["maximum"]),
-        ("greater than", limits["above"] is not None and not value > limits["above"]),
-    ):
-        if broken:
-            key = {"at least": "minimum", "at most": "maximum", "greater than": "above"}[rule]
-            raise ValueError(
-                f"`{field.name}` must be {rule} {limits[key]}. Received: {field.name}={value}"
-            )
+    least, most, above = (field.metadata[limit] for limit in ("minimum", "maximum", "above"))
+    rules = {
+        f"at least {least}": least is None or value >= least,
+        f"at most {most}": most is None or value <= most,
+        f"greater than {above}": above is None or value > above,
+        "finite": isinstance(value, int) or math.isfinite(value),
+    }
+    for rule, kept in rules.items():
+        if not kept:
+            raise ValueError(f"`{field.name}` must be {rule}. Received: {field.name}={value}")

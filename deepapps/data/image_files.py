@@ -23,19 +23,20 @@ def encode_images(raw, image_shape):
     images = np.asarray(raw)
     if images.dtype != np.uint8:
         raise ValueError(f"Images must be uint8, 0 to 255. Received: dtype={images.dtype}")
-    height, width, channels = image_shape
-    wanted = {2: (height, width), 3: (height, width, channels)}
-    single = images.shape in wanted.values() and not (images.ndim == 3 and channels == 1 and images.shape[2] != 1)
+    height, width, channels = image_shape = tuple(image_shape)
+    single = images.shape in ((height, width), image_shape)
     batch = images[None] if single else images
     if batch.ndim == 3 and channels == 1:
         batch = batch[..., None]
-    if batch.shape[1:] != tuple(image_shape):
-        raise ValueError(f"Images must have the shape {tuple(image_shape)}. Received: an array {images.shape}")
+    if batch.shape[1:] != image_shape:
+        raise ValueError(f"Images must have the shape {image_shape}. Received: an array {images.shape}")
     return batch
 
 
 def read_image(path, image_shape):
     """Reads an image file into uint8 `(H, W, C)`: fitted into the shape whole, padded with its background.
+
+    What is transparent in it is taken for white paper.
 
     Raises: ValueError when it is missing or no image.
     """
@@ -44,7 +45,11 @@ def read_image(path, image_shape):
     height, width, channels = image_shape
     try:
         with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file).convert("L" if channels == 1 else "RGB")
+            image = ImageOps.exif_transpose(file)
+            if image.has_transparency_data:
+                image = image.convert("RGBA")
+                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+            image = image.convert("L" if channels == 1 else "RGB")
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file.") from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

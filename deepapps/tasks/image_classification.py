@@ -21,11 +21,16 @@ class ImageSettings(Settings):
     network: str = setting("cnn", "Network to train.", choices=("cnn", "mlp"))
     top_k: int = setting(3, "The k of `top_k_accuracy`, in classes.", minimum=1)
     units: int = setting(128, "Width of the hidden layer of `mlp`.", minimum=1)
-    filters: int = setting(48, "Width of the first block of `cnn`; later ones have twice and four times it.", minimum=1)
+    filters: int = setting(
+        48, "Width of the first block of `cnn`; later ones have twice and four times it.", minimum=1
+    )
+    depth: int = setting(1, "Convolutions in each block of `cnn`.", minimum=1)
     dropout: float | None = setting(
         None, "Share of activations dropped in training; default: the network's own.", minimum=0, maximum=0.9
     )
-    augment: bool | None = setting(None, "Shift and turn the training images a little; default: not for `mlp`.")
+    augment: bool | None = setting(
+        None, "Shift and turn the training images a little; default: not for `mlp`."
+    )
 
 
 class ImageClassification(Task):
@@ -107,8 +112,12 @@ class ImageClassification(Task):
         write_json(folder / "labels.json", {"class_names": self.class_names, "image_shape": self.image_shape})
 
     def load(self, folder):
-        stored = read_json(folder / "labels.json")
-        self.class_names, self.image_shape = stored["class_names"], tuple(stored["image_shape"])
+        path = folder / "labels.json"
+        try:
+            stored = read_json(path)
+            self.class_names, self.image_shape = stored["class_names"], tuple(stored["image_shape"])
+        except (KeyError, TypeError):
+            raise ValueError(f"{path}: is damaged: it must hold class_names and image_shape.") from None
 
 
 class Mnist(ImageClassification):
@@ -116,7 +125,7 @@ class Mnist(ImageClassification):
 
     name = "mnist"
     training = {
-        "epochs": 12,
+        "epochs": 16,
         "batch_size": 64,
         "learning_rate": 4e-3,
         "learning_rate_schedule": "CosineDecay",

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from deepapps.data.source import Splits
+from deepapps.data.source import ArraySource, Splits
 from deepapps.tasks.task import Task
 
 _ACCURACY = {
@@ -18,7 +18,8 @@ class ModelTask(Task):
 
     Args:
         model: A function that builds the model, or a built `keras.Model`.
-        data: `Splits`, a source, or a `tf.data.Dataset` of batches, to train on.
+        data: `Splits`; or what to train on: a source, a tuple of arrays `(inputs, targets[, weights])`,
+            or a `tf.data.Dataset` of batches.
         loss: A Keras loss or its name, or a function to losses per example.
         metrics: Keras metrics or their names.
     Raises: ValueError when one of the first three is missing.
@@ -31,6 +32,7 @@ class ModelTask(Task):
         if missing:
             raise ValueError(f"Give a task, or a model with its data and loss; missing: {', '.join(missing)}.")
         self._model, self._loss, self._metrics = model, loss, list(metrics)
+        data = ArraySource(*data) if isinstance(data, tuple) else data
         self._splits = data if isinstance(data, Splits) else Splits(train=data)
         first = self.metrics()[:1]
         self.monitor = first[0].name if first else "loss"

@@ -11,6 +11,7 @@ import tensorflow as tf
 from deepapps.files import write_atomically, write_json
 from deepapps.run import open_run
 from deepapps.tasks.model import ModelTask
+from deepapps.tasks.task import Task
 from deepapps.training.callbacks import make_callbacks
 from deepapps.training.calls import Calls, Measure, evaluate_model
 from deepapps.training.checkpoints import checkpoints
@@ -29,7 +30,8 @@ def train(task=None, *, model=None, data=None, loss=None, metrics=(), output=Non
     Args:
         task: A `Task`. Or else give `model`, `data` and `loss`:
         model: A function that builds a `keras.Model`; or, on one replica, a built one.
-        data: `Splits`, a source, or a `tf.data.Dataset` of batches to train on.
+        data: `Splits`; or what to train on: a source, a tuple of arrays `(inputs, targets[, weights])`,
+            or a `tf.data.Dataset` of batches.
         loss: A Keras loss or its name, or a function `(targets, outputs)` to losses per example.
         metrics: Keras metrics or their names.
         output: Folder of the Run. Defaults to a new `runs/<task>-<date>-<time>`.
@@ -44,7 +46,7 @@ def train(task=None, *, model=None, data=None, loss=None, metrics=(), output=Non
         FloatingPointError: when the loss is no longer finite.
         SystemExit: with status 143 after a SIGTERM, once a checkpoint is written.
     """
-    task = task or ModelTask(model, data, loss, metrics)
+    task = _task(task, model, data, loss, metrics)
     for name in {"optimizer", "learning_rate_schedule"} & training.keys():
         training[name] = serialized(training[name])
     if strategy is not None:
@@ -56,6 +58,7 @@ def train(task=None, *, model=None, data=None, loss=None, metrics=(), output=Non
     splits = task.data()
     ready = strategy if isinstance(strategy, tf.distribute.Strategy) else make_strategy(run.training.strategy)
     state = State(task, run.training, ready, splits.train)
+    _check_monitor(task, run.training, state.metrics, splits.validation)
     run.start()
     _fit(run, state, splits.validation, make_callbacks(run, state, callbacks))
     _finish(run, state, splits)
@@ -79,7 +82,7 @@ def _fit(run, state, validation, callbacks):
             figures = state.take_figures()
             with state.averaged_weights():
                 figures |= _validate(run.task, state.model, measure, validation)
-                if measure is None or state.improves(figures[_monitored(run.task, figures)]):
+                if measure is None or state.improves(figures[f"val_{run.task.monitor}"]):
                     _save_model(run, state.model)
             figures["learning_rate"] = current_learning_rate(state.optimizer)
             callbacks.on_epoch_end(state.epoch, dict(figures))
@@ -136,16 +139,26 @@ def _save_model(run, model):
         model.save(temporary)
 
 
-def _monitored(task, figures):
-    """The name of the validation figure that picks the best weights.
+def _task(task, model, data, loss, metrics):
+    """The task given, or the one that the model, the data, the loss and the metrics make."""
+    parts = {"model": model, "data": data, "loss": loss, "metrics": metrics or None}
+    given = [f"`{name}`" for name, value in parts.items() if value is not None]
+    if task is None:
+        return ModelTask(model, data, loss, metrics)
+    if not isinstance(task, Task):
+        raise ValueError(f"`task` must be an instance of a Task. Received: {task!r}")
+    if given:
+        raise ValueError(f"A task has its own {given[0]}: leave it out, or leave out the task.")
+    return task
 
-    Raises: ValueError when neither the metrics nor the task's `evaluate` give it.
-    """
-    name = f"val_{task.monitor}"
-    if name not in figures:
-        known = ", ".join(figure.removeprefix("val_") for figure in figures if figure.startswith("val_"))
-        raise ValueError(f"The task monitors {task.monitor!r}, which is none of its figures: {known}.")
-    return name
+
+def _check_monitor(task, settings, metrics, validation):
+    """Raises ValueError when no figure picks the best weights, or none tells when to stop."""
+    known = [metric.name for metric in metrics]
+    if task.monitor not in known and type(task).evaluate is Task.evaluate:
+        raise ValueError(f"The task monitors {task.monitor!r}, and has only the figures {', '.join(known)}.")
+    if settings.patience is not None and validation is None:
+        raise ValueError("`patience` needs validation data.")
 
 
 def _leave_if(stop, run, state):

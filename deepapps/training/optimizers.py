@@ -1,5 +1,7 @@
 """Keras optimizers and schedules, made from the training settings."""
 
+import inspect
+
 import keras
 
 
@@ -12,10 +14,8 @@ def make_optimizer(settings, updates):
         updates: Number of updates of the whole run, over which a schedule stretches.
     Raises: ValueError when the optimizer does not take a setting, such as `momentum`.
     """
-    if isinstance(settings.optimizer, dict):
-        optimizer = keras.optimizers.deserialize(settings.optimizer)
-    else:
-        optimizer = _named_optimizer(settings, updates)
+    made = isinstance(settings.optimizer, dict)
+    optimizer = _made_optimizer(settings) if made else _named_optimizer(settings, updates)
     # The loop sums gradients over the replicas itself, before the optimizer clips them.
     optimizer._all_reduce_sum_gradients = lambda gradients_and_variables: gradients_and_variables
     if settings.dtype_policy == "mixed_float16":
@@ -40,11 +40,9 @@ def make_schedule(settings, updates):
     schedules = keras.optimizers.schedules
     if isinstance(name, dict):
         return schedules.deserialize(name)
-    if settings.warmup and name != "CosineDecay":
-        raise ValueError(f"`warmup` needs the schedule CosineDecay. Received: warmup={settings.warmup}, {name}")
     if final == 0 and name in ("ExponentialDecay", "InverseTimeDecay"):
         raise ValueError(f"{name} never reaches 0: `final_learning_rate` must be greater than 0.")
-    warmup = round(settings.warmup * updates)
+    warmup = round(settings.warmup * updates)  # CosineDecay alone has one
     if name == "CosineDecay" and warmup:
         return schedules.CosineDecay(
             0.0, max(updates - warmup, 1), alpha=final, warmup_target=rate, warmup_steps=warmup
@@ -60,22 +58,32 @@ def make_schedule(settings, updates):
 
 
 def current_learning_rate(optimizer):
-    """The learning rate of the next update, as a float."""
-    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+    """The learning rate of the next update, to the seven digits that float32 has."""
+    return float(f"{float(keras.ops.convert_to_numpy(optimizer.learning_rate)):.7g}")
+
+
+def _made_optimizer(settings):
+    """The optimizer that the user's function made; its options were the function's to set."""
+    options = _options(settings)
+    if options:
+        raise ValueError(f"Set `{next(iter(options))}` in the function that makes the optimizer.")
+    return keras.optimizers.deserialize(settings.optimizer)
 
 
 def _named_optimizer(settings, updates):
-    options = {
-        name: getattr(settings, name)
-        for name in ("weight_decay", "momentum", "clipnorm", "global_clipnorm", "clipvalue")
-        if getattr(settings, name) is not None
-    }
-    if settings.use_ema:
-        options |= {"use_ema": True, "ema_momentum": settings.ema_momentum}
+    options, schedule = _options(settings), make_schedule(settings, updates)
     optimizer = type(keras.optimizers.get(settings.optimizer))
+    if "momentum" in options and "momentum" not in inspect.signature(optimizer).parameters:
+        raise ValueError(f"Optimizer {settings.optimizer!r} has no `momentum`.")
     try:
-        return optimizer(learning_rate=make_schedule(settings, updates), **options)
-    except TypeError:
-        raise ValueError(f"Optimizer {settings.optimizer!r} has no `momentum`.") from None
+        return optimizer(learning_rate=schedule, **options)
     except ValueError as error:
         raise ValueError(f"Optimizer {settings.optimizer!r}: {error}") from None
+
+
+def _options(settings):
+    """The optimizer's options that are set."""
+    names = ("weight_decay", "momentum", "clipnorm", "global_clipnorm", "clipvalue")
+    options = {name: getattr(settings, name) for name in names if getattr(settings, name) is not None}
+    ema = {"use_ema": True, "ema_momentum": settings.ema_momentum}
+    return options | ema if settings.use_ema else options

@@ -26,7 +26,7 @@ class TrainingSettings(Settings):
         "constant", "Keras schedule over the whole run, by name.", choices=SCHEDULES
     )
     warmup: float = setting(
-        0.0, "Share of all updates in which CosineDecay warms up from 0.", minimum=0, maximum=1
+        0.0, "Share of all updates in which CosineDecay warms up from 0; no other schedule does.", minimum=0, maximum=1
     )
     final_learning_rate: float = setting(
         0.0, "Learning rate at the end of a schedule, as a share of `learning_rate`.", minimum=0, maximum=1

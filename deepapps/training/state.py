@@ -41,12 +41,12 @@ class State:
         with strategy.scope(), dtype_policy(settings.dtype_policy):
             self.model, augmentation = task.network(), task.augmentation()
             self.metrics = [keras.metrics.Mean("loss"), *task.metrics()]
-            self.optimizer = make_optimizer(settings, updates)
-            self._build()
+            self.optimizer, loss = make_optimizer(settings, updates), per_example(task.loss())
+            self._build(loss, settings.class_weight)
         self.model.optimizer, self.model.stop_training = self.optimizer, False
         self.code = Step(
-            self.model, self.optimizer, per_example(task.loss()), self.metrics, strategy, augmentation,
-            settings.class_weight, use_jit(settings.jit_compile, self.model, strategy),
+            self.model, self.optimizer, loss, self.metrics, strategy, augmentation, settings.class_weight,
+            use_jit(settings.jit_compile, self.model, strategy),
         )  # fmt: skip
         self._variables = _named(
             model=self.model.variables,
@@ -137,18 +137,32 @@ class State:
         """Seconds since the last checkpoint that this process wrote."""
         return time.monotonic() - self._saved
 
-    def _build(self):
-        """Builds what is built lazily, with one example: in a compiled call on replicas it would fail."""
+    def _build(self, loss, class_weight):
+        """Builds what is built lazily, with one example: in a compiled call on replicas it would fail.
+
+        Raises: ValueError when the loss or a metric does not fit the targets and the outputs.
+        """
         batch = self.feed.load(self.feed.element(self.feed.start(0, 0), 0))
         inputs, targets, weights = tree.map_structure(lambda tensor: tensor[:1], batch)
+        if class_weight and (tree.is_nested(targets) or len(targets.shape) != 1 or not targets.dtype.is_integer):
+            raise ValueError("`class_weight` needs targets that are class indices, one integer an example.")
         outputs = self.model(inputs, training=False)
         self.optimizer.build(self.model.trainable_variables)
 
         def measure():
+            loss(targets, outputs)
             for metric in self.metrics[1:]:
                 metric.update_state(targets, outputs, sample_weight=weights)
 
-        self._strategy.run(measure)
+        try:
+            self._strategy.run(measure)
+        except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
+            shapes = [tree.map_structure(lambda tensor: tuple(tensor.shape[1:]), part) for part in (targets, outputs)]
+            reason = str(error).strip().splitlines()[0]
+            raise ValueError(
+                f"The loss or a metric does not fit targets of shape {shapes[0]} and outputs of shape {shapes[1]} "
+                f"for an example: {reason}"
+            ) from None
         self.take_figures()
 
 

@@ -33,7 +33,7 @@ class Step:
         self.strategy, self.class_weight = strategy, class_weight
         is_layer = isinstance(augmentation, keras.Layer)
         self.augmentation = functools.partial(augmentation, training=True) if is_layer else augmentation
-        self._compiled = functools.partial(tf.function, jit_compile=True) if jit else lambda function: function
+        self._jit = jit
 
     def training_call(self, feed):
         """Compiles `call(block, start, updates, accumulate)`, which does that many updates, of
@@ -42,17 +42,17 @@ class Step:
         update = self._update_of(feed)
 
         def call(block, start, updates, accumulate):
-            first_bad = tf.constant(-1)
-            for index in tf.range(updates):
+            def one_update(index, first_bad):
                 first = start + index * accumulate
                 elements = [feed.element(block, first + batch) for batch in range(accumulate)]
                 losses = self.strategy.run(update, args=(elements,))
                 loss = self.strategy.experimental_local_results(losses)[0]
                 bad = tf.logical_and(first_bad < 0, tf.logical_not(tf.math.is_finite(loss)))
-                first_bad = tf.where(bad, index, first_bad)
-            return first_bad
+                return index + 1, tf.where(bad, index, first_bad)
 
-        return tf.function(call)
+            return tf.while_loop(lambda index, _: index < updates, one_update, (0, -1))[1]
+
+        return _compiled(call)
 
     def evaluation_call(self, feed):
         """Compiles `call(block, start, steps)`, which adds that many batches to the metrics."""
@@ -62,13 +62,16 @@ class Step:
             outputs = self.model(inputs, training=False)
             self._measure(targets, outputs, weights, self._losses(targets, outputs, weights))
 
-        measure = self._compiled(measure)
+        measure = _compiled(measure, self._jit)
 
         def call(block, start, steps):
-            for index in tf.range(start, start + steps):
+            def one_batch(index):
                 self.strategy.run(measure, args=(feed.element(block, index),))
+                return index + 1
 
-        return tf.function(call)
+            tf.while_loop(lambda index: index < start + steps, one_batch, (start,))
+
+        return _compiled(call)
 
     def _update_of(self, feed):
         """The update of one replica from its elements; augmentation stays outside XLA."""
@@ -77,8 +80,8 @@ class Step:
             return [self._weighted(*feed.load(self._slice(element))) for element in elements]
 
         if self.augmentation is None:
-            return self._compiled(lambda elements: self._update(load(elements)))
-        update = self._compiled(self._update)
+            return _compiled(lambda elements: self._update(load(elements)), self._jit)
+        update = _compiled(self._update, self._jit)
         return lambda elements: update([(self.augmentation(x), *rest) for x, *rest in load(elements)])
 
     def _update(self, batches):
@@ -178,6 +181,12 @@ def figures_of(metrics):
     results = [(metric.name, metric.result()) for metric in metrics]
     named = [value if isinstance(value, dict) else {name: value} for name, value in results]
     return {name: keras.ops.convert_to_numpy(value).tolist() for group in named for name, value in group.items()}
+
+
+def _compiled(function, jit=False):
+    """The function as a graph, compiled by XLA if asked to. AutoGraph, which Keras layers do without,
+    would take two seconds to rewrite the code."""
+    return tf.function(function, jit_compile=jit or None, autograph=False)
 
 
 def _count(weights):

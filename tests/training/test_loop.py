@@ -46,7 +46,8 @@ def train(model, tmp_path, data=None, **arguments):
     arguments = {
         "loss": loss, "metrics": ["accuracy"], "epochs": 2, "batch_size": 32, "progress": False, "overwrite": True,
     } | arguments  # fmt: skip
-    return deepapps.train(model=model, data=data or deepapps.Splits(digits(), digits(90, 1)), output=tmp_path / "run", **arguments)
+    data = arguments.pop("data", data) or deepapps.Splits(digits(), digits(90, 1))
+    return deepapps.train(model=model, data=data, output=tmp_path / "run", **arguments)
 
 
 def last_weights(run):
@@ -145,6 +146,33 @@ def test_every_source_of_the_same_examples_trains_alike(tmp_path):
     for weights, others in zip(last_weights(arrays), last_weights(streamed), strict=True):
         np.testing.assert_allclose(others, weights, atol=1e-6)
     assert streamed.history[-1]["val_accuracy"] == pytest.approx(arrays.history[-1]["val_accuracy"])
+
+
+def test_an_optimizer_of_the_users_own(tmp_path):
+    """A function that makes it; the Run keeps it as a dict."""
+    run = train(mlp, tmp_path, optimizer=lambda: keras.optimizers.SGD(0.25, nesterov=True, momentum=0.5), epochs=1)
+    assert run.history[0]["learning_rate"] == 0.25
+    stored = json.loads((run.path / "settings.json").read_text())["training"]["optimizer"]
+    assert stored["class_name"].lower() == "sgd" and stored["config"]["nesterov"]
+
+
+def test_schedules_stretch_over_the_run(tmp_path):
+    rates = {}
+    for name in ("CosineDecay", "ExponentialDecay", "InverseTimeDecay", "PolynomialDecay"):
+        run = train(
+            mlp, tmp_path, epochs=4, learning_rate=0.01, learning_rate_schedule=name, final_learning_rate=0.1
+        )  # fmt: skip
+        rates[name] = [line["learning_rate"] for line in run.history]
+        assert rates[name][0] > rates[name][1] > rates[name][3] == pytest.approx(0.001, rel=1e-4)
+    assert len({rate[0] for rate in rates.values()}) == 4
+
+
+def test_a_task_is_refused_with_a_model_beside_it():
+    task = deepapps.Task()
+    with pytest.raises(ValueError, match="A task has its own `model`"):
+        deepapps.train(task, model=mlp)
+    with pytest.raises(ValueError, match="must be an instance"):
+        deepapps.train(deepapps.Task)
 
 
 @pytest.mark.parametrize("strategy", ["none", "mirrored:2"])
@@ -250,11 +278,16 @@ def test_a_regularized_model_has_its_penalty_in_the_loss(tmp_path):
         ({"epochs": 0}, "`epochs` must be at least 1. Received: epochs=0"),
         ({"epochs": "3"}, "`epochs` must be int"),
         ({"learning_rate": 0}, "greater than 0"),
-        ({"warmup": 0.1}, "CosineDecay"),
+        ({"learning_rate_schedule": "ExponentialDecay"}, "never reaches 0"),
+        ({"optimizer": lambda: keras.optimizers.SGD(0.1), "clipnorm": 1.0}, "Set `clipnorm` in the function"),
+        ({"data": digits(), "patience": 2}, "`patience` needs validation data"),
+        ({"loss": "binary_crossentropy"}, "does not fit"),
+        ({"loss": None}, "missing: `loss`"),
+        ({"class_weight": {0: 2.0}, "data": (np.zeros((9, 6, 6, 1)), np.eye(9)[:, :3]), "batch_size": 3}, "class indices"),
         ({"jit_compile": True, "strategy": "mirrored:2"}, "jit_compile"),
         ({"resume": True, "overwrite": True}, "exclude each other"),
     ],
-    ids=str,
+    ids=lambda value: None if isinstance(value, dict) else value,
 )
 def test_bad_settings_are_one_clear_line_and_leave_nothing(settings, message, tmp_path):
     with pytest.raises(ValueError, match=message) as error:

@@ -1,0 +1,457 @@
+"""The command line as a user runs it: answers, exit statuses, one line on stderr, signals, a full disk."""
+
+import gzip
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import cli_steps
+import numpy as np
+import processes
+import pytest
+from PIL import Image
+
+import deepapps
+from deepapps.data.images import find_parts
+from deepapps.tasks import TASKS, find_task
+from deepapps.training.settings import TrainingSettings
+
+SCRIPT = [sys.executable, "-m", "deepapps"]
+QUICK = ("train", "mnist", "--network", "mlp", "--units", "16", "--no-jit-compile", "--no-progress")
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """400 digits of the sample and their labels, `(400, 28, 28)` and `(400,)`."""
+    images, labels, _ = find_parts("sample")["train"]()
+    return images[::12][:400], labels[::12][:400]
+
+
+@pytest.fixture(scope="session")
+def idx(digits, tmp_path_factory):
+    """A folder of idx files with these digits."""
+    return write_idx(tmp_path_factory.mktemp("idx"), *digits)
+
+
+@pytest.fixture(scope="module")
+def trained(idx, tmp_path_factory):
+    """A training of three epochs on them: the folder of its Run, and how the command ended."""
+    folder = tmp_path_factory.mktemp("runs") / "digits"
+    return folder, processes.deepapps(*QUICK, "--data", idx, "--epochs", 3, "--output", folder)
+
+
+@pytest.fixture
+def run(trained):
+    """The folder of that Run."""
+    return trained[0]
+
+
+@pytest.fixture(scope="session")
+def picture(digits, tmp_path_factory):
+    path = tmp_path_factory.mktemp("pictures") / "digit.png"
+    Image.fromarray(digits[0][3]).save(path)
+    return path
+
+
+def write_idx(folder, images, labels, part="train", end=""):
+    folder.mkdir(exist_ok=True)
+    for kind, array in (("images", images), ("labels", labels)):
+        header = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+        content = header + array.tobytes()
+        path = folder / f"{part}-{kind}-idx{array.ndim}-ubyte{end}"
+        path.write_bytes(gzip.compress(content) if end else content)
+    return folder
+
+
+def fails(status, *arguments, words=(), **options):
+    """Runs a command that must fail with this status and one line on stderr; returns the line."""
+    ended = processes.deepapps(*arguments, **options)
+    assert (ended.status, ended.out) == (status, "")
+    assert re.fullmatch(r"deepapps: [^\n]+\n", ended.err), ended.err
+    for word in words:
+        assert str(word) in ended.err
+    return ended.err
+
+
+def weights_and_history(folder):
+    run = deepapps.load_run(folder)
+    history = [{k: v for k, v in line.items() if k != "seconds"} for line in run.history]
+    return [weight.tobytes() for weight in run.model.get_weights()], history, run.metrics
+
+
+# Without TensorFlow
+
+
+def test_help_is_instant_and_without_tensorflow():
+    program = [sys.executable, "-X", "importtime", "-m", "deepapps", "--help"]
+    ended = subprocess.run(program, capture_output=True, text=True)
+    assert ended.returncode == 0 and "train" in ended.stdout
+    imported = {line.split("|")[-1].strip() for line in ended.stderr.splitlines()}
+    assert "deepapps.cli" in imported
+    assert not {"tensorflow", "keras", "matplotlib", "sklearn"} & {name.split(".")[0] for name in imported}
+    seconds = []
+    for _ in range(3):
+        began = time.perf_counter()
+        subprocess.run([*SCRIPT, "--help"], check=True, capture_output=True)
+        seconds.append(time.perf_counter() - began)
+    assert min(seconds) < 1
+
+
+WRONG_ARGUMENTS = [
+    ("train mnist --epoch 3", "'--epoch'", "'--epochs'"),
+    ("train mnist --learnin-rate 3", "'--learning-rate'"),
+    ("train mnist --network cn", "Unknown network 'cn'", "'cnn'"),
+    ("train mnist --optimizer adan", "Unknown optimizer 'adan'", "'adam'"),
+    ("train mnist --learning-rate-schedule CosinDecay", "'CosineDecay'"),
+    ("train mnist --dtype-policy float31", "'float32'"),
+    ("train mnist --epochs three", "'three' is not a valid integer"),
+    ("train mnist --epochs 0", "`epochs` must be at least 1. Received: epochs=0"),
+    ("train mnist --learning-rate fast", "'fast'"),
+    ("train mnist --learning-rate nan", "greater than 0"),
+    ("train mnist --learning-rate inf", "finite"),
+    ("train mnist --dropout 2", "`dropout` must be at most 0.9"),
+    ("train mnist --steps-per-execution=--5", "Unknown steps per execution '--5'"),
+    ("train mnist --steps-per-execution 0", "at least 1"),
+    ("train mnist --class-weight heavy", "0=2.5,3=0.5"),
+    ("train mnist --threads 0", "--threads"),
+    ("train mnist --epochs", "'--epochs' requires an argument"),
+    ("train mnist --resume --overwrite", "exclude each other"),
+    ("train mnist extra", "extra"),
+    ("train mnits", "Unknown command 'mnits'", "'mnist'"),
+    ("train", "mnist"),
+    ("trian", "Unknown command 'trian'", "'train'"),
+    ("--hepl", "'--help'"),
+    ("evaluate", "'RUN'"),
+    ("evaluate nowhere", "nowhere: holds no Run"),
+    ("predict nowhere a.png", "nowhere: holds no Run"),
+    ("predict nowhere", "INPUTS"),
+    ("report nowhere", "nowhere: holds no Run"),
+    ("train mnist --settings nowhere.json", "nowhere.json"),
+]
+
+
+@pytest.mark.parametrize("case", WRONG_ARGUMENTS, ids=lambda case: case[0])
+def test_a_wrong_argument_is_one_line_without_tensorflow(case):
+    command, *words = case
+    fails(2, *shlex.split(command), words=words, before=cli_steps.no_tensorflow)
+
+
+@pytest.mark.parametrize("flag", ["--network", "--eposh"])
+def test_a_wrong_argument_really_loads_no_tensorflow(flag):
+    program = (
+        f"import sys, deepapps.cli; status = deepapps.cli.main(['train', 'mnist', '{flag}', '1']); "
+        "print(status, sorted({'tensorflow', 'keras'} & set(sys.modules)))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.stdout == "2 []\n" and len(ended.stderr.splitlines()) == 1
+
+
+def test_a_run_in_the_way_is_found_without_tensorflow(run, tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    wrong = {"before": cli_steps.no_tensorflow}
+    into = (*QUICK, "--output")
+    fails(2, *into, run, words=["holds a Run already", "--resume", "--overwrite"], **wrong)
+    fails(2, *into, tmp_path, "--overwrite", words=["holds no Run"], **wrong)
+    fails(2, *into, run, "--resume", "--batch-size", 7, words=["its `batch_size` is", "become 7"], **wrong)
+    fails(2, *into, run, "--resume", "--top-k", 2, words=["its `top_k` is 3", "become 2"], **wrong)
+
+
+def test_the_command_alone_shows_its_help():
+    assert processes.deepapps() == processes.deepapps("--help")
+    assert processes.deepapps("--version").out == f"deepapps {deepapps.__version__}\n"
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_setting_is_a_flag(name):
+    from deepapps.cli import command
+
+    task = find_task(name)
+    flags = {flag for option in command.commands["train"].commands[name].params for flag in option.opts}
+    for setting in (*task.Settings.names(), *TrainingSettings.names()):
+        assert f"--{setting.replace('_', '-')}" in flags
+    text = " ".join(processes.deepapps("train", name, "--help").out.split())
+    for flag in flags | {"--no-deterministic", "--no-augment"}:
+        assert re.search(rf"(?<![\w-]){flag}\b", text), flag
+    assert f"[default: {task.training['epochs']}]" in text
+
+
+# Train, evaluate, predict
+
+
+def test_train_leaves_a_run_and_prints_its_figures(trained):
+    folder, ended = trained
+    assert ended.status == 0 and ended.err == ""
+    metrics = json.loads((folder / "metrics.json").read_text())
+    figures = [f"{metrics[split]['accuracy']:.4f}" for split in ("validation", "test")]
+    assert re.search(rf"accuracy\W+{figures[0]}\W+{figures[1]}", ended.out)
+    assert ended.out.splitlines()[-2:] == [f"Run:    {folder}", f"Report: {folder}/report/index.html"]
+
+
+def test_progress_where_stderr_is_no_terminal_and_the_default_output(idx, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ended = processes.deepapps(*QUICK[:-1], "--data", idx, "--epochs", 2)
+    assert [line.split()[1] for line in ended.err.splitlines()] == ["1/2", "2/2"]
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert re.fullmatch(r"mnist-\d{8}-\d{6}", folder.name)
+    assert f"Run:    runs/{folder.name}\n" in ended.out
+
+
+def test_evaluate(run, idx):
+    figures = json.loads((run / "metrics.json").read_text())["test"]
+    ended = processes.deepapps("evaluate", run, "--json")
+    assert (ended.status, json.loads(ended.out), ended.err) == (0, figures, "")
+    table = processes.deepapps("evaluate", run)
+    assert f"{figures['f1']:.4f}" in table.out and table.err == ""
+    other = json.loads(processes.deepapps("evaluate", run, "--data", idx, "--json").out)
+    assert sum(figures["support"] for figures in other["per_class"].values()) == 400
+    fails(2, "evaluate", run, "--data", "smaple", words=["Did you mean 'sample'"])
+
+
+def test_predict(run, picture):
+    expected = deepapps.load_run(run).predict(picture)[0]
+    ended = processes.deepapps("predict", run, picture, picture)
+    assert ended == (0, f"{expected}\n{expected}\n", "")
+    lines = processes.deepapps("predict", run, picture, "--json").out.splitlines()
+    assert len(lines) == 1 and json.loads(lines[0])["label"] == expected
+    assert list(json.loads(lines[0])["probabilities"]) == [str(digit) for digit in range(10)]
+
+
+def test_predict_reads_stdin_and_answers_an_empty_line_with_one(run, picture):
+    expected = deepapps.load_run(run).predict(picture)[0]
+    lines = f"{picture}\n\n{picture}\n"
+    assert processes.deepapps("predict", run, "-", stdin=lines) == (0, f"{expected}\n\n{expected}\n", "")
+    answers = processes.deepapps("predict", run, "-", "--json", stdin=lines).out.splitlines()
+    assert [json.loads(answer).get("label") for answer in answers] == [expected, None, expected]
+    assert processes.deepapps("predict", run, "-", stdin="\n") == (0, "\n", "")
+    assert processes.deepapps("predict", run, "-") == (0, "", "")
+
+
+def test_predict_of_what_is_no_image(run, picture, tmp_path):
+    fails(2, "predict", run, picture, tmp_path / "none.png", words=["none.png: no such file"])
+    (tmp_path / "text.png").write_text("no image")
+    fails(2, "predict", run, tmp_path / "text.png", words=["text.png: cannot be read as an image"])
+
+
+def test_report(run):
+    page = run / "report" / "index.html"
+    before = page.read_text()
+    page.unlink()
+    assert processes.deepapps("report", run, before=cli_steps.no_tensorflow) == (0, f"{page}\n", "")
+    assert page.read_text() == before
+
+
+def test_info():
+    ended = processes.deepapps("info")
+    assert ended.status == 0 and ended.err == ""
+    rows = dict(line.split(None, 1) for line in ended.out.splitlines())
+    assert rows["deepapps"] == deepapps.__version__
+    assert {"keras", "tensorflow", "numpy", "python", "devices", "cores", "strategy"} <= set(rows)
+
+
+def test_a_resumed_run_goes_on_and_an_overwritten_one_starts_anew(run, idx, tmp_path):
+    folder = shutil.copytree(run, tmp_path / "run")
+    resume = ("train", "mnist", "--resume", "--output", folder, "--no-progress", "--json")
+    ended = processes.deepapps(*resume)  # it is finished: it comes back as it is
+    assert (json.loads(ended.out), ended.err) == (json.loads((run / "metrics.json").read_text()), "")
+    assert processes.deepapps(*resume, "--epochs", 4)[::2] == (0, "")
+    first, resumed = deepapps.load_run(run), deepapps.load_run(folder)
+    assert resumed.history[:3] == first.history and len(resumed.history) == resumed.training.epochs == 4
+    overwrite = ("--data", idx, "--output", folder, "--overwrite", "--epochs", 2, "--seed", 1)
+    assert processes.deepapps(*QUICK, *overwrite).status == 0
+    overwritten = deepapps.load_run(folder)
+    assert (len(overwritten.history), overwritten.training.seed) == (2, 1)
+
+
+def test_settings_of_a_file_and_flags_before_them(idx, tmp_path):
+    path = tmp_path / "best.json"
+    settings = {"network": "mlp", "units": 8, "epochs": 2, "progress": False, "data": str(idx)}
+    path.write_text(json.dumps(settings))
+    command = ("train", "mnist", "--settings", path, "--epochs", 1, "--output", tmp_path / "run")
+    ended = processes.deepapps(*command, "--json")
+    run = deepapps.load_run(tmp_path / "run")
+    assert ended.status == 0 and ended.out.count("\n") == 1 and json.loads(ended.out) == run.metrics
+    assert (run.settings.units, run.settings.data, run.training.epochs) == (8, str(idx), 1)
+    path.write_text('{"unit": 8}')
+    fails(2, "train", "mnist", "--settings", path, words=["Unknown setting 'unit'", "'units'"])
+
+
+def test_mirrored_makes_its_devices_by_itself(run, idx, tmp_path):
+    arguments = ("--data", idx, "--epochs", 3, "--output", tmp_path / "two", "--strategy", "mirrored:2")
+    ended = processes.deepapps(*QUICK, *arguments)
+    assert (ended.status, ended.err) == (0, "")
+    one, two = deepapps.load_run(run), deepapps.load_run(tmp_path / "two")
+    assert two.training.strategy == "mirrored:2"
+    assert two.history[-1]["loss"] == pytest.approx(one.history[-1]["loss"], abs=1e-4)
+
+
+@pytest.mark.parametrize("strategy", ["miror", "mirrored:0", "mirrored:two", "none:2"])
+def test_an_unknown_strategy(strategy, idx, tmp_path):
+    arguments = ("--data", idx, "--output", tmp_path / "run", "--strategy", strategy)
+    fails(2, *QUICK, *arguments, words=[f"Unknown strategy '{strategy}'"])
+    assert not (tmp_path / "run").exists()
+
+
+def test_debug_shows_the_traceback_and_keeps_the_status():
+    ended = processes.deepapps("train", "mnist", "--epochs", "0", "--debug")
+    assert ended.status == 2 and ended.out == ""
+    assert ended.err.startswith("Traceback (most recent call last):\n")
+    assert ended.err.endswith("must be at least 1. Received: epochs=0\n")
+
+
+# Data that cannot be used
+
+
+def empty(folder, images, labels):
+    folder.mkdir()
+
+
+def truncated(folder, images, labels):
+    path = write_idx(folder, images, labels) / "train-images-idx3-ubyte"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def truncated_gz(folder, images, labels):
+    path = write_idx(folder, images, labels, end=".gz") / "train-images-idx3-ubyte.gz"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def corrupt(folder, images, labels):
+    path = write_idx(folder, images, labels) / "train-labels-idx1-ubyte"
+    path.write_bytes(b"PNG" + path.read_bytes()[3:])
+
+
+def corrupt_npz(folder, images, labels):
+    np.savez(folder, x=images, y=labels)
+    content = folder.with_suffix(".npz").read_bytes()
+    folder.with_suffix(".npz").write_bytes(content[:5000])
+    folder.with_suffix(".npz").rename(folder)
+
+
+def label_out_of_range(folder, images, labels):
+    write_idx(folder, images, np.where(np.arange(len(labels)) == 7, 200, labels).astype("uint8"))
+
+
+def one_class(folder, images, labels):
+    write_idx(folder, images, np.full_like(labels, 3) * 0)
+
+
+def other_test_classes(folder, images, labels):
+    kept = labels < 5
+    write_idx(folder, images[kept], labels[kept])
+    write_idx(folder, images[-50:], labels[-50:], "t10k")
+
+
+def few(folder, images, labels):
+    write_idx(folder, images[:60], np.arange(60, dtype="uint8") % 2)
+
+
+UNUSABLE = {
+    empty: "is empty", truncated: "is cut short", truncated_gz: "cannot be read", corrupt: "is no idx file",
+    corrupt_npz: "is a file but no .npz", label_out_of_range: "label 200 at index 7", one_class: "two classes or more",
+    other_test_classes: "no example in training", few: "`batch_size` must be at most the number of training examples",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("make", UNUSABLE, ids=lambda make: make.__name__)
+def test_unusable_data_is_one_line_and_leaves_nothing(make, digits, tmp_path):
+    make(tmp_path / "data", *digits)
+    arguments = ("--data", tmp_path / "data", "--output", tmp_path / "run")
+    error = fails(2, *QUICK, *arguments, words=[UNUSABLE[make]])
+    assert str(tmp_path / "data") in error or make is few
+    assert not (tmp_path / "run").exists()
+
+
+def test_missing_data(tmp_path):
+    command = (*QUICK, "--output", tmp_path / "run", "--data")
+    fails(2, *command, "nowhere", words=["nowhere: no such file or folder"])
+    fails(2, *command, tmp_path, words=["the folder is empty"])
+    assert not list(tmp_path.iterdir())
+
+
+# Failures that are not the user's
+
+
+def test_a_loss_that_is_not_finite(idx, tmp_path):
+    arguments = ("--data", idx, "--optimizer", "sgd", "--learning-rate", "1e30", "--output", tmp_path / "run")
+    error = fails(1, *QUICK, *arguments)
+    assert re.search(r"not finite at epoch 1, step \d+, with learning rate \d.*e\+\d+.*checkpoint", error)
+
+
+def test_a_full_disk_costs_nothing(run, idx, tmp_path):
+    folder = tmp_path / "run"
+    arguments = (*QUICK, "--data", idx, "--output", folder, "--epochs", 3)
+    stopped = processes.Command(*arguments, "--steps-per-execution", 1)
+    wait_for(lambda: list(folder.glob("checkpoints/*.npz")), stopped)
+    stopped.process.terminate()
+    assert stopped.ended().status == 143
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    resume = ("train", "mnist", "--no-progress", "--output", folder, "--resume")
+    fails(1, *resume, words=["File too large", folder], before=cli_steps.small_files)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert processes.deepapps(*resume)[::2] == (0, "")
+    assert weights_and_history(folder) == weights_and_history(run)
+
+
+# Signals
+
+
+def wait_for(happened, command):
+    """Waits until `happened()`, which it must before the command ends."""
+    while not happened():
+        assert command.process.is_alive(), command.ended()
+        time.sleep(0.005)
+
+
+def stopped_in_training(number, idx, folder):
+    """Trains, sends the signal after the first epoch, and returns the end."""
+    arguments = ("--data", idx, "--output", folder, "--epochs", 15, "--steps-per-execution", 1)
+    command = processes.Command(*QUICK, *arguments)
+    wait_for(lambda: list(folder.glob("checkpoints/*.npz")), command)
+    os.kill(command.process.pid, number)
+    return command.ended()
+
+
+def test_sigterm_says_how_to_go_on_and_that_goes_on(idx, tmp_path):
+    """The resumed command is a real one, in a shell: TensorFlow has not a word to say in it."""
+    folder = tmp_path / "two words"
+    ended = stopped_in_training(signal.SIGTERM, idx, folder)
+    assert (ended.status, ended.out) == (143, "")
+    (line,) = ended.err.splitlines()
+    stopped, command = line.split(" Go on with: ")
+    assert re.fullmatch(r"Stopped by SIGTERM at epoch \d+, step \d+; nothing is lost\.", stopped)
+    assert list((folder / "checkpoints").glob("*.npz")) and not (folder / "metrics.json").exists()
+    first = deepapps.load_run(folder).history
+    assert 0 < len(first) < 15
+    words = command.replace("deepapps", shlex.join(SCRIPT), 1)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+    shell = subprocess.run(words, shell=True, capture_output=True, text=True, env=environment)
+    assert shell.returncode == 0, shell.stderr
+    run = deepapps.load_run(folder)
+    assert run.history[: len(first)] == first and len(run.history) == 15 and run.finished
+    lines = [line for line in shell.stderr.splitlines() if not re.match(r"epoch \d+/15 ", line)]
+    assert not lines, "what is on stderr but progress"
+
+
+def test_ctrl_c(idx, tmp_path):
+    ended = stopped_in_training(signal.SIGINT, idx, tmp_path / "run")
+    assert (ended.status, ended.out) == (130, "")
+    assert len(ended.err.split("\n")) <= 3 and "Stopped by SIGINT" in ended.err and "--resume" in ended.err
+    assert list((tmp_path / "run" / "checkpoints").glob("*.npz"))
+
+
+def test_a_second_sigterm_ends_at_once(idx, tmp_path):
+    arguments = ("--data", idx, "--output", tmp_path / "run", "--epochs", 15, "--steps-per-execution", 1)
+    command = processes.Command(*QUICK, *arguments, before=cli_steps.slow_checkpoints)
+    wait_for(command.written, command)
+    for _ in range(2):
+        command.process.terminate()
+        time.sleep(0.2)
+    began = time.monotonic()
+    ended = command.ended()
+    assert (ended.status, ended.err) == (143, "") and time.monotonic() - began < 5

@@ -1,0 +1,183 @@
+"""The documentation holds what it says: its code runs, its commands parse, its links and tables are true.
+
+Run as a program, `python tests/test_docs.py`, it writes the tables of docs/settings.md anew.
+"""
+
+import configparser
+import dataclasses
+import pathlib
+import re
+import shlex
+
+import click
+import pytest
+
+from deepapps import cli
+from deepapps.apps import configure
+from deepapps.settings import types_of
+from deepapps.tasks import TASKS, find_task
+from deepapps.tasks.image_classification import ImageSettings
+from deepapps.training.settings import TrainingSettings
+
+ROOT = pathlib.Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMANDS = ("deepapps", "make", "pip", "git", "cd", "ls", "python")  # what a line of a shell block may run
+
+
+def blocks(page, *languages):
+    """The code blocks of a page in these languages, as `(first line, code)`."""
+    text = page.read_text(encoding="utf-8")
+    return [(text.count("\n", 0, b.start(2)) + 1, b[2]) for b in BLOCK.finditer(text) if b[1] in languages]
+
+
+def named(page):
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=named)
+def test_python_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "docs"}
+    for line, code in blocks(page, "python"):
+        exec(compile("\n" * (line - 1) + code, page, "exec"), names)  # an error shows the line of the page
+
+
+def command_lines():
+    """Every command of the shell blocks, as `page:line`, words. Output, in a block with `$`, stays out."""
+    for page in PAGES:
+        for line, code in blocks(page, "sh", "console"):
+            joined = code.replace("\\\n", "  ")
+            prompt = any(text.startswith("$ ") for text in joined.splitlines())
+            for text in joined.splitlines():
+                if text.strip() and (text.startswith("$ ") or not prompt):
+                    for command in text.removeprefix("$ ").split(" | "):
+                        yield f"{named(page)}:{line}", shlex.split(command, comments=True)
+
+
+@pytest.mark.parametrize(
+    "words", [pytest.param(words, id=f"{at} {' '.join(words)}") for at, words in command_lines()]
+)
+def test_command_line_is_one(words):
+    assert words[0] in COMMANDS
+    if words[0] == "deepapps":
+        parse(words[1:])
+    if words[0] == "make":
+        targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        assert set(words[1:]) <= set(targets)
+    if words[0] == "python":
+        assert (ROOT / words[1]).exists()
+
+
+def parse(words):
+    """Parses a command line of `deepapps`, and checks the values of the settings in it."""
+    command = cli.command
+    words = [word for word in words if word != "--debug"]
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        name, *words = words
+        command = command.commands[name]
+    try:
+        context = command.make_context(command.name, list(words))
+    except click.exceptions.Exit as done:  # --help and --version
+        assert done.exit_code == 0
+        return
+    if command.name in TASKS:
+        task = find_task(command.name)
+        names = {*task.Settings.names(), *TrainingSettings.names()}
+        configure(command.name, {k: v for k, v in context.params.items() if k in names and v is not None})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_links_lead_somewhere(page):
+    text = BLOCK.sub("", page.read_text(encoding="utf-8"))
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        other = page.parent / path if path else page
+        assert other.exists(), f"{named(page)}: {target}"
+        if anchor:
+            assert anchor in anchors(other), f"{named(page)}: {target}"
+
+
+def anchors(page):
+    """The anchors of the headings of a page, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", BLOCK.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_page_is_linked_from_the_readme():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [named(page) for page in PAGES[1:] if f"({named(page)})" not in readme] == []
+
+
+def test_pictures_are_small():
+    assert [p.name for p in (ROOT / "docs" / "images").iterdir() if p.stat().st_size > 100_000] == []
+
+
+def settings_tables():
+    """The tables of settings.md, `{name: Markdown}`, made from the dataclasses."""
+    tables = {kind.__name__: settings_table(kind) for kind in (ImageSettings, TrainingSettings)}
+    for name in TASKS:
+        rows = [f"| `{key}` | {default_text(value)} |" for key, value in find_task(name).training.items()]
+        tables[f"training of {name}"] = "\n".join(["| setting | default |", "|---|---|", *rows])
+    return tables
+
+
+def settings_table(kind):
+    types = types_of(kind)
+    rows = [
+        f"| `{f.name}` | {default_text(f.default)} | {range_text(types[f.name], f.metadata)} | {f.metadata['help']} |"
+        for f in dataclasses.fields(kind)
+    ]
+    return "\n".join(["| setting | default | values | meaning |", "|---|---|---|---|", *rows])
+
+
+def default_text(value):
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else f"`{value}`"
+
+
+def range_text(types, limits):
+    """What a setting may be: `cnn`, `mlp`; integer, at least 1; ..."""
+    kinds = {int: "integer", float: "number", bool: "yes or no", dict: "dict", str: "text"}
+    choices = limits["choices"] or ()
+    named_kinds = [text for kind, text in kinds.items() if kind in types and not (kind is str and choices)]
+    rules = {"at least": limits["minimum"], "at most": limits["maximum"], "above": limits["above"]}
+    bounds = [f"{rule} {bound:g}" for rule, bound in rules.items() if bound is not None]
+    numbers = [", ".join([" or ".join(named_kinds), *bounds])] if named_kinds else []
+    return " or ".join([*numbers, *([", ".join(f"`{choice}`" for choice in choices)] if choices else [])])
+
+
+def marked(name):
+    return re.compile(f"(<!-- {re.escape(name)} -->\n).*?(\n<!-- end -->)", re.DOTALL)
+
+
+@pytest.mark.parametrize("name", settings_tables())
+def test_table_of_settings_is_true(name):
+    text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert settings_tables()[name] in text, "python tests/test_docs.py writes the tables anew"
+    assert len(marked(name).findall(text)) == 1
+
+
+def test_table_of_dependencies_is_true():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    groups = {"core": setup["options"]["install_requires"], **setup["options.extras_require"]}
+    wanted = [(group, *line.split(">=")) for group, lines in groups.items() for line in lines.split()]
+    text = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\w+) \| `([^`]+)` \| ([\d.]+) \| (\S.+) \|$", text, re.MULTILINE)
+    assert sorted(row[:3] for row in rows) == sorted(wanted)
+
+
+def write_tables():
+    page = ROOT / "docs" / "settings.md"
+    text = page.read_text(encoding="utf-8")
+    for name, table in settings_tables().items():
+        text = marked(name).sub(lambda mark, table=table: f"{mark[1]}{table}{mark[2]}", text)
+    page.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_tables()
