@@ -40,7 +40,12 @@ def main(data, seeds, best):
         watch = Stopwatch()
         with tempfile.TemporaryDirectory() as folder:
             run = deepapps.mnist_classifier(
-                data=data, seed=seed, output=folder, callbacks=[watch], progress=best, **(BEST if best else {})
+                data=data,
+                seed=seed,
+                output=folder,
+                callbacks=[watch],
+                progress=best,
+                **(BEST if best else {}),
             )
             validation, test = (run.metrics[part]["accuracy"] for part in ("validation", "test"))
         accuracies.append(test)

@@ -1,6 +1,7 @@
 """The `deepapps` command. TensorFlow is imported only once a command really needs it."""
 
 import contextlib
+import dataclasses
 import json
 import logging
 import os
@@ -118,8 +119,10 @@ def _train_command(name):
     """`deepapps train NAME`, with a flag for every setting of the task and of the training."""
     task = find_task(name)
     defaults, helps = defaults_of(task), helps_of(task)
+    kinds = (task.Settings, TrainingSettings)
     types = types_of(task.Settings) | types_of(TrainingSettings)
-    options = [_option(key, types[key], helps[key], value) for key, value in defaults.items()]
+    choices = {f.name: f.metadata["choices"] for kind in kinds for f in dataclasses.fields(kind)}
+    options = [_option(key, types[key], helps[key], choices[key], value) for key, value in defaults.items()]
     options += [
         click.Option(["--output"], help="Folder of the Run. [default: runs/NAME-DATE-TIME]"),
         click.Option(["--resume"], is_flag=True, help="Go on with the Run in --output."),
@@ -134,7 +137,7 @@ def _train_command(name):
         _run_training(name, threads, as_json, stored | {k: v for k, v in given.items() if v is not None})
 
     summary = task.__doc__.partition("\n")[0]
-    text = f"{summary}\n\nFlags not given take their defaults."
+    text = f"{summary}\n\nFlags not given take their defaults or, with --resume, what they were in the Run."
     return click.Command(name, params=options, callback=callback, help=text)
 
 
@@ -144,7 +147,10 @@ def _run_training(name, threads, as_json, arguments):
     task, training = configure(name, arguments, resumed)
     strategy = open_run(task, training, **folders).training.strategy  # fails here, before TensorFlow starts
     _start_tensorflow(threads, strategy)
-    run = deepapps.train(task, **folders, **training)
+    try:
+        run = deepapps.train(task, **folders, **training)
+    except KeyboardInterrupt:  # click would add an empty line to what has been said
+        raise SystemExit(130) from None
     if as_json:
         print(json.dumps(run.metrics))
         return
@@ -178,7 +184,7 @@ def _silent_stderr():
         os.close(nothing)
 
 
-def _option(name, types, text, default):
+def _option(name, types, text, choices, default):
     """The flag of a setting. A flag that is not given is None, so that a resume knows."""
     flag = f"--{name.replace('_', '-')}"
     if bool in types:
@@ -188,6 +194,7 @@ def _option(name, types, text, default):
         shown = "" if default is None else default
         kind = next(kind for name, kind in _TYPES.items() if name in types)
         kind = _NumberOrName() if {int, str} <= set(types) else kind
+    text += f" [{', '.join(choices)}]" if choices and len(choices) > 1 else ""
     text += f" [default: {shown}]" if shown != "" else ""
     return click.Option([flag], type=kind, default=None, help=text)
 

@@ -72,8 +72,11 @@ class Run:
 
     @property
     def finished(self):
-        """Whether training has ended and its best weights were evaluated."""
-        return self.versions is not None and (self.path / "report" / "index.html").exists()
+        """Whether training has ended, before or with the last of `epochs`, and was evaluated."""
+        if self.versions is None or not (self.path / "report" / "index.html").exists():
+            return False
+        stored = read_json(self.path / "settings.json")["training"]["epochs"]
+        return self.training.epochs in (stored, *range(1, len(self.history) + 1))
 
     @functools.cached_property
     def model(self):
@@ -82,7 +85,7 @@ class Run:
 
         path = self.path / "model.keras"
         if not path.exists():
-            raise ValueError(f"{self.path}: holds no model yet. Go on with: {self.command} --resume")
+            raise ValueError(f"{self.path}: holds no model yet. Go on with: {self.resume_command}")
         try:
             return keras.models.load_model(path, compile=False)
         except Exception as error:  # Keras lets out whatever a damaged file leads to
@@ -92,14 +95,19 @@ class Run:
 
     @property
     def command(self):
-        """The shell command that repeats the training."""
-        if TASKS.get(self.name) is None:
-            return f"deepapps.train({self.name}(...), output={str(self.path)!r})"
+        """The shell command that repeats the training; the Python call, for a task of the user's own."""
+        if self.name not in TASKS:
+            return f"deepapps.train(..., output={str(self.path)!r})"
         words = ["deepapps", "train", self.name]
         defaults = TrainingSettings(**self.task.training)
         for settings, plain in ((self.settings, type(self.settings)()), (self.training, defaults)):
             words += _flags(settings.as_dict(), plain.as_dict())
         return shlex.join([*words, "--output", str(self.path)])
+
+    @property
+    def resume_command(self):
+        """The command, or the Python call, that goes on with the training."""
+        return f"{self.command} --resume" if self.name in TASKS else self.command[:-1] + ", resume=True)"
 
     def predict(self, inputs, probabilities=False):
         """Answers raw inputs.
@@ -180,7 +188,7 @@ def load_run(path, task=None):
     Raises: ValueError when there is no Run, or one from a newer version of deepapps.
     """
     stored = _read(path)
-    if task is None and stored["task"] not in TASKS:
+    if task is None and stored["task"] not in (*TASKS, "model"):
         raise ValueError(f"{path}: is of task {stored['task']!r}; give its class, load_run(path, task=...).")
     kind = task or find_task(stored["task"])
     task = kind(_settings(path, kind.Settings, stored["settings"]))

@@ -50,11 +50,19 @@ def train(folder, strategy="none", kill=None, **settings):
         "global_clipnorm": 1.0, "patience": 3, "steps_per_execution": 2, "checkpoint_seconds": 0.0,
         "progress": False,
     }  # fmt: skip
-    callbacks = [keras.callbacks.EarlyStopping("val_loss", patience=5, restore_best_weights=True), Watch(folder)]
+    callbacks = [
+        keras.callbacks.EarlyStopping("val_loss", patience=5, restore_best_weights=True),
+        Watch(folder),
+    ]
     if kill:
         callbacks.append(_killer(*kill))
     deepapps.train(
-        Scenario(), output=folder, resume=True, callbacks=callbacks, strategy=strategy, **(arguments | settings)
+        Scenario(),
+        output=folder,
+        resume=True,
+        callbacks=callbacks,
+        strategy=strategy,
+        **(arguments | settings),
     )
 
 

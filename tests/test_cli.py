@@ -1,6 +1,5 @@
 """The command line as a user runs it: answers, exit statuses, one line on stderr, signals, a full disk."""
 
-import gzip
 import json
 import os
 import re
@@ -11,32 +10,23 @@ import subprocess
 import sys
 import time
 
-import cli_steps
-import numpy as np
+import commands
 import processes
 import pytest
+from commands import QUICK, fails, some_digits, write_idx
 from PIL import Image
 
 import deepapps
-from deepapps.data.images import find_parts
 from deepapps.tasks import TASKS, find_task
 from deepapps.training.settings import TrainingSettings
 
 SCRIPT = [sys.executable, "-m", "deepapps"]
-QUICK = ("train", "mnist", "--network", "mlp", "--units", "16", "--no-jit-compile", "--no-progress")
 
 
 @pytest.fixture(scope="session")
-def digits():
-    """400 digits of the sample and their labels, `(400, 28, 28)` and `(400,)`."""
-    images, labels, _ = find_parts("sample")["train"]()
-    return images[::12][:400], labels[::12][:400]
-
-
-@pytest.fixture(scope="session")
-def idx(digits, tmp_path_factory):
-    """A folder of idx files with these digits."""
-    return write_idx(tmp_path_factory.mktemp("idx"), *digits)
+def idx(tmp_path_factory):
+    """A folder of idx files with 400 digits."""
+    return write_idx(tmp_path_factory.mktemp("idx"), *some_digits())
 
 
 @pytest.fixture(scope="module")
@@ -53,30 +43,10 @@ def run(trained):
 
 
 @pytest.fixture(scope="session")
-def picture(digits, tmp_path_factory):
+def picture(tmp_path_factory):
     path = tmp_path_factory.mktemp("pictures") / "digit.png"
-    Image.fromarray(digits[0][3]).save(path)
+    Image.fromarray(some_digits()[0][3]).save(path)
     return path
-
-
-def write_idx(folder, images, labels, part="train", end=""):
-    folder.mkdir(exist_ok=True)
-    for kind, array in (("images", images), ("labels", labels)):
-        header = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
-        content = header + array.tobytes()
-        path = folder / f"{part}-{kind}-idx{array.ndim}-ubyte{end}"
-        path.write_bytes(gzip.compress(content) if end else content)
-    return folder
-
-
-def fails(status, *arguments, words=(), **options):
-    """Runs a command that must fail with this status and one line on stderr; returns the line."""
-    ended = processes.deepapps(*arguments, **options)
-    assert (ended.status, ended.out) == (status, "")
-    assert re.fullmatch(r"deepapps: [^\n]+\n", ended.err), ended.err
-    for word in words:
-        assert str(word) in ended.err
-    return ended.err
 
 
 def weights_and_history(folder):
@@ -139,7 +109,7 @@ WRONG_ARGUMENTS = [
 @pytest.mark.parametrize("case", WRONG_ARGUMENTS, ids=lambda case: case[0])
 def test_a_wrong_argument_is_one_line_without_tensorflow(case):
     command, *words = case
-    fails(2, *shlex.split(command), words=words, before=cli_steps.no_tensorflow)
+    fails(2, *shlex.split(command), words=words, before=commands.no_tensorflow)
 
 
 @pytest.mark.parametrize("flag", ["--network", "--eposh"])
@@ -154,7 +124,7 @@ def test_a_wrong_argument_really_loads_no_tensorflow(flag):
 
 def test_a_run_in_the_way_is_found_without_tensorflow(run, tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
-    wrong = {"before": cli_steps.no_tensorflow}
+    wrong = {"before": commands.no_tensorflow}
     into = (*QUICK, "--output")
     fails(2, *into, run, words=["holds a Run already", "--resume", "--overwrite"], **wrong)
     fails(2, *into, tmp_path, "--overwrite", words=["holds no Run"], **wrong)
@@ -242,7 +212,7 @@ def test_report(run):
     page = run / "report" / "index.html"
     before = page.read_text()
     page.unlink()
-    assert processes.deepapps("report", run, before=cli_steps.no_tensorflow) == (0, f"{page}\n", "")
+    assert processes.deepapps("report", run, before=commands.no_tensorflow) == (0, f"{page}\n", "")
     assert page.read_text() == before
 
 
@@ -304,76 +274,6 @@ def test_debug_shows_the_traceback_and_keeps_the_status():
     assert ended.err.endswith("must be at least 1. Received: epochs=0\n")
 
 
-# Data that cannot be used
-
-
-def empty(folder, images, labels):
-    folder.mkdir()
-
-
-def truncated(folder, images, labels):
-    path = write_idx(folder, images, labels) / "train-images-idx3-ubyte"
-    path.write_bytes(path.read_bytes()[:-100])
-
-
-def truncated_gz(folder, images, labels):
-    path = write_idx(folder, images, labels, end=".gz") / "train-images-idx3-ubyte.gz"
-    path.write_bytes(path.read_bytes()[:-100])
-
-
-def corrupt(folder, images, labels):
-    path = write_idx(folder, images, labels) / "train-labels-idx1-ubyte"
-    path.write_bytes(b"PNG" + path.read_bytes()[3:])
-
-
-def corrupt_npz(folder, images, labels):
-    np.savez(folder, x=images, y=labels)
-    content = folder.with_suffix(".npz").read_bytes()
-    folder.with_suffix(".npz").write_bytes(content[:5000])
-    folder.with_suffix(".npz").rename(folder)
-
-
-def label_out_of_range(folder, images, labels):
-    write_idx(folder, images, np.where(np.arange(len(labels)) == 7, 200, labels).astype("uint8"))
-
-
-def one_class(folder, images, labels):
-    write_idx(folder, images, np.full_like(labels, 3) * 0)
-
-
-def other_test_classes(folder, images, labels):
-    kept = labels < 5
-    write_idx(folder, images[kept], labels[kept])
-    write_idx(folder, images[-50:], labels[-50:], "t10k")
-
-
-def few(folder, images, labels):
-    write_idx(folder, images[:60], np.arange(60, dtype="uint8") % 2)
-
-
-UNUSABLE = {
-    empty: "is empty", truncated: "is cut short", truncated_gz: "cannot be read", corrupt: "is no idx file",
-    corrupt_npz: "is a file but no .npz", label_out_of_range: "label 200 at index 7", one_class: "two classes or more",
-    other_test_classes: "no example in training", few: "`batch_size` must be at most the number of training examples",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("make", UNUSABLE, ids=lambda make: make.__name__)
-def test_unusable_data_is_one_line_and_leaves_nothing(make, digits, tmp_path):
-    make(tmp_path / "data", *digits)
-    arguments = ("--data", tmp_path / "data", "--output", tmp_path / "run")
-    error = fails(2, *QUICK, *arguments, words=[UNUSABLE[make]])
-    assert str(tmp_path / "data") in error or make is few
-    assert not (tmp_path / "run").exists()
-
-
-def test_missing_data(tmp_path):
-    command = (*QUICK, "--output", tmp_path / "run", "--data")
-    fails(2, *command, "nowhere", words=["nowhere: no such file or folder"])
-    fails(2, *command, tmp_path, words=["the folder is empty"])
-    assert not list(tmp_path.iterdir())
-
-
 # Failures that are not the user's
 
 
@@ -392,7 +292,7 @@ def test_a_full_disk_costs_nothing(run, idx, tmp_path):
     assert stopped.ended().status == 143
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     resume = ("train", "mnist", "--no-progress", "--output", folder, "--resume")
-    fails(1, *resume, words=["File too large", folder], before=cli_steps.small_files)
+    fails(1, *resume, words=["File too large", folder], before=commands.small_files)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
     assert processes.deepapps(*resume)[::2] == (0, "")
     assert weights_and_history(folder) == weights_and_history(run)
@@ -447,7 +347,7 @@ def test_ctrl_c(idx, tmp_path):
 
 def test_a_second_sigterm_ends_at_once(idx, tmp_path):
     arguments = ("--data", idx, "--output", tmp_path / "run", "--epochs", 15, "--steps-per-execution", 1)
-    command = processes.Command(*QUICK, *arguments, before=cli_steps.slow_checkpoints)
+    command = processes.Command(*QUICK, *arguments, before=commands.slow_checkpoints)
     wait_for(command.written, command)
     for _ in range(2):
         command.process.terminate()

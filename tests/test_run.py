@@ -382,7 +382,8 @@ def test_class_weights_and_an_optimizer_come_back_as_they_were(tmp_path):
     training = deepapps.load_run(run.path).training
     assert training.class_weight == {1: 2.0, 7: 0.5}
     assert training.optimizer["config"]["momentum"] == 0.5
-    assert train_again(tmp_path / "run", **given, resume=True).history == run.history
+    weights = given["class_weight"]
+    assert train_again(tmp_path / "run", class_weight=weights, resume=True).history == run.history
 
 
 def test_the_signature_of_an_app_is_its_settings():

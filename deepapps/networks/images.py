@@ -37,7 +37,9 @@ def cnn(settings, image_shape, classes):
     Raises: ValueError when the images are smaller.
     """
     if min(image_shape[:2]) < SMALLEST:
-        raise ValueError(f"`cnn` needs images of at least {SMALLEST}x{SMALLEST} pixels. Received: {image_shape}")
+        raise ValueError(
+            f"`cnn` needs images of at least {SMALLEST}x{SMALLEST} pixels. Received: {image_shape}"
+        )
     inputs, x = _scaled(image_shape)
     x = _convolution(settings.filters, 5, strides=2, activation="relu")(x)
     for block, width in enumerate((1, 2, 4)):

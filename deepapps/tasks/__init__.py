@@ -5,6 +5,7 @@ import importlib
 from deepapps.settings import close_names
 
 TASKS = {"mnist": "deepapps.tasks.image_classification:Mnist"}
+_LOADED_MODEL = "deepapps.tasks.model:LoadedModel"  # of `train(model=...)`, which no command names
 
 
 def find_task(name):
@@ -12,7 +13,8 @@ def find_task(name):
 
     Raises: ValueError for an unknown name, with the close ones.
     """
-    if name not in TASKS:
+    places = TASKS | {"model": _LOADED_MODEL}
+    if name not in places:
         raise ValueError(f"Unknown task {name!r}.{close_names(name, TASKS)}")
-    module, _, attribute = TASKS[name].partition(":")
+    module, _, attribute = places[name].partition(":")
     return getattr(importlib.import_module(module), attribute)

@@ -13,6 +13,12 @@ _ACCURACY = {
 }
 
 
+class LoadedModel(Task):
+    """The task of a loaded Run of `train(model=...)`: it predicts, but has lost its data and its loss."""
+
+    name = "model"
+
+
 class ModelTask(Task):
     """A Keras model, data, a loss and metrics, as a task; the first metric picks the best weights.
 
@@ -25,22 +31,22 @@ class ModelTask(Task):
     Raises: ValueError when one of the first three is missing.
     """
 
+    name = "model"
+
     def __init__(self, model, data, loss, metrics=()):
         super().__init__()
         given = {"model": model, "data": data, "loss": loss}
         missing = [f"`{name}`" for name, value in given.items() if value is None]
         if missing:
-            raise ValueError(f"Give a task, or a model with its data and loss; missing: {', '.join(missing)}.")
+            raise ValueError(
+                f"Give a task, or a model with its data and loss; missing: {', '.join(missing)}."
+            )
         self._model, self._loss, self._metrics = model, loss, list(metrics)
         data = ArraySource(*data) if isinstance(data, tuple) else data
         self._splits = data if isinstance(data, Splits) else Splits(train=data)
         first = self.metrics()[:1]
         self.monitor = first[0].name if first else "loss"
         self.direction = "max" if first and getattr(first[0], "_direction", "down") == "up" else "min"
-
-    @property
-    def name(self):
-        return "model"
 
     def data(self):
         return self._splits

@@ -80,7 +80,9 @@ def restore_state(callbacks, states, arrays):
         return
     anew = [name for name, callback in zip(names, callbacks, strict=True) if not _keeps_state(callback)]
     if anew:
-        _logger.warning("These callbacks have no get_state and set_state, and start anew: %s", ", ".join(anew))
+        _logger.warning(
+            "These callbacks have no get_state and set_state, and start anew: %s", ", ".join(anew)
+        )
     for index, (callback, saved) in enumerate(zip(callbacks, states, strict=True)):
         state = dict(saved["state"] or {})
         for name, value in state.items():

@@ -77,7 +77,9 @@ def write_variables(strategy, variables, arrays):
         wanted = (len(_parts(strategy, variable)), *variable.shape)
         if name not in arrays or arrays[name].shape != wanted:
             found = arrays[name].shape if name in arrays else "nothing"
-            raise ValueError(f"The checkpoint does not fit: {name} needs shape {wanted}, and it holds {found}.")
+            raise ValueError(
+                f"The checkpoint does not fit: {name} needs shape {wanted}, and it holds {found}."
+            )
     for name, variable in variables.items():
         values = arrays[name].view(variable.value.dtype.as_numpy_dtype)
         parts = _parts(strategy, variable)

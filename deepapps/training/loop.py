@@ -52,7 +52,7 @@ def train(task=None, *, model=None, data=None, loss=None, metrics=(), output=Non
     if strategy is not None:
         training["strategy"] = strategy if isinstance(strategy, str) else type(strategy).__name__
     run = open_run(task, training, output, resume, overwrite)
-    if run.finished and len(run.history) >= run.training.epochs:
+    if run.finished:
         return run
     _set_seeds(run.training)
     splits = task.data()
@@ -60,37 +60,49 @@ def train(task=None, *, model=None, data=None, loss=None, metrics=(), output=Non
     state = State(task, run.training, ready, splits.train)
     _check_monitor(task, run.training, state.metrics, splits.validation)
     run.start()
-    _fit(run, state, splits.validation, make_callbacks(run, state, callbacks))
+    stopped = _fit(run, state, splits.validation, make_callbacks(run, state, callbacks))
+    if stopped:
+        _leave(stopped, run, state)
     _finish(run, state, splits)
     return run
 
 
 def _fit(run, state, validation, callbacks):
-    """Learns until the last epoch, or until a callback or a signal ends it."""
-    folder, settings = run.path / "checkpoints", run.training
-    learn = Calls(state.code.training_call(state.feed), settings.steps_per_execution)
-    measure = None if validation is None else Measure(state.code, validation, settings.batch_size, callbacks)
+    """Learns until the last epoch, or until a callback or a signal ends it; returns the signal, or None."""
+    learn = Calls(state.code.training_call(state.feed), run.training.steps_per_execution)
+    measure = (
+        None if validation is None else Measure(state.code, validation, run.training.batch_size, callbacks)
+    )
     with stop_requests() as stop:
         callbacks.on_train_begin()
-        state.restore(folder, callbacks.callbacks)
-        while state.epoch < settings.epochs and not state.model.stop_training:
-            callbacks.on_epoch_begin(state.epoch)
-            for _ in _learn_epoch(run, state, learn, callbacks):
-                if stop or state.seconds_since_saved() >= settings.checkpoint_seconds:
-                    state.save(folder, callbacks.callbacks)
-                _leave_if(stop, run, state)
-            figures = state.take_figures()
-            with state.averaged_weights():
-                figures |= _validate(run.task, state.model, measure, validation)
-                if measure is None or state.improves(figures[f"val_{run.task.monitor}"]):
-                    _save_model(run, state.model)
-            figures["learning_rate"] = current_learning_rate(state.optimizer)
-            callbacks.on_epoch_end(state.epoch, dict(figures))
-            state.close_epoch(figures)
-            run.write_history(state.history)
+        state.restore(run.path / "checkpoints", callbacks.callbacks)
+        try:
+            while state.epoch < run.training.epochs and not state.model.stop_training and not stop:
+                _fit_epoch(run, state, learn, measure, validation, callbacks, stop)
+        finally:
+            callbacks.on_train_end()
+        return stop[0] if stop else None
+
+
+def _fit_epoch(run, state, learn, measure, validation, callbacks, stop):
+    """Learns for an epoch, or the rest of one; validates; keeps the best weights; writes a checkpoint."""
+    folder = run.path / "checkpoints"
+    callbacks.on_epoch_begin(state.epoch)
+    for _ in _learn_epoch(run, state, learn, callbacks):
+        if stop or state.seconds_since_saved() >= run.training.checkpoint_seconds:
             state.save(folder, callbacks.callbacks)
-            _leave_if(stop, run, state)
-        callbacks.on_train_end()
+        if stop:
+            return
+    figures = state.take_figures()
+    with state.averaged_weights():
+        figures |= _validate(run.task, state.model, measure, validation)
+        if measure is None or state.improves(figures[f"val_{run.task.monitor}"]):
+            _save_model(run, state.model)
+    figures["learning_rate"] = current_learning_rate(state.optimizer)
+    callbacks.on_epoch_end(state.epoch, dict(figures))
+    state.close_epoch(figures)
+    run.write_history(state.history)
+    state.save(folder, callbacks.callbacks)
 
 
 def _learn_epoch(run, state, learn, callbacks):
@@ -161,17 +173,16 @@ def _check_monitor(task, settings, metrics, validation):
         raise ValueError("`patience` needs validation data.")
 
 
-def _leave_if(stop, run, state):
-    """Ends the process, or raises KeyboardInterrupt, when a signal has asked for it."""
-    if not stop:
-        return
+def _leave(number, run, state):
+    """Says how to go on, and ends the process or, after Ctrl-C, raises KeyboardInterrupt."""
     _logger.warning(
-        "Stopped by %s at epoch %d, step %d; nothing is lost. Go on with: %s --resume",
-        signal.Signals(stop[0]).name, state.epoch + 1, state.step, run.command,
+        "Stopped by %s at epoch %d, step %d; %s. Go on with: %s",
+        signal.Signals(number).name, state.epoch + 1, state.step,
+        "nothing is lost" if state.feed.resumes_within_epoch else "the epoch will begin anew", run.resume_command,
     )  # fmt: skip
-    if stop[0] == signal.SIGINT:
+    if number == signal.SIGINT:
         raise KeyboardInterrupt
-    raise SystemExit(128 + stop[0])
+    raise SystemExit(128 + number)
 
 
 def _not_finite(run, state, step):

@@ -1,9 +1,9 @@
 """Keras optimizers and schedules, made from the training settings."""
 
+import copy
 import inspect
 
 import keras
-
 
 
 def make_optimizer(settings, updates):
@@ -39,7 +39,7 @@ def make_schedule(settings, updates):
     rate, name, final = settings.learning_rate, settings.learning_rate_schedule, settings.final_learning_rate
     schedules = keras.optimizers.schedules
     if isinstance(name, dict):
-        return schedules.deserialize(name)
+        return schedules.deserialize(copy.deepcopy(name))
     if final == 0 and name in ("ExponentialDecay", "InverseTimeDecay"):
         raise ValueError(f"{name} never reaches 0: `final_learning_rate` must be greater than 0.")
     warmup = round(settings.warmup * updates)  # CosineDecay alone has one
@@ -67,7 +67,7 @@ def _made_optimizer(settings):
     options = _options(settings)
     if options:
         raise ValueError(f"Set `{next(iter(options))}` in the function that makes the optimizer.")
-    return keras.optimizers.deserialize(settings.optimizer)
+    return keras.optimizers.deserialize(copy.deepcopy(settings.optimizer))  # Keras changes what it gets
 
 
 def _named_optimizer(settings, updates):

@@ -2,7 +2,14 @@
 
 import keras
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 
 class ProgressReport(keras.callbacks.Callback):
@@ -18,7 +25,12 @@ class ProgressReport(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         if self._console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+            )
             figures = (TimeRemainingColumn(), TextColumn("{task.fields[figures]}"))
             self._bar = Progress(*columns, *figures, console=self._console, transient=True)
             name = f"epoch {epoch + 1}/{self.params['epochs']}"
@@ -42,6 +54,8 @@ class ProgressReport(keras.callbacks.Callback):
 
 def _line(figures):
     """`loss 0.0312  accuracy 0.9901  ...`"""
-    names = sorted(figures or {}, key=lambda name: (name == "learning_rate", name.startswith("val_"), "loss" not in name))
+    names = sorted(
+        figures or {}, key=lambda name: (name == "learning_rate", name.startswith("val_"), "loss" not in name)
+    )
     shown = {name: figures[name] for name in names if isinstance(figures[name], int | float)}
     return "  ".join(f"{name} {value:.4g}" for name, value in shown.items())

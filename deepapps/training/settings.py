@@ -26,7 +26,10 @@ class TrainingSettings(Settings):
         "constant", "Keras schedule over the whole run, by name.", choices=SCHEDULES
     )
     warmup: float = setting(
-        0.0, "Share of all updates in which CosineDecay warms up from 0; no other schedule does.", minimum=0, maximum=1
+        0.0,
+        "Share of all updates in which CosineDecay warms up from 0; no other schedule does.",
+        minimum=0,
+        maximum=1,
     )
     final_learning_rate: float = setting(
         0.0, "Learning rate at the end of a schedule, as a share of `learning_rate`.", minimum=0, maximum=1
@@ -41,15 +44,24 @@ class TrainingSettings(Settings):
     ema_momentum: float = setting(0.99, "Momentum of that average.", minimum=0, maximum=1)
     class_weight: dict | None = setting(None, "Weight of each class in the loss, {class index: weight}.")
     patience: int | None = setting(
-        None, "Epochs without a better monitored figure after which training stops; default: never.", minimum=1
+        None,
+        "Epochs without a better monitored figure after which training stops; default: never.",
+        minimum=1,
     )
-    seed: int = setting(0, "Seed of the weights, the order, dropout and augmentation.", minimum=0)
+    seed: int = setting(
+        0, "Seed of the weights, the order, dropout and augmentation.", minimum=0, maximum=2**32 - 1
+    )
     deterministic: bool = setting(True, "Bit-identical on the same machine; costs about 10 % on CPU.")
     strategy: str = setting("auto", "`auto`, `none` or `mirrored[:N]`.")
     dtype_policy: str = setting("float32", "Keras dtype policy of the network.", choices=DTYPE_POLICIES)
-    jit_compile: bool | str = setting("auto", "Compile the step with XLA; auto: where it pays.", choices=("auto",))
+    jit_compile: bool | str = setting(
+        "auto", "Compile the step with XLA; auto: where it pays.", choices=("auto",)
+    )
     steps_per_execution: int | str = setting(
-        "auto", "Steps of one compiled call; auto: as many as take under a second.", minimum=1, choices=("auto",)
+        "auto",
+        "Steps of one compiled call; auto: as many as take under a second.",
+        minimum=1,
+        choices=("auto",),
     )
     checkpoint_seconds: float = setting(60.0, "Seconds between checkpoints within an epoch.", minimum=0)
     tensorboard: bool = setting(False, "Also write TensorBoard logs into the Run (needs `tensorboard`).")

@@ -144,7 +144,9 @@ class State:
         """
         batch = self.feed.load(self.feed.element(self.feed.start(0, 0), 0))
         inputs, targets, weights = tree.map_structure(lambda tensor: tensor[:1], batch)
-        if class_weight and (tree.is_nested(targets) or len(targets.shape) != 1 or not targets.dtype.is_integer):
+        if class_weight and (
+            tree.is_nested(targets) or len(targets.shape) != 1 or not targets.dtype.is_integer
+        ):
             raise ValueError("`class_weight` needs targets that are class indices, one integer an example.")
         outputs = self.model(inputs, training=False)
         self.optimizer.build(self.model.trainable_variables)
@@ -157,7 +159,10 @@ class State:
         try:
             self._strategy.run(measure)
         except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
-            shapes = [tree.map_structure(lambda tensor: tuple(tensor.shape[1:]), part) for part in (targets, outputs)]
+            shapes = [
+                tree.map_structure(lambda tensor: tuple(tensor.shape[1:]), part)
+                for part in (targets, outputs)
+            ]
             reason = str(error).strip().splitlines()[0]
             raise ValueError(
                 f"The loss or a metric does not fit targets of shape {shapes[0]} and outputs of shape {shapes[1]} "

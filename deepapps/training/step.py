@@ -28,7 +28,9 @@ class Step:
         jit: Whether XLA compiles the step.
     """
 
-    def __init__(self, model, optimizer, loss, metrics, strategy, augmentation=None, class_weight=None, jit=False):
+    def __init__(
+        self, model, optimizer, loss, metrics, strategy, augmentation=None, class_weight=None, jit=False
+    ):
         self.model, self.optimizer, self.loss, self.metrics = model, optimizer, loss, metrics
         self.strategy, self.class_weight = strategy, class_weight
         is_layer = isinstance(augmentation, keras.Layer)
@@ -52,7 +54,7 @@ class Step:
 
             return tf.while_loop(lambda index, _: index < updates, one_update, (0, -1))[1]
 
-        return _compiled(call)
+        return tf.function(call, autograph=False)  # to rewrite the code would take AutoGraph two seconds
 
     def evaluation_call(self, feed):
         """Compiles `call(block, start, steps)`, which adds that many batches to the metrics."""
@@ -62,7 +64,7 @@ class Step:
             outputs = self.model(inputs, training=False)
             self._measure(targets, outputs, weights, self._losses(targets, outputs, weights))
 
-        measure = _compiled(measure, self._jit)
+        measure = self._jitted(measure)
 
         def call(block, start, steps):
             def one_batch(index):
@@ -71,7 +73,7 @@ class Step:
 
             tf.while_loop(lambda index: index < start + steps, one_batch, (start,))
 
-        return _compiled(call)
+        return tf.function(call, autograph=False)  # to rewrite the code would take AutoGraph two seconds
 
     def _update_of(self, feed):
         """The update of one replica from its elements; augmentation stays outside XLA."""
@@ -80,9 +82,13 @@ class Step:
             return [self._weighted(*feed.load(self._slice(element))) for element in elements]
 
         if self.augmentation is None:
-            return _compiled(lambda elements: self._update(load(elements)), self._jit)
-        update = _compiled(self._update, self._jit)
+            return self._jitted(lambda elements: self._update(load(elements)))
+        update = self._jitted(self._update)
         return lambda elements: update([(self.augmentation(x), *rest) for x, *rest in load(elements)])
+
+    def _jitted(self, function):
+        """The function, compiled by XLA where it is asked to."""
+        return tf.function(function, jit_compile=True, autograph=False) if self._jit else function
 
     def _update(self, batches):
         variables = self.model.trainable_variables
@@ -180,13 +186,9 @@ def figures_of(metrics):
     """The results of metrics, `{name: float}`, or a list of floats where there is one for each class."""
     results = [(metric.name, metric.result()) for metric in metrics]
     named = [value if isinstance(value, dict) else {name: value} for name, value in results]
-    return {name: keras.ops.convert_to_numpy(value).tolist() for group in named for name, value in group.items()}
-
-
-def _compiled(function, jit=False):
-    """The function as a graph, compiled by XLA if asked to. AutoGraph, which Keras layers do without,
-    would take two seconds to rewrite the code."""
-    return tf.function(function, jit_compile=jit or None, autograph=False)
+    return {
+        name: keras.ops.convert_to_numpy(value).tolist() for group in named for name, value in group.items()
+    }
 
 
 def _count(weights):

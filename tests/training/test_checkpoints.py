@@ -15,7 +15,9 @@ def save(folder, step, value=1.0):
 
 
 def test_comes_back_as_it_was(tmp_path):
-    save_checkpoint(tmp_path, 2, 7, {"model/0": np.arange(3, dtype="float32")}, {"best": None, "history": [{"loss": 0.1}]})
+    save_checkpoint(
+        tmp_path, 2, 7, {"model/0": np.arange(3, dtype="float32")}, {"best": None, "history": [{"loss": 0.1}]}
+    )
     path, arrays, state = newest_checkpoint(tmp_path)
     assert path.name == "00002-000000007.npz"
     assert arrays["model/0"].tolist() == [0, 1, 2]
@@ -65,9 +67,9 @@ def test_nothing_there_is_none(tmp_path):
 
 
 def test_bfloat16_variables_come_back(tmp_path):
-    from deepapps.training.checkpoints import read_variables, write_variables
-
     import keras
+
+    from deepapps.training.checkpoints import read_variables, write_variables
 
     strategy = tf.distribute.get_strategy()
     variable = keras.Variable(np.array([1.5, 2.5]), dtype="bfloat16")

@@ -23,7 +23,13 @@ def digits(size=230, seed=0):
 
 def mlp(dropout=0.0):
     return keras.Sequential(
-        [keras.Input((6, 6, 1)), layers.Flatten(), layers.Dense(16, "relu"), layers.Dropout(dropout), layers.Dense(3)]
+        [
+            keras.Input((6, 6, 1)),
+            layers.Flatten(),
+            layers.Dense(16, "relu"),
+            layers.Dropout(dropout),
+            layers.Dense(3),
+        ]
     )
 
 
@@ -56,7 +62,9 @@ def last_weights(run):
 
 
 @pytest.mark.parametrize("model", [mlp, cnn])
-@pytest.mark.parametrize("options", [{}, {"gradient_accumulation_steps": 3}, {"global_clipnorm": 0.1}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"gradient_accumulation_steps": 3}, {"global_clipnorm": 0.1}], ids=str
+)
 def test_two_replicas_equal_one(model, options, tmp_path):
     """100 SGD steps over an uneven last batch: the same weights within 1e-5, the same metrics."""
     sgd = {"optimizer": "sgd", "learning_rate": 0.05, "epochs": 13, **options}  # 8 steps an epoch
@@ -95,7 +103,9 @@ def test_accumulated_batches_equal_one_large_batch(tmp_path):
 def test_equals_keras_fit(tmp_path):
     """One full-batch epoch at a time, so that the order does not matter."""
     source = digits(64)
-    run = train(mlp, tmp_path, deepapps.Splits(source), batch_size=64, epochs=5, optimizer="adam", jit_compile=False)
+    run = train(
+        mlp, tmp_path, deepapps.Splits(source), batch_size=64, epochs=5, optimizer="adam", jit_compile=False
+    )
     keras.utils.set_random_seed(0)
     model = mlp()
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
@@ -119,9 +129,13 @@ def test_calls_of_any_length_give_the_same_bits(tmp_path):
 
 def test_weights_of_examples_and_classes_multiply_the_loss(tmp_path):
     inputs, targets = digits().arrays
-    by_class = train(mlp, tmp_path / "class", deepapps.Splits(deepapps.ArraySource(inputs, targets)), class_weight={1: 3.0})
+    by_class = train(
+        mlp, tmp_path / "class", deepapps.Splits(deepapps.ArraySource(inputs, targets)), class_weight={1: 3.0}
+    )
     weights = np.where(targets == 1, 3.0, 1.0).astype("float32")
-    by_example = train(mlp, tmp_path / "example", deepapps.Splits(deepapps.ArraySource(inputs, targets, weights)))
+    by_example = train(
+        mlp, tmp_path / "example", deepapps.Splits(deepapps.ArraySource(inputs, targets, weights))
+    )
     plain = train(mlp, tmp_path / "plain", deepapps.Splits(deepapps.ArraySource(inputs, targets)))
     for one, other in zip(last_weights(by_class), last_weights(by_example), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -142,7 +156,9 @@ def test_every_source_of_the_same_examples_trains_alike(tmp_path):
             return self.source[indices]
 
     arrays = train(mlp, tmp_path / "arrays", jit_compile=False)
-    streamed = train(mlp, tmp_path / "streamed", deepapps.Splits(Slow(digits()), Slow(digits(90, 1))), jit_compile=False)
+    streamed = train(
+        mlp, tmp_path / "streamed", deepapps.Splits(Slow(digits()), Slow(digits(90, 1))), jit_compile=False
+    )
     for weights, others in zip(last_weights(arrays), last_weights(streamed), strict=True):
         np.testing.assert_allclose(others, weights, atol=1e-6)
     assert streamed.history[-1]["val_accuracy"] == pytest.approx(arrays.history[-1]["val_accuracy"])
@@ -150,7 +166,9 @@ def test_every_source_of_the_same_examples_trains_alike(tmp_path):
 
 def test_an_optimizer_of_the_users_own(tmp_path):
     """A function that makes it; the Run keeps it as a dict."""
-    run = train(mlp, tmp_path, optimizer=lambda: keras.optimizers.SGD(0.25, nesterov=True, momentum=0.5), epochs=1)
+    run = train(
+        mlp, tmp_path, optimizer=lambda: keras.optimizers.SGD(0.25, nesterov=True, momentum=0.5), epochs=1
+    )
     assert run.history[0]["learning_rate"] == 0.25
     stored = json.loads((run.path / "settings.json").read_text())["training"]["optimizer"]
     assert stored["class_name"].lower() == "sgd" and stored["config"]["nesterov"]
@@ -255,7 +273,9 @@ def test_a_built_model_trains_on_one_replica(tmp_path):
 
 def test_a_regularized_model_has_its_penalty_in_the_loss(tmp_path):
     def regularized():
-        return keras.Sequential([keras.Input((6, 6, 1)), layers.Flatten(), layers.Dense(3, kernel_regularizer="l2")])
+        return keras.Sequential(
+            [keras.Input((6, 6, 1)), layers.Flatten(), layers.Dense(3, kernel_regularizer="l2")]
+        )
 
     run = train(regularized, tmp_path, epochs=1)
     plain = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -283,7 +303,10 @@ def test_a_regularized_model_has_its_penalty_in_the_loss(tmp_path):
         ({"data": digits(), "patience": 2}, "`patience` needs validation data"),
         ({"loss": "binary_crossentropy"}, "does not fit"),
         ({"loss": None}, "missing: `loss`"),
-        ({"class_weight": {0: 2.0}, "data": (np.zeros((9, 6, 6, 1)), np.eye(9)[:, :3]), "batch_size": 3}, "class indices"),
+        (
+            {"class_weight": {0: 2.0}, "data": (np.zeros((9, 6, 6, 1)), np.eye(9)[:, :3]), "batch_size": 3},
+            "class indices",
+        ),
         ({"jit_compile": True, "strategy": "mirrored:2"}, "jit_compile"),
         ({"resume": True, "overwrite": True}, "exclude each other"),
     ],
@@ -332,3 +355,20 @@ def test_another_run_is_not_overwritten(tmp_path):
     (tmp_path / "run" / "settings.json").unlink()
     with pytest.raises(ValueError, match="holds no Run"):
         train(mlp, tmp_path, overwrite=True)
+
+
+def test_a_run_of_a_plain_model_loads_and_predicts(tmp_path):
+    run = train(mlp, tmp_path)
+    loaded = deepapps.load_run(run.path)
+    inputs = digits(5, 2).arrays[0]
+    np.testing.assert_array_equal(loaded.predict(inputs), run.predict(inputs))
+    assert loaded.metrics == run.metrics and loaded.name == "model"
+
+
+def test_a_finished_run_is_returned_by_a_resume(tmp_path):
+    """Also one that patience has ended before its last epoch: nothing is trained or written again."""
+    run = train(mlp, tmp_path, epochs=30, patience=1, learning_rate=1e-9)
+    written = {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
+    again = train(mlp, tmp_path, epochs=30, resume=True, overwrite=False)
+    assert len(run.history) < 30 and again.history == run.history
+    assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*")} == written

@@ -12,7 +12,12 @@ POINTS = (
     "in a call", "after a call", "in validation", "while a checkpoint is written", "between write and rename",
     "after the rename", "before another file is renamed", "after another file is renamed", "at an epoch's end",
 )  # fmt: skip
-FEW = [("in a call", 6), ("in validation", 2), ("while a checkpoint is written", 7), ("between write and rename", 5)]
+FEW = [
+    ("in a call", 6),
+    ("in validation", 2),
+    ("while a checkpoint is written", 7),
+    ("between write and rename", 5),
+]
 CHOSEN = [(point, count) for point in POINTS for count in (2, 4, 9)]
 
 
