@@ -18,7 +18,9 @@ def stop_requests():
     if threading.current_thread() is not threading.main_thread():
         yield requests
         return
-    previous = {number: signal.signal(number, lambda number, _: requests.append(number)) for number in _SIGNALS}
+    previous = {
+        number: signal.signal(number, lambda number, _: requests.append(number)) for number in _SIGNALS
+    }
     try:
         with _end_at_second_signal():
             yield requests
