@@ -54,8 +54,7 @@ def train(folder, strategy="none", kill=None, **settings):
         keras.callbacks.EarlyStopping("val_loss", patience=5, restore_best_weights=True),
         Watch(folder),
     ]
-    if kill:
-        callbacks.append(_killer(*kill))
+    callbacks.append(_killer(*(kill or ("never", 0))))  # always: a resume needs the same list of callbacks
     deepapps.train(
         Scenario(),
         output=folder,
