@@ -36,8 +36,9 @@ class Settings:
     """
 
     def __post_init__(self):
+        allowed = types_of(type(self))
         for field in dataclasses.fields(self):
-            value = _checked(field, types_of(type(self))[field.name], getattr(self, field.name))
+            value = _checked(field, allowed[field.name], getattr(self, field.name))
             object.__setattr__(self, field.name, value)
 
     @classmethod

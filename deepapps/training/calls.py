@@ -53,8 +53,6 @@ class Measure:
 
     def __call__(self):
         """The figures, `{name: float}`."""
-        for metric in self._metrics:
-            metric.reset_state()
         self._callbacks.on_test_begin()
         block, step = self._feed.start(0, 0), 0
         while step < self._feed.steps:
@@ -64,6 +62,8 @@ class Measure:
             step += steps
             self._callbacks.on_test_batch_end(step - 1)
         figures = figures_of(self._metrics)
+        for metric in self._metrics:  # or they would be part of the next epoch's training figures
+            metric.reset_state()
         self._callbacks.on_test_end(figures)
         return figures
 

@@ -372,3 +372,14 @@ def test_a_finished_run_is_returned_by_a_resume(tmp_path):
     again = train(mlp, tmp_path, epochs=30, resume=True, overwrite=False)
     assert len(run.history) < 30 and again.history == run.history
     assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*")} == written
+
+
+def test_validation_stays_out_of_the_training_figures(tmp_path):
+    """With validation data of another kind, the training loss is what it is without them."""
+    inputs, targets = digits(90, 1).arrays
+    spoilt = deepapps.Splits(digits(), deepapps.ArraySource(inputs * 100, (targets + 1) % 3))
+    losses = [
+        [line["loss"] for line in train(mlp, tmp_path, data, epochs=3).history]
+        for data in (spoilt, deepapps.Splits(digits()))
+    ]
+    assert losses[0] == losses[1]
