@@ -7,7 +7,8 @@ with repeated examples of weight 0, so shapes stay static and no replica is left
 A feed hands such rows to the step. Every feed has `steps`, the number of global batches of an epoch;
 `start(epoch, step)`, which gives the block that compiled calls take batches from; and, inside the
 calls, `element(block, index)`, one global batch, and `load(element)`, `(inputs, targets, weights)`
-of a replica's slice of it. `resumes_within_epoch` tells whether `start` can begin at any step.
+of a replica's slice of it. `resumes_within_epoch` tells whether `start` can begin at any step,
+`is_xla` whether XLA can compile `element` and `load`.
 """
 
 import numpy as np
@@ -53,7 +54,7 @@ def make_feed(source, batch_size, seed=None):
 class ArrayFeed:
     """Hands the step rows of indices; the compiled step gathers its batch from arrays in memory."""
 
-    resumes_within_epoch = True
+    resumes_within_epoch = is_xla = True
 
     def __init__(self, source, batch_size, seed):
         self.size, self.batch_size, self.seed = len(source), batch_size, seed
@@ -65,7 +66,7 @@ class ArrayFeed:
         return tf.convert_to_tensor(rows), tf.convert_to_tensor(valid)
 
     def element(self, block, index):
-        return tuple(part[index] for part in block)
+        return tuple(tf.gather(part, index) for part in block)  # a slice would have XLA compile each start
 
     def load(self, element):
         rows, valid = element
@@ -76,7 +77,7 @@ class ArrayFeed:
 class SourceFeed:
     """Reads batches from a random-access source in the background, while the step computes."""
 
-    resumes_within_epoch = True
+    resumes_within_epoch, is_xla = True, False
 
     def __init__(self, source, batch_size, seed):
         self.size, self.batch_size, self.seed = len(source), batch_size, seed
@@ -106,7 +107,7 @@ class SourceFeed:
 class DatasetFeed:
     """Takes the batches of a `tf.data.Dataset` as they come: a resume starts at the epoch's beginning."""
 
-    resumes_within_epoch = False
+    resumes_within_epoch = is_xla = False
 
     def __init__(self, dataset):
         self.steps = int(dataset.cardinality())

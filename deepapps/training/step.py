@@ -54,7 +54,7 @@ class Step:
 
             return tf.while_loop(lambda index, _: index < updates, one_update, (0, -1))[1]
 
-        return tf.function(call, autograph=False)  # to rewrite the code would take AutoGraph two seconds
+        return self._compiled(call, feed, self.augmentation is None)
 
     def evaluation_call(self, feed):
         """Compiles `call(block, start, steps)`, which adds that many batches to the metrics."""
@@ -73,7 +73,7 @@ class Step:
 
             tf.while_loop(lambda index: index < start + steps, one_batch, (start,))
 
-        return tf.function(call, autograph=False)  # to rewrite the code would take AutoGraph two seconds
+        return self._compiled(call, feed)
 
     def _update_of(self, feed):
         """The update of one replica from its elements; augmentation stays outside XLA."""
@@ -85,6 +85,12 @@ class Step:
             return self._jitted(lambda elements: self._update(load(elements)))
         update = self._jitted(self._update)
         return lambda elements: update([(self.augmentation(x), *rest) for x, *rest in load(elements)])
+
+    def _compiled(self, call, feed, steps_are_xla=True):
+        """The call, compiled: by XLA as a whole where it holds nothing that XLA leaves to TensorFlow."""
+        whole = self._jit and steps_are_xla and feed.is_xla and self.strategy.num_replicas_in_sync == 1
+        # to rewrite the code would take AutoGraph two seconds
+        return tf.function(call, jit_compile=whole or None, autograph=False)
 
     def _jitted(self, function):
         """The function, compiled by XLA where it is asked to."""
