@@ -1,0 +1,48 @@
+"""Checks of what a layer is given: every failure is a ValueError that names argument, rule and finding."""
+
+import keras
+
+
+def check_shapes(**arguments):
+    """Checks ranks, and that a letter means one size everywhere.
+
+    Args:
+        arguments: `name=(tensor or None, "B Tq D")`: the axes of each argument by their letters.
+    Raises: ValueError that names the argument, its axes with the sizes known by then, and its shape.
+    """
+    sizes = {}
+    for name, (tensor, axes) in arguments.items():
+        if tensor is None:
+            continue
+        letters, shape = axes.split(), tuple(tensor.shape)
+        known = [sizes.get(letter, size) for letter, size in zip(letters, shape, strict=False)]
+        pairs = zip(known, shape, strict=False)
+        if len(letters) != len(shape) or any(None not in pair and len(set(pair)) > 1 for pair in pairs):
+            rule = ", ".join(f"{letter}={sizes[letter]}" for letter in letters if sizes.get(letter))
+            rule = f" with {rule}" if rule else ""
+            raise ValueError(
+                f"`{name}` must have the shape ({', '.join(letters)}){rule}. Received: shape {shape}"
+            )
+        sizes |= {letter: size for letter, size in zip(letters, known, strict=True) if size is not None}
+
+
+def check_masks(**masks):
+    """Checks that masks are boolean, or integers that say 0 or 1."""
+    for name, mask in masks.items():
+        dtype = None if mask is None else keras.backend.standardize_dtype(mask.dtype)
+        if dtype is not None and dtype != "bool" and "int" not in dtype:
+            raise ValueError(f"`{name}` must be boolean. Received: dtype={dtype}")
+
+
+def check_positive(**numbers):
+    """Checks whole numbers of at least 1; None passes."""
+    for name, number in numbers.items():
+        if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < 1):
+            raise ValueError(f"`{name}` must be a positive whole number. Received: {name}={number!r}")
+
+
+def check_rate(**rates):
+    """Checks rates of dropout."""
+    for name, rate in rates.items():
+        if not 0 <= rate < 1:
+            raise ValueError(f"`{name}` must be at least 0 and less than 1. Received: {name}={rate!r}")
