@@ -84,6 +84,7 @@ class Attention(keras.Layer):
         self.dropout, self.sliding_window, self.hard = dropout, sliding_window, hard
         self.block_size, self.seed = block_size, seed
         self.supports_masking = True
+        self.uses_positions = type(self).bias is not Attention.bias or sliding_window is not None
         self.uses_coverage = "coverage" in inspect.signature(self.score).parameters
         self.seed_generator = keras.random.SeedGenerator(seed) if dropout or hard else None
 
@@ -95,6 +96,9 @@ class Attention(keras.Layer):
 
     def bias(self, query_positions, key_positions):
         return None
+
+    def build(self, query_shape, value_shape, key_shape=None):
+        """For the weights of a subclass; the template has none."""
 
     def call(
         self, query, value, key=None, query_mask=None, value_mask=None, key_mask=None, attention_mask=None,
