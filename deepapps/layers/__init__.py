@@ -4,15 +4,38 @@ from deepapps.layers.attention import Attention, Memory
 from deepapps.layers.attention_lstm import LSTMN, AttentionGRU, AttentionLSTM, AttentionRNN, LuongLSTM
 from deepapps.layers.cells import AttentionCell, AttentionGRUCell, AttentionLSTMCell, LSTMNCell, LuongLSTMCell
 from deepapps.layers.multi_head import MultiHeadAttention
+from deepapps.layers.pooling import AttentionPooling
+from deepapps.layers.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
 from deepapps.layers.scores import (
     AdditiveAttention,
     ConcatAttention,
     DotProductAttention,
     ScaledDotProductAttention,
 )
+from deepapps.layers.transformer import TransformerDecoder, TransformerEncoder
 
 __all__ = [
-    "AdditiveAttention", "Attention", "AttentionCell", "AttentionGRU", "AttentionGRUCell", "AttentionLSTM",
-    "AttentionLSTMCell", "AttentionRNN", "ConcatAttention", "DotProductAttention", "LSTMN", "LSTMNCell", "LuongLSTM",
-    "LuongLSTMCell", "Memory", "MultiHeadAttention", "ScaledDotProductAttention",
-]  # fmt: skip
+    "AdditiveAttention",
+    "Attention",
+    "AttentionCell",
+    "AttentionGRU",
+    "AttentionGRUCell",
+    "AttentionLSTM",
+    "AttentionLSTMCell",
+    "AttentionPooling",
+    "AttentionRNN",
+    "ConcatAttention",
+    "DotProductAttention",
+    "LSTMN",
+    "LSTMNCell",
+    "LearnedPositions",
+    "LuongLSTM",
+    "LuongLSTMCell",
+    "Memory",
+    "MultiHeadAttention",
+    "RotaryPositions",
+    "ScaledDotProductAttention",
+    "SinusoidalPositions",
+    "TransformerDecoder",
+    "TransformerEncoder",
+]
