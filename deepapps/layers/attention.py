@@ -8,10 +8,12 @@ import keras
 from keras import ops
 
 from deepapps.layers.blocks import map_blocks
+from deepapps.layers.products import matmul
 from deepapps.layers.shapes import check_masks, check_positive, check_rate, check_shapes
 
-BLOCK_ELEMENTS = 2**21  # what a block of scores holds
+BLOCK_ELEMENTS = 2**22  # what a block of scores holds
 DIRECT_ELEMENTS = 2**24  # scores up to here are computed at once
+LOWEST = -3e38  # a masked score; finite, since a row of infinities would give NaN
 
 
 class Memory(typing.NamedTuple):
@@ -145,7 +147,7 @@ class Attention(keras.Layer):
         elements = math.prod(ops.shape(query)[:-1]) * ops.shape(memory.value)[-2] * self.score_width
 
         def at_once():
-            return self._rows(query, positions, memory, attention_mask, use_causal_mask)
+            return self._rows(query, positions, memory, attention_mask, use_causal_mask, results)
 
         def in_blocks():
             return self._blocks(query, positions, memory, attention_mask, use_causal_mask, elements, results)
@@ -156,7 +158,7 @@ class Attention(keras.Layer):
         elif isinstance(elements, int):
             read = in_blocks() if elements > DIRECT_ELEMENTS else at_once()
         else:
-            read = ops.cond(elements > DIRECT_ELEMENTS, in_blocks, lambda: at_once()[:results])
+            read = ops.cond(elements > DIRECT_ELEMENTS, in_blocks, at_once)
         return read[0], read[1] if return_attention_scores else None
 
     def _blocks(self, query, positions, memory, attention_mask, use_causal_mask, elements, results):
@@ -168,27 +170,29 @@ class Attention(keras.Layer):
         def block(query, positions, *tensors):
             mask = tensors[len(blocked) - 3] if attention_mask is not None else None
             view = Memory(**{"mask": None, **dict(zip(shared, tensors[len(blocked) - 2 :], strict=True))})
-            return self._rows(query, positions[:, 0], view, mask, use_causal_mask)[:results]
+            return self._rows(query, positions[:, 0], view, mask, use_causal_mask, results)
 
         larger = max if isinstance(elements, int) else ops.maximum
         size = self.block_size or larger(1, BLOCK_ELEMENTS * ops.shape(query)[-2] // elements)
         return map_blocks(block, blocked, list(shared.values()), size, self, results)
 
-    def _rows(self, query, positions, memory, attention_mask, use_causal_mask):
-        """Context and weights of the queries at these positions."""
+    def _rows(self, query, positions, memory, attention_mask, use_causal_mask, results):
+        """The context of the queries at these positions, and with two results the weights."""
         columns = ops.arange(ops.shape(memory.value)[-2])
         scores = self._scores(query, memory)
         bias = self.bias(positions, columns)
         if bias is not None:
             scores = scores + ops.cast(bias, scores.dtype)
         mask = self._visible(positions, columns, memory.mask, attention_mask, use_causal_mask)
+        if results == 1 and not self.hard and (memory.seed is None or not self.dropout):
+            return [softmax_sum(scores, memory.value, mask)]
         weights = masked_softmax(scores, mask)
         seed = None if memory.seed is None else FixedSeed(memory.seed, positions[0])
         if self.hard:
             weights = choose(weights, seed)
         weights = ops.cast(weights, self.compute_dtype)
         dropped = keras.random.dropout(weights, self.dropout, seed=seed) if self.dropout and seed else weights
-        return [ops.matmul(dropped, memory.value), weights]
+        return [ops.matmul(dropped, memory.value), weights][:results]
 
     def _visible(self, positions, columns, mask, attention_mask, use_causal_mask):
         """What may be attended to, all masks in one, broadcasts to `(..., Tq, Tv)`; None for everything."""
@@ -284,9 +288,32 @@ def masked_softmax(scores, mask):
     """Softmax over the last axis of what the mask leaves; zeros where it leaves nothing."""
     if mask is None:
         return ops.softmax(scores, axis=-1)
-    lowest = ops.cast(-3e38, scores.dtype)  # finite: a row of infinities would give NaN
-    weights = ops.softmax(ops.where(mask, scores, lowest), axis=-1)
+    weights = ops.softmax(ops.where(mask, scores, LOWEST), axis=-1)
     return ops.where(mask, weights, ops.zeros_like(weights))
+
+
+def softmax_sum(scores, value, mask):
+    """`masked_softmax(scores, mask) . value`, with the gradient of both in one.
+
+    The softmax's gradient needs the sum of `weights * d_weights` over a row, which equals that of `context *
+    d_context` (Dao et al. 2022, FlashAttention, B.2): a fraction of the numbers.
+    """
+
+    @ops.custom_gradient
+    def summed(scores, value):  # holds nothing from outside: JAX refuses that in a block
+        weights = masked_softmax(scores, None if mask is None else scores > LOWEST)
+        context = ops.matmul(ops.cast(weights, value.dtype), value)
+
+        def gradient(*arguments, upstream=None):
+            upstream = arguments[0] if upstream is None else upstream
+            d_weights = matmul(upstream, value, transpose_right=True)
+            shared = ops.sum(ops.cast(upstream * context, scores.dtype), axis=-1, keepdims=True)
+            d_value = matmul(ops.cast(weights, value.dtype), upstream, transpose_left=True)
+            return weights * (ops.cast(d_weights, scores.dtype) - shared), d_value
+
+        return context, gradient
+
+    return summed(scores if mask is None else ops.where(mask, scores, LOWEST), value)
 
 
 def choose(weights, seed):

@@ -33,9 +33,9 @@ def run(cell, inputs, state, memory, mask, training):
     import tensorflow as tf
 
     kernel, width = tf.convert_to_tensor(cell.kernel), inputs.shape[-1]
-    ahead = tf.matmul(inputs, kernel[:width]) + (cell.bias if cell.use_bias else 0.0)
+    ahead = tf.matmul(tf.transpose(inputs, (1, 0, 2)), kernel[:width]) + (cell.bias if cell.use_bias else 0.0)
     steps = None if mask is None else tf.transpose(mask)[..., None]
-    tensors = [tf.transpose(ahead, (1, 0, 2)), *state, memory.key, memory.value]
+    tensors = [ahead, *state, memory.key, memory.value]
     compiled = training and not tf.executing_eagerly() and all(t.shape.is_fully_defined() for t in tensors)
     forward, backward = _compiled() if compiled else (_forward, _backward)
 
@@ -44,7 +44,8 @@ def run(cell, inputs, state, memory, mask, training):
         outputs, cells, weights, kept = forward(memory.mask, steps, *tensors)
 
         def gradient(*upstream):
-            return backward(memory.mask, steps, tensors, outputs, cells, weights, kept, *upstream)
+            parts = backward(memory.mask, steps, tensors, outputs, cells, weights, kept, *upstream)
+            return _gathered(tensors, outputs, weights, kept, *parts)
 
         return (outputs, cells[-1], weights if steps is None else tf.where(steps, weights, 0.0)), gradient
 
@@ -95,12 +96,11 @@ def _forward(places, steps, ahead, h, c, key, value, recurrent, context_kernel, 
 
 
 def _backward(places, steps, tensors, outputs, cells, weights, kept, d_outputs, d_c, d_weights):
-    """The gradients of `tensors`, in their order; `d_x` is the gradient of x."""
+    """The loop of the gradient; `d_x` is the gradient of x."""
     import tensorflow as tf
 
     ahead, h, c, key, value, recurrent, context_kernel, query_kernel, scale = tensors
-    gates, contexts, queries = kept
-    earlier_h = tf.concat([h[None], outputs[:-1]], 0)
+    gates, _, queries = kept
     earlier_c = tf.concat([c[None], cells[:-1]], 0)
     turned = [
         tf.transpose(matrix) for matrix in (recurrent, context_kernel, query_kernel)
@@ -132,7 +132,8 @@ def _backward(places, steps, tensors, outputs, cells, weights, kept, d_outputs, 
         hidden = tf.tanh(tf.gather(queries, index)[:, None] + key)
         d_hidden = d_scores[..., None] * (scale * (1 - hidden * hidden))
         d_query = tf.reduce_sum(d_hidden, 1)
-        d_scale = d_scale + tf.einsum("bt,btu->u", d_scores, hidden)
+        flat = tf.reshape(hidden, (-1, hidden.shape[-1]))
+        d_scale = d_scale + tf.squeeze(tf.matmul(tf.reshape(d_scores, (1, -1)), flat), 0)
         d_h = tf.matmul(d_gates, turned[0]) + tf.matmul(d_query, turned[2]) + rest_h
         results = (d_gates, d_context, d_query)
         arrays = [a.write(index, r) for a, r in zip(arrays, results, strict=True)]
@@ -144,11 +145,21 @@ def _backward(places, steps, tensors, outputs, cells, weights, kept, d_outputs, 
     _, d_h, d_c, d_key, d_scale, arrays = tf.while_loop(lambda index, *_: index > 0, body, start)
     d_gates, d_contexts, d_queries = [array.stack() for array in arrays]
 
-    def gathered(left, right):
-        """The sum over steps and batch of the outer products: one matrix product for all steps."""
+    return d_gates, d_h, d_c, d_key, d_scale, d_contexts, d_queries
+
+
+def _gathered(tensors, outputs, weights, kept, d_gates, d_h, d_c, d_key, d_scale, d_contexts, d_queries):
+    """All gradients, in the order of `tensors`: those of a matrix by one product over all steps.
+
+    Outside of XLA, whose large products on CPU are slower than TensorFlow's.
+    """
+    import tensorflow as tf
+
+    def product(left, right):
         left, right = (tf.reshape(tensor, (-1, tensor.shape[-1])) for tensor in (left, right))
         return tf.matmul(left, right, transpose_a=True)
 
+    earlier_h, (_, contexts, _) = tf.concat([tensors[1][None], outputs[:-1]], 0), kept
     d_value = tf.matmul(tf.transpose(weights, (1, 2, 0)), tf.transpose(d_contexts, (1, 0, 2)))
-    d_matrices = gathered(earlier_h, d_gates), gathered(contexts, d_gates), gathered(earlier_h, d_queries)
+    d_matrices = product(earlier_h, d_gates), product(contexts, d_gates), product(earlier_h, d_queries)
     return d_gates, d_h, d_c, d_key, d_value, *d_matrices, d_scale

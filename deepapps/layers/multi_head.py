@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from deepapps.layers.attention import Attention, Memory, both, keep, keep_rows
+from deepapps.layers.products import matmul
 from deepapps.layers.shapes import check_masks, check_positive, check_shapes
 
 
@@ -99,7 +100,7 @@ class MultiHeadAttention(Attention):
         )  # fmt: skip
 
     def score(self, query, key):
-        return ops.matmul(query * self.key_dim**-0.5, ops.swapaxes(key, -1, -2))
+        return matmul(query * self.key_dim**-0.5, key, transpose_right=True)
 
     def call(
         self, query, value=None, key=None, query_mask=None, value_mask=None, key_mask=None, attention_mask=None,

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from deepapps.layers.attention import Attention
+from deepapps.layers.products import matmul
 from deepapps.layers.shapes import check_positive
 
 
@@ -85,7 +86,7 @@ class DotProductAttention(Attention):
             )
 
     def score(self, query, key):
-        return ops.matmul(query, ops.swapaxes(key, -1, -2))
+        return matmul(query, key, transpose_right=True)
 
 
 @keras.saving.register_keras_serializable("deepapps")
