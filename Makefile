@@ -31,6 +31,7 @@ benchmark: install
 	$(BIN)/python benchmarks/loop.py
 	$(BIN)/python benchmarks/mnist.py
 	$(BIN)/python benchmarks/seconds_to_99.py
+	$(BIN)/python benchmarks/layers.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

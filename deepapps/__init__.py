@@ -21,10 +21,12 @@ _PLACES = {
     "ArraySource": "deepapps.data.source",
 }
 
-__all__ = ["__version__", *_PLACES]
+__all__ = ["__version__", "layers", *_PLACES]
 
 
 def __getattr__(name):
+    if name == "layers":
+        return importlib.import_module("deepapps.layers")
     if name not in _PLACES:
         raise AttributeError(f"module 'deepapps' has no attribute {name!r}")
     return getattr(importlib.import_module(_PLACES[name]), name)

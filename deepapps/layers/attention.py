@@ -86,7 +86,8 @@ class Attention(keras.Layer):
         self.dropout, self.sliding_window, self.hard = dropout, sliding_window, hard
         self.block_size, self.seed = block_size, seed
         self.supports_masking = True
-        self.uses_positions = type(self).bias is not Attention.bias or sliding_window is not None
+        hooked = type(self).bias is not Attention.bias
+        self.uses_positions = bool(hooked or sliding_window or dropout or hard)  # an RNN then counts its steps
         self.uses_coverage = "coverage" in inspect.signature(self.score).parameters
         self.seed_generator = keras.random.SeedGenerator(seed) if dropout or hard else None
 

@@ -54,7 +54,8 @@ class AttentionRNN(keras.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed) if dropout else None
 
     def build(self, inputs_shape, memory_shape=None):
-        self.cell.build(inputs_shape, memory_shape)
+        if not self.cell.built:  # one that was loaded comes built
+            self.cell.build(inputs_shape, memory_shape)
 
     def call(self, inputs, memory=None, mask=None, memory_mask=None, initial_state=None, training=None):
         mask = getattr(inputs, "_keras_mask", None) if mask is None else mask

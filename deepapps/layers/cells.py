@@ -65,14 +65,13 @@ class AttentionCell(keras.Layer):
             raise ValueError(f"{type(self).__name__} {rule}. Received: memory shape {memory_shape}")
         inputs = keras.KerasTensor((None, inputs_shape[-1]))
         state = [keras.KerasTensor((None, size)) for size in self.state_size]
-        query_shape = (None, 1, self.make_query(inputs, state).shape[-1])
+        shapes = {"query_shape": (None, 1, self.make_query(inputs, state).shape[-1]), "value_shape": memory_shape}
         if self.attends_to_past:
-            shapes = [(None, None, part.shape[-1]) for part in self.remember(state)]
-            self.attention.build(query_shape, shapes[0], key_shape=shapes[1])
-        else:
-            shapes = [memory_shape]
-            self.attention.build(query_shape, memory_shape)
-        self.context_width = shapes[0][-1]
+            value, key = ((None, None, part.shape[-1]) for part in self.remember(state))
+            shapes |= {"value_shape": value, "key_shape": key}
+        if not self.attention.built:  # one that was loaded comes built
+            self.attention.build(**shapes)
+        self.context_width = shapes["value_shape"][-1]
 
     def prepare_memory(self, memory=None, mask=None, training=False):
         """`Memory`, made ready once, for any number of steps.
