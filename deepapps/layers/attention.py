@@ -87,7 +87,9 @@ class Attention(keras.Layer):
         self.block_size, self.seed = block_size, seed
         self.supports_masking = True
         hooked = type(self).bias is not Attention.bias
-        self.uses_positions = bool(hooked or sliding_window or dropout or hard)  # an RNN then counts its steps
+        self.uses_positions = bool(
+            hooked or sliding_window or dropout or hard
+        )  # an RNN then counts its steps
         self.uses_coverage = "coverage" in inspect.signature(self.score).parameters
         self.seed_generator = keras.random.SeedGenerator(seed) if dropout or hard else None
 

@@ -108,8 +108,10 @@ class AttentionRNN(keras.Layer):
 
     def _check(self, inputs, memory, mask, memory_mask, initial_state):
         check_masks(mask=mask, memory_mask=memory_mask)
+        state = [] if initial_state is None else list(initial_state)
         check_shapes(
-            inputs=(inputs, "B T D"), memory=(memory, "B Tm Dm"), mask=(mask, "B T"), memory_mask=(memory_mask, "B Tm")
+            inputs=(inputs, "B T D"), memory=(memory, "B Tm Dm"), mask=(mask, "B T"), memory_mask=(memory_mask, "B Tm"),
+            **{f"initial_state[{number}]": (tensor, f"B U{number}") for number, tensor in enumerate(state)},
         )  # fmt: skip
         if not self.cell.attends_to_past and memory is None:
             raise ValueError(
@@ -121,7 +123,6 @@ class AttentionRNN(keras.Layer):
                 f"Received: shape {tuple(memory.shape)}"
             )
         sizes = self.cell.state_size
-        state = [] if initial_state is None else list(initial_state)
         if [tensor.shape[-1] for tensor in state] != sizes[: len(state)]:
             shapes = [tuple(tensor.shape) for tensor in state]
             raise ValueError(

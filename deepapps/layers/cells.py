@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from deepapps.layers.attention import Attention, Memory
+from deepapps.layers.precision import in_compute_dtype
 from deepapps.layers.scores import AdditiveAttention
 from deepapps.layers.shapes import check_positive
 
@@ -65,7 +66,10 @@ class AttentionCell(keras.Layer):
             raise ValueError(f"{type(self).__name__} {rule}. Received: memory shape {memory_shape}")
         inputs = keras.KerasTensor((None, inputs_shape[-1]))
         state = [keras.KerasTensor((None, size)) for size in self.state_size]
-        shapes = {"query_shape": (None, 1, self.make_query(inputs, state).shape[-1]), "value_shape": memory_shape}
+        shapes = {
+            "query_shape": (None, 1, self.make_query(inputs, state).shape[-1]),
+            "value_shape": memory_shape,
+        }
         if self.attends_to_past:
             value, key = ((None, None, part.shape[-1]) for part in self.remember(state))
             shapes |= {"value_shape": value, "key_shape": key}
@@ -73,6 +77,7 @@ class AttentionCell(keras.Layer):
             self.attention.build(**shapes)
         self.context_width = shapes["value_shape"][-1]
 
+    @in_compute_dtype
     def prepare_memory(self, memory=None, mask=None, training=False):
         """`Memory`, made ready once, for any number of steps.
 
@@ -86,6 +91,7 @@ class AttentionCell(keras.Layer):
             return Memory(None, None, seed=generator.next() if training and generator else None)
         return self.attention.prepare(memory, mask=mask, training=training)
 
+    @in_compute_dtype
     def initial_state(self, batch_size, memory, length=None):
         """The state before the first step, zeros; see the class for what is in it.
 
@@ -111,6 +117,7 @@ class AttentionCell(keras.Layer):
             tapes["step"] = ops.zeros((batch_size, 1), "int32")
         return [*state, *tapes.values()]
 
+    @in_compute_dtype
     def step(self, inputs, state, memory):
         """One step: training, greedy and beam search all take it.
 

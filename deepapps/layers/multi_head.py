@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from deepapps.layers.attention import Attention, Memory, both, keep, keep_rows
+from deepapps.layers.precision import in_compute_dtype
 from deepapps.layers.products import matmul
 from deepapps.layers.shapes import check_masks, check_positive, check_shapes
 
@@ -142,6 +143,7 @@ class MultiHeadAttention(Attention):
             ops.zeros((*shape, width), self.compute_dtype) for width in (self.key_dim, self.value_dim)
         )
 
+    @in_compute_dtype
     def project_memory(self, value, key=None, position=0):
         """Projected keys and values, `(B, H, Tv, width)`: also the cache of a memory that does not change.
 

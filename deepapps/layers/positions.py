@@ -28,7 +28,7 @@ class SinusoidalPositions(keras.Layer):
         check_shapes(inputs=(inputs, "B T D"))
         width = inputs.shape[-1]
         positions = start + ops.arange(ops.shape(inputs)[1])
-        angles = angles_of(positions, (width + 1) // 2, width, self.wavelength)
+        angles = angles_of(positions, (width + 1) // 2, width, self.wavelength, inputs.dtype)
         waves = ops.stack([ops.sin(angles), ops.cos(angles)], axis=-1)
         waves = ops.reshape(waves, (-1, 2 * angles.shape[-1]))[:, :width]
         return inputs + ops.cast(waves, inputs.dtype)
@@ -110,7 +110,7 @@ class RotaryPositions(keras.Layer):
         if width % 2:
             raise ValueError(f"`inputs` must have an even number of features. Received: {width}")
         positions = ops.arange(ops.shape(inputs)[-2]) if positions is None else positions
-        angles = angles_of(positions, width // 2, width, self.wavelength)
+        angles = angles_of(positions, width // 2, width, self.wavelength, inputs.dtype)
         sine, cosine = ops.cast(ops.sin(angles), inputs.dtype), ops.cast(ops.cos(angles), inputs.dtype)
         first, second = ops.split(inputs, 2, axis=-1)
         return ops.concatenate([first * cosine - second * sine, second * cosine + first * sine], axis=-1)
@@ -122,7 +122,8 @@ class RotaryPositions(keras.Layer):
         return {**super().get_config(), "wavelength": self.wavelength}
 
 
-def angles_of(positions, count, width, wavelength):
+def angles_of(positions, count, width, wavelength, dtype):
     """The angles `position / wavelength ^ (2i / D)`, `(T, count)`, in float32 at least."""
-    exponents = -2.0 * ops.arange(count, dtype="float32") / width
-    return ops.cast(positions, "float32")[:, None] * wavelength**exponents
+    dtype = keras.backend.result_type(dtype, "float32")
+    exponents = -2.0 * ops.arange(count, dtype=dtype) / width
+    return ops.cast(positions, dtype)[:, None] * wavelength**exponents
