@@ -43,7 +43,7 @@ class AttentionPooling(Attention):
         return ops.tanh(ops.matmul(key, self.kernel) + self.bias_weight)
 
     def score(self, query, key):
-        return ops.matmul(key, self.scale[:, None])[..., None, :, 0]  # (B, 1, T): the query is not looked at
+        return ops.tensordot(key, self.scale, axes=1)[..., None, :]  # (B, 1, T): the query is not looked at
 
     def call(self, inputs, mask=None, return_attention_scores=False, training=None):
         check_masks(mask=mask)

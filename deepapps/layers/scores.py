@@ -41,7 +41,8 @@ class AdditiveAttention(Attention):
 
     def score(self, query, key):
         hidden = ops.tanh(ops.matmul(query, self.query_kernel)[..., :, None, :] + key[..., None, :, :])
-        return ops.matmul(hidden, self.scale[:, None])[..., 0]  # (..., Tq, Tv)
+        # not `matmul`: TensorFlow's, (B, 1, Tv, U) by (U, 1), writes beyond its memory on CPU
+        return ops.tensordot(hidden, self.scale, axes=1)  # (..., Tq, Tv)
 
     def get_config(self):
         initializer = keras.initializers.serialize(self.kernel_initializer)
