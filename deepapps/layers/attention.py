@@ -9,7 +9,7 @@ from keras import ops
 
 from deepapps.layers.blocks import map_blocks
 from deepapps.layers.products import matmul
-from deepapps.layers.shapes import check_masks, check_positive, check_rate, check_shapes
+from deepapps.layers.shapes import built_sizes, check_masks, check_positive, check_rate, check_shapes
 
 BLOCK_ELEMENTS = 2**22  # what a block of scores holds
 DIRECT_ELEMENTS = 2**24  # scores up to here are computed at once
@@ -227,11 +227,11 @@ class Attention(keras.Layer):
         check_masks(
             query_mask=query_mask, value_mask=value_mask, key_mask=key_mask, attention_mask=attention_mask
         )
-        rank = 0 if attention_mask is None else len(attention_mask.shape)
         check_shapes(
+            built_sizes(self, query="Dq", value="Dv", key="Dk"),
             query=(query, "B Tq Dq"), value=(value, "B Tv Dv"), key=(key, "B Tv Dk"), query_mask=(query_mask, "B Tq"),
             value_mask=(value_mask, "B Tv"), key_mask=(key_mask, "B Tv"),
-            attention_mask=(attention_mask, "Tq Tv" if rank == 2 else "b Tq Tv"),
+            attention_mask=(attention_mask, mask_axes(attention_mask, "Tv")),
         )  # fmt: skip
 
     def compute_output_spec(
@@ -262,6 +262,14 @@ class FixedSeed(keras.random.SeedGenerator):
 
     def next(self, ordered=True):
         return self._seed
+
+
+def mask_axes(attention_mask, places):
+    """The axes of a mask of pairs: `(Tq, Tv)`, with a batch before them, with heads between; either may be 1."""
+    shape = () if attention_mask is None else tuple(attention_mask.shape)
+    leading = {4: "B H", 2: ""}.get(len(shape), "B").split()
+    leading = ["one" if size == 1 else letter for letter, size in zip(leading, shape, strict=False)]
+    return " ".join([*leading, "Tq", places])
 
 
 def both(mask, other):

@@ -7,7 +7,7 @@ from deepapps.layers import fused
 from deepapps.layers.attention import keep
 from deepapps.layers.cells import AttentionCell, AttentionGRUCell, AttentionLSTMCell, LSTMNCell, LuongLSTMCell
 from deepapps.layers.recurrence import scan
-from deepapps.layers.shapes import check_masks, check_rate, check_shapes
+from deepapps.layers.shapes import built_sizes, check_masks, check_rate, check_shapes
 
 
 @keras.saving.register_keras_serializable("deepapps")
@@ -78,7 +78,12 @@ class AttentionRNN(keras.Layer):
             results.extend(state[: len(self.cell.state_size)])
         if self.return_attention_scores:
             results.append(weights if self.return_sequences else last_step(weights, mask))
-        return results[0] if len(results) == 1 else tuple(results)
+        return tuple(results) if self._many else results[0]
+
+    @property
+    def _many(self):
+        """Whether the call returns a tuple."""
+        return self.return_state or self.return_attention_scores
 
     def prepare_memory(self, memory=None, memory_mask=None, training=False):
         """The memory made ready once, for `initial_state` and any number of `step`s; see the cell."""
@@ -104,15 +109,19 @@ class AttentionRNN(keras.Layer):
             shapes.extend((batch, size) for size in self.cell.state_size)
         if self.return_attention_scores:
             shapes.append((batch, *sequence, places))
-        return shapes[0] if len(shapes) == 1 else tuple(shapes)
+        return tuple(shapes) if self._many else shapes[0]
+
+    def compute_output_spec(
+        self, inputs, memory=None, mask=None, memory_mask=None, initial_state=None, training=None
+    ):
+        self._check(inputs, memory, mask, memory_mask, initial_state)
+        shapes = self.compute_output_shape(inputs.shape, None if memory is None else memory.shape)
+        specs = [
+            keras.KerasTensor(shape, self.compute_dtype) for shape in (shapes if self._many else [shapes])
+        ]
+        return tuple(specs) if self._many else specs[0]
 
     def _check(self, inputs, memory, mask, memory_mask, initial_state):
-        check_masks(mask=mask, memory_mask=memory_mask)
-        state = [] if initial_state is None else list(initial_state)
-        check_shapes(
-            inputs=(inputs, "B T D"), memory=(memory, "B Tm Dm"), mask=(mask, "B T"), memory_mask=(memory_mask, "B Tm"),
-            **{f"initial_state[{number}]": (tensor, f"B U{number}") for number, tensor in enumerate(state)},
-        )  # fmt: skip
         if not self.cell.attends_to_past and memory is None:
             raise ValueError(
                 f"`memory` must be given: {type(self.cell).__name__} attends to it. Received: None"
@@ -122,6 +131,12 @@ class AttentionRNN(keras.Layer):
                 f"`memory` must not be given: {type(self.cell).__name__} attends to its own past. "
                 f"Received: shape {tuple(memory.shape)}"
             )
+        check_masks(mask=mask, memory_mask=memory_mask)
+        state = [] if initial_state is None else list(initial_state)
+        check_shapes(
+            built_sizes(self, inputs="D", memory="Dm"), inputs=(inputs, "B T D"), memory=(memory, "B Tm Dm"), mask=(mask, "B T"), memory_mask=(memory_mask, "B Tm"),
+            **{f"initial_state[{number}]": (tensor, f"B U{number}") for number, tensor in enumerate(state)},
+        )  # fmt: skip
         sizes = self.cell.state_size
         if [tensor.shape[-1] for tensor in state] != sizes[: len(state)]:
             shapes = [tuple(tensor.shape) for tensor in state]

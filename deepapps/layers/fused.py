@@ -52,7 +52,10 @@ def run(cell, inputs, state, memory, mask, training):
     attention = cell.attention
     matrices = (cell.recurrent_kernel, kernel[width:], attention.query_kernel, attention.scale)
     outputs, c, weights = recurrence(*tensors, *(tf.identity(tf.convert_to_tensor(m)) for m in matrices))
-    return tf.transpose(outputs, (1, 0, 2)), [outputs[-1], c], tf.transpose(weights, (1, 0, 2))
+    last = [outputs[-1], c]
+    if steps is not None:  # before its first step a sequence has put nothing out
+        outputs = tf.where(tf.cumsum(tf.cast(steps, "int32")) > 0, outputs, 0.0)
+    return tf.transpose(outputs, (1, 0, 2)), last, tf.transpose(weights, (1, 0, 2))
 
 
 @functools.cache

@@ -5,10 +5,10 @@ import math
 import keras
 from keras import ops
 
-from deepapps.layers.attention import Attention, Memory, both, keep, keep_rows
+from deepapps.layers.attention import Attention, Memory, both, keep, keep_rows, mask_axes
 from deepapps.layers.precision import in_compute_dtype
 from deepapps.layers.products import matmul
-from deepapps.layers.shapes import check_masks, check_positive, check_shapes
+from deepapps.layers.shapes import built_sizes, check_masks, check_positive, check_shapes
 
 
 @keras.saving.register_keras_serializable("deepapps")
@@ -108,7 +108,7 @@ class MultiHeadAttention(Attention):
         use_causal_mask=False, return_attention_scores=False, training=None, cache=None, cache_index=0,
     ):  # fmt: skip
         tensors = (query, value, key, query_mask, value_mask, key_mask, attention_mask)
-        if len(query.shape) != 3:
+        if len(query.shape) > 3:
             return self._call_folded(tensors, use_causal_mask, return_attention_scores, training)
         self._check_call(*tensors, cache)
         if attention_mask is not None and len(attention_mask.shape) < 4:
@@ -198,6 +198,8 @@ class MultiHeadAttention(Attention):
     def _call_folded(self, tensors, use_causal_mask, return_attention_scores, training):
         """The call on `(B, ..., D)`: the axes attended over become one, all others the batch."""
         query, value, key, query_mask, value_mask, key_mask, attention_mask = tensors
+        self._check_grid(query, value=value, key=key)
+        self._check_grid(query[..., 0], query_mask=query_mask, value_mask=value_mask, key_mask=key_mask)
         last = len(query.shape) - 1
         axes = tuple(axis % (last + 1) for axis in self.attention_axes or range(1, last))
         free = tuple(axis for axis in range(1, last) if axis not in axes)
@@ -225,20 +227,28 @@ class MultiHeadAttention(Attention):
         weights = ops.reshape(weights, (*outside, self.num_heads, *queries, *values))
         return (output, weights) if return_attention_scores else output
 
+    def _check_grid(self, query, **tensors):
+        for name, tensor in tensors.items():
+            if tensor is not None and len(tensor.shape) != len(query.shape):
+                raise ValueError(
+                    f"`{name}` must have {len(query.shape)} axes, to go with `query`. Received: shape {tuple(tensor.shape)}"
+                )
+
     def _check_call(self, query, value, key, query_mask, value_mask, key_mask, attention_mask, cache):
         check_masks(
             query_mask=query_mask, value_mask=value_mask, key_mask=key_mask, attention_mask=attention_mask
         )
         if value is None and cache is None:
             raise ValueError("`value` must be given where there is no `cache`. Received: value=None")
-        rank = 0 if attention_mask is None else len(attention_mask.shape)
         keys, values = (None, None) if cache is None else cache
-        length = "Tv" if cache is None else "L"
+        places = "Tv" if cache is None else "L"
+        sizes = built_sizes(self, query="Dq", value="Dv", key="Dk")
+        sizes = {"Dk": sizes.get("Dv"), "H": self.num_heads, **sizes}
         check_shapes(
-            query=(query, "B Tq Dq"), value=(value, "B Tv Dv"), key=(key, "B Tv Dk"), keys=(keys, "B H L key_dim"),
-            values=(values, "B H L value_dim"), query_mask=(query_mask, "B Tq"), value_mask=(value_mask, f"B {length}"),
-            key_mask=(key_mask, f"B {length}"),
-            attention_mask=(attention_mask, {2: "Tq ", 4: "b h Tq "}.get(rank, "b Tq ") + length),
+            sizes, query=(query, "B Tq Dq"), value=(value, "B Tv Dv"), key=(key, "B Tv Dk"),
+            query_mask=(query_mask, "B Tq"), value_mask=(value_mask, f"B {places}"), key_mask=(key_mask, f"B {places}"),
+            attention_mask=(attention_mask, mask_axes(attention_mask, places)),
+            **{"cache[0]": (keys, "B H L key_dim"), "cache[1]": (values, "B H L value_dim")},
         )  # fmt: skip
 
     def compute_output_spec(
@@ -246,7 +256,7 @@ class MultiHeadAttention(Attention):
         use_causal_mask=False, return_attention_scores=False, training=None, cache=None, cache_index=0,
     ):  # fmt: skip
         last = len(query.shape) - 1
-        if last == 2:
+        if last < 3:
             self._check_call(query, value, key, query_mask, value_mask, key_mask, attention_mask, cache)
         axes = tuple(axis % (last + 1) for axis in self.attention_axes or range(1, last))
         outside = [query.shape[axis] for axis in range(last) if axis not in axes]

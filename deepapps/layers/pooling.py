@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from deepapps.layers.attention import Attention
-from deepapps.layers.shapes import check_masks, check_positive, check_shapes
+from deepapps.layers.shapes import built_sizes, check_masks, check_positive, check_shapes
 
 
 @keras.saving.register_keras_serializable("deepapps")
@@ -46,8 +46,7 @@ class AttentionPooling(Attention):
         return ops.tensordot(key, self.scale, axes=1)[..., None, :]  # (B, 1, T): the query is not looked at
 
     def call(self, inputs, mask=None, return_attention_scores=False, training=None):
-        check_masks(mask=mask)
-        check_shapes(inputs=(inputs, "B T D"), mask=(mask, "B T"))
+        self._check(inputs, mask)
         memory = self.prepare(inputs, mask=mask, training=training)
         context, weights = self.attend(memory.value[:, :1], memory)
         return (context[:, 0], weights[:, 0]) if return_attention_scores else context[:, 0]
@@ -56,10 +55,14 @@ class AttentionPooling(Attention):
         return None
 
     def compute_output_spec(self, inputs, mask=None, return_attention_scores=False, training=None):
-        check_shapes(inputs=(inputs, "B T D"), mask=(mask, "B T"))
+        self._check(inputs, mask)
         context = keras.KerasTensor((inputs.shape[0], inputs.shape[2]), self.compute_dtype)
         weights = keras.KerasTensor(inputs.shape[:2], self.compute_dtype)
         return (context, weights) if return_attention_scores else context
+
+    def _check(self, inputs, mask):
+        check_masks(mask=mask)
+        check_shapes(built_sizes(self, inputs="D"), inputs=(inputs, "B T D"), mask=(mask, "B T"))
 
     def get_config(self):
         initializer = keras.initializers.serialize(self.kernel_initializer)

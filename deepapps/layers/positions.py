@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from deepapps.layers.shapes import check_positive, check_shapes
+from deepapps.layers.shapes import built_sizes, check_positive, check_shapes
 
 
 @keras.saving.register_keras_serializable("deepapps")
@@ -74,7 +74,7 @@ class LearnedPositions(keras.Layer):
         return keras.KerasTensor(inputs.shape, self.compute_dtype)
 
     def _check(self, inputs):
-        check_shapes(inputs=(inputs, "B T D"))
+        check_shapes(built_sizes(self, inputs="D"), inputs=(inputs, "B T D"))
         if (inputs.shape[1] or 0) > self.max_length:
             raise ValueError(
                 f"`inputs` must have at most max_length={self.max_length} steps. Received: {inputs.shape[1]}"

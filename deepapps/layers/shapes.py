@@ -3,14 +3,15 @@
 import keras
 
 
-def check_shapes(**arguments):
+def check_shapes(sizes=None, **arguments):
     """Checks ranks, and that a letter means one size everywhere.
 
     Args:
+        sizes: Sizes known beforehand, `{letter: size}`.
         arguments: `name=(tensor or None, "B Tq D")`: the axes of each argument by their letters.
     Raises: ValueError that names the argument, its axes with the sizes known by then, and its shape.
     """
-    sizes = {}
+    sizes = dict(sizes or {})
     for name, (tensor, axes) in arguments.items():
         if tensor is None:
             continue
@@ -46,3 +47,17 @@ def check_rate(**rates):
     for name, rate in rates.items():
         if not 0 <= rate < 1:
             raise ValueError(f"`{name}` must be at least 0 and less than 1. Received: {name}={rate!r}")
+
+
+def built_sizes(layer, **letters):
+    """The widths that the weights of a built layer fit, `{letter: width}`; none for a layer without weights.
+
+    Args:
+        letters: Letter of the last axis of each argument, as in `query="Dq"`.
+    """
+    if not (layer.built and layer.weights):
+        return {}
+    config = layer.get_build_config()
+    shapes = config.get("shapes_dict") or {f"{next(iter(letters))}_shape": config["input_shape"]}
+    shapes = {name: shapes.get(f"{name}_shape") for name in letters}
+    return {letters[name]: shape[-1] for name, shape in shapes.items() if shape is not None}

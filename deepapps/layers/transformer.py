@@ -4,7 +4,7 @@ import keras
 
 from deepapps.layers.attention import keep
 from deepapps.layers.multi_head import MultiHeadAttention
-from deepapps.layers.shapes import check_positive, check_rate, check_shapes
+from deepapps.layers.shapes import built_sizes, check_masks, check_positive, check_rate, check_shapes
 
 
 class TransformerBlock(keras.Layer):
@@ -125,7 +125,7 @@ class TransformerEncoder(TransformerBlock):
         training=None,
     ):
         mask = getattr(inputs, "_keras_mask", None) if mask is None else mask
-        check_shapes(inputs=(inputs, "B T D"), mask=(mask, "B T"))
+        self._check(inputs, mask)
 
         def attend(x):
             return self.attention(
@@ -137,6 +137,10 @@ class TransformerEncoder(TransformerBlock):
         output = self._feed_forward(output, training)
         return (output, weights) if return_attention_scores else output
 
+    def _check(self, inputs, mask):
+        check_masks(mask=mask)
+        check_shapes(built_sizes(self, inputs="D"), inputs=(inputs, "B T D"), mask=(mask, "B T"))
+
     def compute_output_spec(
         self,
         inputs,
@@ -146,7 +150,7 @@ class TransformerEncoder(TransformerBlock):
         return_attention_scores=False,
         training=None,
     ):
-        check_shapes(inputs=(inputs, "B T D"), mask=(mask, "B T"))
+        self._check(inputs, mask)
         batch, steps, _ = inputs.shape
         output = keras.KerasTensor(inputs.shape, self.compute_dtype)
         weights = keras.KerasTensor((batch, self.num_heads, steps, steps), self.compute_dtype)
@@ -243,13 +247,14 @@ class TransformerDecoder(TransformerBlock):
         return results[0] if len(results) == 1 else tuple(results)
 
     def _check(self, inputs, memory, mask, memory_mask, cache, return_attention_scores):
-        check_shapes(
-            inputs=(inputs, "B T D"), memory=(memory, "B Tm Dm"), memory_mask=(memory_mask, "B Tm"),
-            mask=(mask, "B T" if cache is None else "B L"),
-        )  # fmt: skip
         if cache is None and self.reads_memory and memory is None:
             raise ValueError("`memory` must be given: this decoder was built with one. Received: None")
         if not self.reads_memory and (memory is not None or return_attention_scores):
             raise ValueError(
                 "`memory` and `return_attention_scores` need a decoder built with a memory. Received: one built without"
             )
+        check_masks(mask=mask, memory_mask=memory_mask)
+        check_shapes(
+            built_sizes(self, inputs="D", memory="Dm"), inputs=(inputs, "B T D"), memory=(memory, "B Tm Dm"), memory_mask=(memory_mask, "B Tm"),
+            mask=(mask, "B T" if cache is None else "B L"),
+        )  # fmt: skip
