@@ -86,10 +86,10 @@ class Attention(keras.Layer):
         self.dropout, self.sliding_window, self.hard = dropout, sliding_window, hard
         self.block_size, self.seed = block_size, seed
         self.supports_masking = True
-        hooked = type(self).bias is not Attention.bias
+        has_bias = type(self).bias is not Attention.bias
         self.uses_positions = bool(
-            hooked or sliding_window or dropout or hard
-        )  # an RNN then counts its steps
+            has_bias or sliding_window or dropout or hard
+        )  # so an RNN counts its steps
         self.uses_coverage = "coverage" in inspect.signature(self.score).parameters
         self.seed_generator = keras.random.SeedGenerator(seed) if dropout or hard else None
 
@@ -156,7 +156,9 @@ class Attention(keras.Layer):
             return self._blocks(query, positions, memory, attention_mask, use_causal_mask, elements, results)
 
         results = 2 if return_attention_scores else 1
-        if self.block_size:
+        if query.shape[-2] == 1:
+            read = at_once()
+        elif self.block_size:
             read = in_blocks()
         elif isinstance(elements, int):
             read = in_blocks() if elements > DIRECT_ELEMENTS else at_once()
@@ -318,7 +320,8 @@ def softmax_sum(scores, value, mask):
         def gradient(*arguments, upstream=None):
             upstream = arguments[0] if upstream is None else upstream
             d_weights = matmul(upstream, value, transpose_right=True)
-            shared = ops.sum(ops.cast(upstream * context, scores.dtype), axis=-1, keepdims=True)
+            shared = ops.cast(upstream, scores.dtype) * ops.cast(context, scores.dtype)
+            shared = ops.sum(shared, axis=-1, keepdims=True)
             d_value = matmul(ops.cast(weights, value.dtype), upstream, transpose_left=True)
             return weights * (ops.cast(d_weights, scores.dtype) - shared), d_value
 

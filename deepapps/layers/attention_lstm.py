@@ -234,7 +234,8 @@ def run_steps(cell, inputs, state, memory, mask, training):
         new_output, new_state, weights = cell.step(now[0], state, memory)
         new = [new_output, *new_state]
         if mask is not None:
-            new = [choose_rows(now[1], after, before) for after, before in zip(new, carried, strict=True)]
+            kept = [choose_rows(now[1], after, before) for after, before in zip(new, carried, strict=True)]
+            new = [*kept[:-1], new[-1]] if cell.counts_steps else kept
             weights = choose_rows(now[1], weights, ops.zeros_like(weights))
         return new, [new[0], weights]
 

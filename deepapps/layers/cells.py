@@ -40,6 +40,11 @@ class AttentionCell(keras.Layer):
         self.units, self.state_size, self.output_size = units, [units], units
         self.attention = AdditiveAttention(units, dtype=self.dtype_policy) if attention is None else attention
 
+    @property
+    def counts_steps(self):
+        """Whether the state ends with the number of the step, padding included."""
+        return self.attends_to_past or self.attention.uses_positions
+
     def update(self, inputs, context, state):
         raise NotImplementedError(
             f"{type(self).__name__} must have a method `update(inputs, context, state)`."
@@ -109,11 +114,11 @@ class AttentionCell(keras.Layer):
             key = self.attention.project_key(key[:, None])[:, 0]
             for name, part in (("values", value), ("keys", key)):
                 tapes[name] = ops.zeros((batch_size, length, part.shape[-1]), part.dtype)
-            tapes["count"] = ops.zeros((batch_size, 1), "int32")
+            tapes["seen"] = ops.zeros((batch_size, length), "bool")
         if self.attention.uses_coverage:
             places = ops.shape(tapes["values"] if tapes else memory.value)[1]
             tapes["coverage"] = ops.zeros((batch_size, places), self.compute_dtype)
-        if self.attention.uses_positions:
+        if self.counts_steps:
             tapes["step"] = ops.zeros((batch_size, 1), "int32")
         return [*state, *tapes.values()]
 
@@ -134,19 +139,18 @@ class AttentionCell(keras.Layer):
 
     def _tapes(self):
         """Names of what the state holds beyond `state_size`."""
-        past = ["values", "keys", "count"] if self.attends_to_past else []
+        past = ["values", "keys", "seen"] if self.attends_to_past else []
         return [
             *past,
             *["coverage"] * self.attention.uses_coverage,
-            *["step"] * self.attention.uses_positions,
+            *["step"] * self.counts_steps,
         ]
 
     def _view(self, memory, tapes):
         """The memory as this step sees it."""
         if self.attends_to_past:
-            places = ops.arange(ops.shape(tapes["values"])[1])
-            memory = memory._replace(value=tapes["values"], key=tapes["keys"], mask=places < tapes["count"])
-        position = ops.max(tapes["step"]) if "step" in tapes else 0
+            memory = memory._replace(value=tapes["values"], key=tapes["keys"], mask=tapes["seen"])
+        position = tapes["step"][0, 0] if self.counts_steps else 0  # the same in all rows
         return memory._replace(coverage=tapes.get("coverage"), position=position)
 
     def _follow(self, tapes, state, weights):
@@ -155,12 +159,10 @@ class AttentionCell(keras.Layer):
         if self.attends_to_past:
             value, key = self.remember(state)
             key = self.attention.project_key(key[:, None])[:, 0]
-            here = ops.one_hot(tapes["count"][:, 0], ops.shape(tapes["values"])[1], dtype=value.dtype)[
-                ..., None
-            ]
-            new["values"] = tapes["values"] + here * value[:, None]
-            new["keys"] = tapes["keys"] + here * key[:, None]
-            new["count"] = tapes["count"] + 1
+            now = ops.arange(ops.shape(tapes["seen"])[1]) == tapes["step"][0, 0]
+            new["values"] = ops.where(now[:, None], value[:, None], tapes["values"])
+            new["keys"] = ops.where(now[:, None], key[:, None], tapes["keys"])
+            new["seen"] = ops.logical_or(tapes["seen"], now)
         if "coverage" in new:
             new["coverage"] = tapes["coverage"] + weights
         if "step" in new:

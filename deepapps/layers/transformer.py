@@ -62,12 +62,13 @@ class TransformerBlock(keras.Layer):
 
     def _residual(self, inputs, part, norm, training):
         """`inputs + dropout(part)`, normed in the place that `norm_first` says; also what else `part` returns."""
-        output, *rest = part(norm(inputs) if self.norm_first else inputs)
+        result = part(norm(inputs) if self.norm_first else inputs)
+        output, *rest = result if isinstance(result, tuple) else (result,)
         output = inputs + self.dropout_layer(output, training=training)
         return output if self.norm_first else norm(output), rest
 
     def _feed_forward(self, inputs, training):
-        parts = (inputs, lambda x: [self.output_dense(self.hidden_dense(x))], self.feed_forward_norm)
+        parts = (inputs, lambda x: self.output_dense(self.hidden_dense(x)), self.feed_forward_norm)
         return self._residual(*parts, training)[0]
 
     def get_config(self):
@@ -130,12 +131,12 @@ class TransformerEncoder(TransformerBlock):
         def attend(x):
             return self.attention(
                 x, x, query_mask=mask, value_mask=mask, attention_mask=attention_mask, training=training,
-                use_causal_mask=use_causal_mask, return_attention_scores=True,
+                use_causal_mask=use_causal_mask, return_attention_scores=return_attention_scores,
             )  # fmt: skip
 
-        output, (weights,) = self._residual(keep(inputs, mask), attend, self.attention_norm, training)
+        output, weights = self._residual(keep(inputs, mask), attend, self.attention_norm, training)
         output = self._feed_forward(output, training)
-        return (output, weights) if return_attention_scores else output
+        return (output, *weights) if return_attention_scores else output
 
     def _check(self, inputs, mask):
         check_masks(mask=mask)
@@ -201,24 +202,24 @@ class TransformerDecoder(TransformerBlock):
 
         def attend(x):
             masks = {"value_mask": mask} if cache is not None else {"value_mask": mask, "query_mask": mask}
-            result = self.attention(
+            return self.attention(
                 x, x, use_causal_mask=True, cache=own, cache_index=cache_index, training=training, **masks
             )
-            return [result] if cache is None else result
 
         def read_memory(x):
             return self.memory_attention(
-                x, memory, value_mask=memory_mask, return_attention_scores=True, cache=read, training=training
-            )
+                x, memory, value_mask=memory_mask, return_attention_scores=return_attention_scores,
+                cache=read, training=training,
+            )  # fmt: skip
 
-        inputs = keep(inputs, mask if cache is None else None)
-        output, rest = self._residual(inputs, attend, self.attention_norm, training)
-        weights = None
+        weights, inputs = [], keep(inputs, mask if cache is None else None)
+        output, written = self._residual(inputs, attend, self.attention_norm, training)
         if self.reads_memory:
-            output, (weights, *_) = self._residual(output, read_memory, self.memory_norm, training)
-        output = self._feed_forward(output, training)
-        results = [output, *([weights] if return_attention_scores else [])]
-        results += [] if cache is None else [(rest[0], read)]
+            output, rest = self._residual(output, read_memory, self.memory_norm, training)
+            weights = rest[:1] if return_attention_scores else []
+        results = [self._feed_forward(output, training), *weights]
+        if cache is not None:
+            results.append((written[0], read))
         return results[0] if len(results) == 1 else tuple(results)
 
     def initial_cache(self, batch_size, length, memory=None, memory_mask=None):

@@ -1,0 +1,267 @@
+"""Every exported layer passes the same checks; the odd cases are in the tests beside this one."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from layers.cases import CASES, Case
+
+import deepapps
+from deepapps.training.strategies import make_strategy
+
+every_case = pytest.mark.parametrize("case", CASES, ids=str)
+every_layer = pytest.mark.parametrize("case", [case for case in CASES if not case.name], ids=str)
+
+KINDS_OF_GRADIENT = (
+    "AdditiveAttention", "Attention", "MultiHeadAttention", "AttentionLSTM", "LSTMN", "AttentionRNN",
+    "TransformerDecoder", "LearnedPositions",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def graphs_as_they_are():
+    """TensorFlow takes longer to optimize these small graphs than to run them."""
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+
+
+def project(outputs):
+    """A scalar that everything in the outputs matters to; a sum over the batch."""
+    total = 0.0
+    for output in outputs:
+        size = tf.reduce_prod(tf.shape(output)[1:])
+        total += tf.reduce_sum(
+            tf.reshape(output, (-1, size)) * tf.cos(tf.cast(tf.range(size), output.dtype) + 1)
+        )
+    return total
+
+
+def outputs_and_gradients(case, layer, arrays, outputs=None, **changes):
+    """Outputs, gradients of the weights, gradients of the inputs, of `project` of the first `outputs`."""
+    inputs = {name: tf.convert_to_tensor(array) for name, array in arrays.items()}
+    sources = [inputs[name] for name in case.tensors]
+    weights = [variable.value for variable in layer.trainable_variables]
+    with tf.GradientTape() as tape:
+        tape.watch(sources)
+        found = case.run(layer, inputs, **changes)[:outputs]
+        loss = project(found)
+    gradients = [tf.convert_to_tensor(one) for one in tape.gradient(loss, [*weights, *sources])]
+    return found, gradients[: len(weights)], gradients[len(weights) :]
+
+
+@functools.cache
+def expected(case):
+    return outputs_and_gradients(case, case.layer(), case.arrays())
+
+
+@functools.cache
+def functional(case):
+    axes = case.axes()
+    inputs = {
+        name: keras.Input(
+            batch_shape=[None if letter in "BQTV" else size for letter, size in case.sized(letters)],
+            dtype="bool" if name in case.masks else "float32",
+            name=name,
+        )
+        for name, letters in axes.items()
+    }
+    return keras.Model(inputs, case.run(case.layer(), inputs))
+
+
+def assert_close(found, wanted, tolerance=1e-5):
+    found, wanted = tf.nest.flatten(found), tf.nest.flatten(wanted)
+    for one, other in zip(found, wanted, strict=True):
+        one, other = (np.asarray(tf.cast(tensor, "float64")) for tensor in (one, other))
+        np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
+
+
+def test_every_exported_layer_stands_in_the_table():
+    exported = {getattr(deepapps.layers, name) for name in deepapps.layers.__all__}
+    exported = {one for one in exported if isinstance(one, type) and issubclass(one, keras.Layer)}
+    assert {layer for case in CASES for layer in case.covers} == exported
+
+
+@every_case
+@pytest.mark.parametrize("masked", [True, False], ids=["masked", "whole"])
+def test_equals_the_reference(case: Case, masked):
+    layer, arrays = case.layer(), case.arrays(masked=masked)
+    doubles = {
+        name: array if array.dtype == bool else array.astype("float64") for name, array in arrays.items()
+    }
+    assert_close(case.run(layer, arrays), case.expected(layer.get_weights(), doubles))
+
+
+@every_case
+def test_without_masks_equals_masks_that_are_true_everywhere(case):
+    arrays = case.arrays(masked=False)
+    bare = {name: array for name, array in arrays.items() if name in case.tensors}
+    assert_close(case.run(case.layer(), bare), case.run(case.layer(), arrays))
+
+
+@every_case
+def test_gradients_equal_differences(case):
+    """Along a random direction in all weights and inputs, in float64."""
+    layer, arrays = case.layer(dtype="float64"), case.arrays("float64")
+    _, *gradients = outputs_and_gradients(case, layer, arrays)
+    gradients, weights = tf.nest.flatten(gradients), layer.get_weights()
+    random = np.random.default_rng(3)
+    directions = [random.normal(size=gradient.shape) for gradient in gradients]
+
+    def loss(distance):
+        moved = [distance * direction for direction in directions]
+        layer.set_weights([old + step for old, step in zip(weights, moved[: len(weights)], strict=True)])
+        steps = zip(case.tensors, moved[len(weights) :], strict=True)
+        return project(case.run(layer, {**arrays, **{name: arrays[name] + step for name, step in steps}}))
+
+    slope = sum(np.sum(g * d) for g, d in zip(gradients, directions, strict=True))
+    difference = float(loss(1e-6) - loss(-1e-6)) / 2e-6
+    layer.set_weights(weights)
+    assert slope == pytest.approx(difference, rel=1e-6, abs=1e-7)
+
+
+@every_case
+def test_what_stands_under_a_mask_changes_nothing(case):
+    arrays = case.arrays()
+    for name, (letters, covered) in case.masks.items():
+        for tensor in covered:
+            assert len(letters) == 2
+            arrays[tensor] = np.where(arrays[name][..., None], arrays[tensor], np.nan).astype("float32")
+    found = outputs_and_gradients(case, case.layer(), arrays)
+    assert all(np.isfinite(tensor).all() for tensor in tf.nest.flatten(found))
+    assert_close(found, expected(case), 1e-6)
+
+
+@every_case
+def test_a_row_that_is_masked_everywhere_gives_zeros(case):
+    for name, zeros in case.zeros.items():
+        arrays = case.arrays()
+        arrays[name][1] = False
+        layer = case.layer()
+        outputs, *gradients = outputs_and_gradients(case, layer, arrays)
+        for index in zeros:
+            assert not np.any(outputs[index][1]), name
+        assert all(np.isfinite(tensor).all() for tensor in tf.nest.flatten(gradients))
+        assert_close(outputs, case.expected(layer.get_weights(), arrays))
+
+
+@every_case
+def test_symbolic_shapes_and_dtypes_are_those_of_the_call(case):
+    symbolic, outputs = functional(case).outputs, expected(case)[0]
+    sizes = [size for letter, size in case.sized("BQTV")]
+    for tensor, output in zip(symbolic, outputs, strict=True):
+        assert tensor.dtype == keras.backend.standardize_dtype(output.dtype)
+        assert len(tensor.shape) == len(output.shape)
+        for size, eager in zip(tensor.shape, output.shape, strict=True):
+            assert size == eager or (size is None and eager in sizes)
+    inputs = {name: keras.KerasTensor(array.shape, str(array.dtype)) for name, array in case.arrays().items()}
+    whole = case.run(case.make(), inputs)
+    assert [tensor.shape for tensor in whole] == [tuple(output.shape) for output in outputs]
+
+
+@every_case
+def test_comes_back_from_a_keras_file(case, tmp_path):
+    functional(case).save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert_close(loaded(case.arrays()), expected(case)[0], 1e-6)
+
+
+@every_case
+def test_comes_back_from_its_config(case):
+    layer = case.layer()
+    copy = type(layer).from_config(layer.get_config())
+    case.run(copy, case.arrays())
+    copy.set_weights(layer.get_weights())
+    assert_close(case.run(copy, case.arrays()), expected(case)[0], 1e-6)
+    assert copy.get_config() == layer.get_config()
+
+
+@every_layer
+def test_exported_model_takes_any_batch_and_length(case, tmp_path):
+    functional(case).export(tmp_path / "model", verbose=False)
+    loaded = tf.saved_model.load(tmp_path / "model")
+    for sizes in ({}, {"B": 3, "Q": 4, "T": 2, "V": 7}):
+        arrays = case.arrays(**sizes)
+        assert_close(loaded.serve(arrays), case.run(case.layer(), arrays))
+
+
+@every_case
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_computes_in_half_and_keeps_variables_whole(case, policy):
+    layer = case.layer(dtype=policy)
+    outputs, gradients, _ = outputs_and_gradients(case, layer, case.arrays())
+    assert {output.dtype.name for output in outputs} == {policy.removeprefix("mixed_")}
+    assert {tensor.dtype for tensor in layer.weights} <= {"float32"}
+    assert all(np.isfinite(tensor).all() for tensor in gradients)
+    assert_close(outputs, expected(case)[0], case.half)
+    if case.weights is not None:
+        sums = np.sum(np.float32(outputs[case.weights]), axis=-1)
+        some = np.sum(expected(case)[0][case.weights], axis=-1) > 0
+        np.testing.assert_allclose(sums, some, atol=0.02)
+
+
+@every_layer
+def test_xla_changes_nothing(case):
+    function = functools.partial(outputs_and_gradients, case, case.layer())
+    compiled = tf.function(function, jit_compile=True, autograph=False)
+    assert_close(compiled(case.arrays()), expected(case))
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if str(case) in KINDS_OF_GRADIENT], ids=str)
+def test_one_trace_of_the_gradient_takes_any_batch_and_length(case):
+    """Of each kind of layer; the outputs of all do in the exported model."""
+    signature = {
+        name: tf.TensorSpec(
+            [None if letter in "BQTV" else size for letter, size in case.sized(letters)],
+            "bool" if name in case.masks else "float32",
+        )
+        for name, letters in case.axes().items()
+    }
+    traced = tf.function(
+        functools.partial(outputs_and_gradients, case, case.layer()),
+        input_signature=[signature],
+        autograph=False,
+    )
+    assert_close(traced(case.arrays()), expected(case))
+    other = case.arrays(B=3, Q=4, T=2, V=7)
+    assert_close(traced(other), outputs_and_gradients(case, case.layer(), other))
+
+
+@every_case
+def test_two_replicas_equal_one(case):
+    strategy = make_strategy("mirrored:2")
+    with strategy.scope():
+        layer = case.layer.__wrapped__(case)
+
+    def replica():
+        index = tf.distribute.get_replica_context().replica_id_in_sync_group
+        own = {name: tf.convert_to_tensor(array)[index : index + 1] for name, array in case.arrays().items()}
+        return outputs_and_gradients(case, layer, own)
+
+    outputs, gradients, _ = strategy.run(replica)
+    outputs = [tf.concat(strategy.experimental_local_results(output), 0) for output in outputs]
+    gradients = [strategy.reduce("SUM", gradient, axis=None) for gradient in gradients]
+    assert_close([outputs, gradients], expected(case)[:2])
+
+
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("case", [case for case in CASES if case.blocks], ids=str)
+def test_blocks_change_nothing(case, size):
+    layer = case.layer(block_size=size)
+    assert_close(outputs_and_gradients(case, layer, case.arrays()), expected(case), 1e-6)
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if "return_attention_scores" in case.call and not case.name], ids=str
+)
+def test_the_context_is_the_same_with_and_without_the_weights(case):
+    """Without them it comes with a gradient of its own, in blocks too."""
+    for size in [None, 2] if case.blocks else [None]:
+        layer = case.layer(block_size=size) if size else case.layer()
+        found = [
+            outputs_and_gradients(case, layer, case.arrays(), 1, return_attention_scores=asked)
+            for asked in (True, False)
+        ]
+        assert_close(*found)
