@@ -172,17 +172,17 @@ class Attention(keras.Layer):
         shared = {name: value for name, value in memory._asdict().items() if value is not None}
         del shared["position"]  # is in `positions`
 
-        def block(query, positions, *tensors):
+        def block(query, positions, *tensors, known=None):
             mask = tensors[len(blocked) - 3] if attention_mask is not None else None
             view = Memory(**{"mask": None, **dict(zip(shared, tensors[len(blocked) - 2 :], strict=True))})
-            return self._rows(query, positions[:, 0], view, mask, use_causal_mask, results)
+            return self._rows(query, positions[:, 0], view, mask, use_causal_mask, results, known)
 
         larger = max if isinstance(elements, int) else ops.maximum
         size = self.block_size or larger(1, BLOCK_ELEMENTS * ops.shape(query)[-2] // elements)
         return map_blocks(block, blocked, list(shared.values()), size, self, results)
 
-    def _rows(self, query, positions, memory, attention_mask, use_causal_mask, results):
-        """The context of the queries at these positions, and with two results the weights."""
+    def _rows(self, query, positions, memory, attention_mask, use_causal_mask, results, known=None):
+        """The context of the queries at these positions, and with two results the weights; `known` if known."""
         columns = ops.arange(ops.shape(memory.value)[-2])
         scores = self._scores(query, memory)
         bias = self.bias(positions, columns)
@@ -190,7 +190,7 @@ class Attention(keras.Layer):
             scores = scores + ops.cast(bias, scores.dtype)
         mask = self._visible(positions, columns, memory.mask, attention_mask, use_causal_mask)
         if results == 1 and not self.hard and (memory.seed is None or not self.dropout):
-            return [softmax_sum(scores, memory.value, mask)]
+            return [softmax_sum(scores, memory.value, mask, known and known[0])]
         weights = masked_softmax(scores, mask)
         seed = None if memory.seed is None else FixedSeed(memory.seed, positions[0])
         if self.hard:
@@ -305,8 +305,8 @@ def masked_softmax(scores, mask):
     return ops.where(mask, weights, ops.zeros_like(weights))
 
 
-def softmax_sum(scores, value, mask):
-    """`masked_softmax(scores, mask) . value`, with the gradient of both in one.
+def softmax_sum(scores, value, mask, known=None):
+    """`masked_softmax(scores, mask) . value`, or `known` where that is known, with the gradient of both in one.
 
     The softmax's gradient needs the sum of `weights * d_weights` over a row, which equals that of `context *
     d_context` (Dao et al. 2022, FlashAttention, B.2): a fraction of the numbers.
@@ -315,7 +315,7 @@ def softmax_sum(scores, value, mask):
     @ops.custom_gradient
     def summed(scores, value):  # holds nothing from outside: JAX refuses that in a block
         weights = masked_softmax(scores, None if mask is None else scores > LOWEST)
-        context = ops.matmul(ops.cast(weights, value.dtype), value)
+        context = ops.matmul(ops.cast(weights, value.dtype), value) if known is None else known
 
         def gradient(*arguments, upstream=None):
             upstream = arguments[0] if upstream is None else upstream

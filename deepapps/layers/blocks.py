@@ -11,7 +11,8 @@ def map_blocks(function, blocked, shared, size, layer, results=1):
 
     Args:
         function: Maps tensors `(..., size, n)`, then the shared ones, to a list of tensors `(..., size, m)`.
-            Row i of its results depends on row i of the blocked tensors alone.
+            Row i of its results depends on row i of the blocked tensors alone. Its argument `known` is the list
+            of results where a block is computed again on TensorFlow, else None.
         blocked: Tensors `(..., T, n)`, cut along the axis before the last.
         shared: Tensors that every block sees whole.
         size: Rows of a block: a number, or a scalar tensor.
@@ -60,11 +61,12 @@ def _map_tensorflow(function, blocks, shared, layer, results):
     with backend.AutocastScope(None):
         weights = [tf.identity(variable.value) for variable in variables]
 
-    def compute(pieces, constants):
+    def compute(pieces, constants, known=None):
         """The results of one block. The weights come as tensors, since a gradient is asked of them."""
         mapping = zip(variables, constants[len(shared) :], strict=True)
         with keras.StatelessScope(mapping), backend.AutocastScope(dtype):
-            return [ops.cast(r, layer.compute_dtype) for r in function(*pieces, *constants[: len(shared)])]
+            found = function(*pieces, *constants[: len(shared)], known=known)
+            return [ops.cast(result, layer.compute_dtype) for result in found]
 
     @tf.custom_gradient
     def mapped(*tensors):
@@ -74,22 +76,24 @@ def _map_tensorflow(function, blocks, shared, layer, results):
             return compute(pieces, constants), state
 
         def backward(pieces, sums):
-            pieces, upstream = pieces[:blocked], pieces[blocked:]
+            pieces, upstream, known = pieces[:blocked], pieces[blocked:-results], pieces[-results:]
             sources = _floating([*pieces, *constants])
             with tf.GradientTape() as tape:
                 tape.watch(sources)
-                values = compute(pieces, constants)
+                values = compute(pieces, constants, known)
             found = tape.gradient(values, sources, upstream, unconnected_gradients="zero")
             own = len(_floating(pieces))
             return found[:own], [total + part for total, part in zip(sums, found[own:], strict=True)]
 
         def gradient(*upstream):
             sums = [tf.zeros_like(tensor) for tensor in _floating(constants)]
-            own, sums = _loop(backward, [*blocks, *upstream], sums, [t.dtype for t in _floating(blocks)])
-            found = iter([*own, *sums])
-            return [next(found) if tensor.dtype.is_floating else None for tensor in tensors]
+            dtypes = [tensor.dtype for tensor in _floating(blocks)]
+            own, sums = _loop(backward, [*blocks, *upstream, *found], sums, dtypes)
+            gradients = iter([*own, *sums])
+            return [next(gradients) if tensor.dtype.is_floating else None for tensor in tensors]
 
-        return _loop(forward, blocks, [], [layer.compute_dtype] * results)[0], gradient
+        found = _loop(forward, blocks, [], [layer.compute_dtype] * results)[0]
+        return found, gradient
 
     blocked = len(blocks)
     return mapped(*blocks, *shared, *weights)
