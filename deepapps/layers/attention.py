@@ -82,7 +82,8 @@ class Attention(keras.Layer):
     def __init__(self, dropout=0.0, sliding_window=None, hard=False, block_size=None, seed=None, **kwargs):
         super().__init__(**kwargs)
         check_rate(dropout=dropout)
-        check_positive(sliding_window=sliding_window, block_size=block_size)
+        optional = {"sliding_window": sliding_window, "block_size": block_size}
+        check_positive(optional, **optional)
         self.dropout, self.sliding_window, self.hard = dropout, sliding_window, hard
         self.block_size, self.seed = block_size, seed
         self.supports_masking = True
@@ -131,6 +132,7 @@ class Attention(keras.Layer):
             training: Whether dropout and hard samples are on in what reads it.
         Returns: `Memory`.
         """
+        mask = both(mask, None)
         value = keep(value, mask)
         key = value if key is None else keep(key, mask)
         seed = self.seed_generator.next() if training and self.seed_generator else None
@@ -147,27 +149,33 @@ class Attention(keras.Layer):
         Returns: context `(..., Tq, Dv)`, and weights `(..., Tq, Tv)`, None if they are not asked for.
         """
         positions = memory.position + ops.arange(ops.shape(query)[-2])
-        elements = math.prod(ops.shape(query)[:-1]) * ops.shape(memory.value)[-2] * self.score_width
+        *leading, queries = ops.shape(query)[:-1]
+        row = (
+            math.prod(leading) * ops.shape(memory.value)[-2] * self.score_width
+        )  # numbers of a row of scores
 
         def at_once():
             return self._rows(query, positions, memory, attention_mask, use_causal_mask, results)
 
         def in_blocks():
-            return self._blocks(query, positions, memory, attention_mask, use_causal_mask, elements, results)
+            larger = max if isinstance(row, int) else ops.maximum
+            size = self.block_size or larger(1, BLOCK_ELEMENTS // larger(1, row))
+            return self._blocks(query, positions, memory, attention_mask, use_causal_mask, size, results)
 
         results = 2 if return_attention_scores else 1
         if query.shape[-2] == 1:
             read = at_once()
         elif self.block_size:
             read = in_blocks()
-        elif isinstance(elements, int):
-            read = in_blocks() if elements > DIRECT_ELEMENTS else at_once()
-        else:
+        elif isinstance(row, int) and isinstance(queries, int):
+            read = in_blocks() if row * queries > DIRECT_ELEMENTS else at_once()
+        else:  # in floats, since 32 bits are too few
+            elements = ops.cast(row, "float32") * ops.cast(queries, "float32")
             read = ops.cond(elements > DIRECT_ELEMENTS, in_blocks, at_once)
         return read[0], read[1] if return_attention_scores else None
 
-    def _blocks(self, query, positions, memory, attention_mask, use_causal_mask, elements, results):
-        """The same as `_rows`, in blocks."""
+    def _blocks(self, query, positions, memory, attention_mask, use_causal_mask, size, results):
+        """The same as `_rows`, in blocks of `size` queries."""
         blocked = [query, positions[:, None], *([] if attention_mask is None else [attention_mask])]
         shared = {name: value for name, value in memory._asdict().items() if value is not None}
         del shared["position"]  # is in `positions`
@@ -177,18 +185,18 @@ class Attention(keras.Layer):
             view = Memory(**{"mask": None, **dict(zip(shared, tensors[len(blocked) - 2 :], strict=True))})
             return self._rows(query, positions[:, 0], view, mask, use_causal_mask, results, known)
 
-        larger = max if isinstance(elements, int) else ops.maximum
-        size = self.block_size or larger(1, BLOCK_ELEMENTS * ops.shape(query)[-2] // elements)
         return map_blocks(block, blocked, list(shared.values()), size, self, results)
 
     def _rows(self, query, positions, memory, attention_mask, use_causal_mask, results, known=None):
         """The context of the queries at these positions, and with two results the weights; `known` if known."""
         columns = ops.arange(ops.shape(memory.value)[-2])
         scores = self._scores(query, memory)
+        mask = self._visible(positions, columns, memory.mask, attention_mask, use_causal_mask)
         bias = self.bias(positions, columns)
         if bias is not None:
-            scores = scores + ops.cast(bias, scores.dtype)
-        mask = self._visible(positions, columns, memory.mask, attention_mask, use_causal_mask)
+            self._check_bias(bias, scores)
+            bias = ops.cast(bias, scores.dtype)
+            scores, mask = scores + bias, both(mask, bias > LOWEST)  # a bias may forbid by -inf
         if results == 1 and not self.hard and (memory.seed is None or not self.dropout):
             return [softmax_sum(scores, memory.value, mask, known and known[0])]
         weights = masked_softmax(scores, mask)
@@ -215,15 +223,24 @@ class Attention(keras.Layer):
             scores = self.score(query, memory.key, seen)
         else:
             scores = self.score(query, memory.key)
-        expected = (*query.shape[:-1], memory.value.shape[-2])
-        if len(scores.shape) != len(expected) or any(
-            None not in pair and len(set(pair)) > 1 for pair in zip(scores.shape, expected, strict=True)
+        expected, shape = (*query.shape[:-1], memory.value.shape[-2]), tuple(getattr(scores, "shape", ()))
+        if len(shape) != len(expected) or any(
+            None not in pair and len(set(pair)) > 1 for pair in zip(shape, expected, strict=True)
         ):
             raise ValueError(
                 f"`score` of {type(self).__name__} must return the shape {expected}: one number for each query "
-                f"and key. Received: shape {tuple(scores.shape)}"
+                f"and key. Received: {f'shape {shape}' if shape else repr(scores)}"
             )
         return ops.cast(scores, keras.backend.result_type(scores.dtype, "float32"))
+
+    def _check_bias(self, bias, scores):
+        sizes = zip(reversed(tuple(bias.shape)), reversed(tuple(scores.shape)), strict=False)
+        fits = all(1 in (size, wanted) or None in (size, wanted) or size == wanted for size, wanted in sizes)
+        if not fits or len(bias.shape) > len(scores.shape):
+            raise ValueError(
+                f"`bias` of {type(self).__name__} must return what broadcasts to {tuple(scores.shape)}. "
+                f"Received: shape {tuple(bias.shape)}"
+            )
 
     def _check(self, query, value, key, query_mask, value_mask, key_mask, attention_mask):
         check_masks(

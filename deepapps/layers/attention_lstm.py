@@ -37,15 +37,19 @@ class AttentionRNN(keras.Layer):
     Raises: ValueError where a memory is missing or too many, or shapes do not fit.
     """
 
-    stateful = False  # Keras's Bidirectional asks
+    stateful, states = False, None  # Keras's Bidirectional asks
 
     def __init__(
         self, cell, return_sequences=False, return_state=False, return_attention_scores=False,
         go_backwards=False, dropout=0.0, seed=None, **kwargs,
     ):  # fmt: skip
-        super().__init__(**kwargs)
         if not isinstance(cell, AttentionCell):
             raise ValueError(f"`cell` must be an `AttentionCell`. Received: cell={cell!r}")
+        super().__init__(**{"dtype": cell.dtype_policy, **kwargs})
+        if self.compute_dtype != cell.compute_dtype:
+            raise ValueError(
+                f"`dtype` must be that of the cell, {cell.dtype_policy.name}. Received: {self.dtype_policy.name}"
+            )
         check_rate(dropout=dropout)
         self.cell, self.return_sequences, self.return_state = cell, return_sequences, return_state
         self.return_attention_scores, self.go_backwards = return_attention_scores, go_backwards
@@ -87,6 +91,7 @@ class AttentionRNN(keras.Layer):
 
     def prepare_memory(self, memory=None, memory_mask=None, training=False):
         """The memory made ready once, for `initial_state` and any number of `step`s; see the cell."""
+        memory_mask = getattr(memory, "_keras_mask", None) if memory_mask is None else memory_mask
         return self.cell.prepare_memory(memory, memory_mask, training)
 
     def initial_state(self, batch_size, memory, length=None):
@@ -137,6 +142,10 @@ class AttentionRNN(keras.Layer):
             built_sizes(self, inputs="D", memory="Dm"), inputs=(inputs, "B T D"), memory=(memory, "B Tm Dm"), mask=(mask, "B T"), memory_mask=(memory_mask, "B Tm"),
             **{f"initial_state[{number}]": (tensor, f"B U{number}") for number, tensor in enumerate(state)},
         )  # fmt: skip
+        if state and not self.cell.takes_initial_state:
+            raise ValueError(
+                f"`initial_state` must not be given: {type(self.cell).__name__} starts without a past. Received: {len(state)} tensors"
+            )
         sizes = self.cell.state_size
         if [tensor.shape[-1] for tensor in state] != sizes[: len(state)]:
             shapes = [tuple(tensor.shape) for tensor in state]
@@ -180,7 +189,7 @@ class AttentionLSTM(AttentionRNN):
         go_backwards=False, dropout=0.0, seed=None, name=None, dtype=None, trainable=True, **kwargs,
     ):  # fmt: skip
         super().__init__(
-            self.Cell(units, attention, dtype=dtype, **kwargs), return_sequences, return_state,
+            self.Cell(units, attention, dtype=dtype, trainable=trainable, **kwargs), return_sequences, return_state,
             return_attention_scores, go_backwards, dropout, seed, name=name, dtype=dtype, trainable=trainable,
         )  # fmt: skip
 

@@ -55,7 +55,7 @@ def _map_jax(function, blocks, shared):
 def _map_tensorflow(function, blocks, shared, layer, results):
     import tensorflow as tf
 
-    variables = layer.trainable_variables
+    variables = [variable for variable in layer.variables if backend.is_float_dtype(variable.dtype)]
     autocast = backend.get_autocast_scope()
     dtype = None if autocast is None else autocast.dtype
     with backend.AutocastScope(None):

@@ -4,9 +4,11 @@ import keras
 from keras import ops
 
 from deepapps.layers.attention import Attention, Memory
+from deepapps.layers.multi_head import MultiHeadAttention
+from deepapps.layers.pooling import AttentionPooling
 from deepapps.layers.precision import in_compute_dtype
 from deepapps.layers.scores import AdditiveAttention
-from deepapps.layers.shapes import check_positive
+from deepapps.layers.shapes import built_sizes, check_masks, check_positive, check_shapes, clone
 
 
 class AttentionCell(keras.Layer):
@@ -24,6 +26,8 @@ class AttentionCell(keras.Layer):
         remember(state): What is put into the past, a pair of value and key. Defaults to the same, twice.
         advance(inputs, state, memory): `(output, state, weights)`: the order of the above. Luong's is another.
 
+    `build` calls `make_query`: build the layers that it uses before `super().build(...)`.
+
     Args:
         units: Width `U` of the output.
         attention: An `Attention`. Defaults to `AdditiveAttention(units)`.
@@ -31,6 +35,7 @@ class AttentionCell(keras.Layer):
     """
 
     attends_to_past = False  # to the cell's own earlier states, instead of a memory given in the call
+    takes_initial_state = True
 
     def __init__(self, units, attention=None, **kwargs):
         super().__init__(**kwargs)
@@ -38,7 +43,13 @@ class AttentionCell(keras.Layer):
         if attention is not None and not isinstance(attention, Attention):
             raise ValueError(f"`attention` must be an `Attention` layer. Received: attention={attention!r}")
         self.units, self.state_size, self.output_size = units, [units], units
-        self.attention = AdditiveAttention(units, dtype=self.dtype_policy) if attention is None else attention
+        if isinstance(attention, MultiHeadAttention | AttentionPooling):
+            raise ValueError(
+                f"`attention` must read single queries from a memory. Received: {type(attention).__name__}"
+            )
+        if attention is None:
+            attention = AdditiveAttention(units, dtype=self.dtype_policy, trainable=self.trainable)
+        self.attention = attention
 
     @property
     def counts_steps(self):
@@ -52,7 +63,7 @@ class AttentionCell(keras.Layer):
 
     def attend(self, query, memory):
         context, weights = self.attention.attend(query[:, None], memory)
-        return context[:, 0], weights[:, 0]
+        return tuple(ops.cast(part[:, 0], self.compute_dtype) for part in (context, weights))
 
     def make_query(self, inputs, state):
         return state[0]
@@ -61,9 +72,18 @@ class AttentionCell(keras.Layer):
         return state[0], state[0]
 
     def advance(self, inputs, state, memory):
-        context, weights = self.attend(self.make_query(inputs, state), memory)
+        context, weights = self.read(self.make_query(inputs, state), memory)
         state = self.update(inputs, context, state)
         return state[0], state, weights
+
+    def read(self, query, memory):
+        """What `attend` returns, checked."""
+        found = self.attend(query, memory)
+        if not isinstance(found, (tuple, list)) or len(found) != 2:
+            raise ValueError(
+                f"`attend` of {type(self).__name__} must return context and weights. Received: {type(found).__name__}"
+            )
+        return found
 
     def build(self, inputs_shape, memory_shape=None):
         if self.attends_to_past == (memory_shape is not None):
@@ -78,8 +98,13 @@ class AttentionCell(keras.Layer):
         if self.attends_to_past:
             value, key = ((None, None, part.shape[-1]) for part in self.remember(state))
             shapes |= {"value_shape": value, "key_shape": key}
-        if not self.attention.built:  # one that was loaded comes built
+        if not self.attention.built:  # one that was loaded, or is in use elsewhere, comes built
             self.attention.build(**shapes)
+        for name, width in built_sizes(self.attention, query="query", value="value").items():
+            if width != shapes[f"{name}_shape"][-1]:
+                raise ValueError(
+                    f"`attention` was built for a {name} of width {width}. Received: width {shapes[f'{name}_shape'][-1]}"
+                )
         self.context_width = shapes["value_shape"][-1]
 
     @in_compute_dtype
@@ -94,6 +119,10 @@ class AttentionCell(keras.Layer):
         if self.attends_to_past:
             generator = self.attention.seed_generator
             return Memory(None, None, seed=generator.next() if training and generator else None)
+        if memory is None:
+            raise ValueError(f"`memory` must be given: {type(self).__name__} attends to it. Received: None")
+        check_masks(mask=mask)
+        check_shapes(memory=(memory, "B Tm Dm"), mask=(mask, "B Tm"))
         return self.attention.prepare(memory, mask=mask, training=training)
 
     @in_compute_dtype
@@ -135,6 +164,12 @@ class AttentionCell(keras.Layer):
         size = len(self.state_size)
         tapes = dict(zip(self._tapes(), state[size:], strict=True))
         output, new, weights = self.advance(inputs, tuple(state[:size]), self._view(memory, tapes))
+        widths = [part.shape[-1] for part in new] if isinstance(new, (tuple, list)) else None
+        if widths != self.state_size:
+            raise ValueError(
+                f"`update` of {type(self).__name__} must return tensors of the widths {self.state_size}, as `state`. "
+                f"Received: {type(new).__name__ if widths is None else widths}"
+            )
         return output, [*new, *self._follow(tapes, new, weights).values()], weights
 
     def _tapes(self):
@@ -150,7 +185,7 @@ class AttentionCell(keras.Layer):
         """The memory as this step sees it."""
         if self.attends_to_past:
             memory = memory._replace(value=tapes["values"], key=tapes["keys"], mask=tapes["seen"])
-        position = tapes["step"][0, 0] if self.counts_steps else 0  # the same in all rows
+        position = ops.max(tapes["step"], initial=0) if self.counts_steps else 0  # the same in all rows
         return memory._replace(coverage=tapes.get("coverage"), position=position)
 
     def _follow(self, tapes, state, weights):
@@ -159,7 +194,7 @@ class AttentionCell(keras.Layer):
         if self.attends_to_past:
             value, key = self.remember(state)
             key = self.attention.project_key(key[:, None])[:, 0]
-            now = ops.arange(ops.shape(tapes["seen"])[1]) == tapes["step"][0, 0]
+            now = ops.arange(ops.shape(tapes["seen"])[1]) == ops.max(tapes["step"], initial=0)
             new["values"] = ops.where(now[:, None], value[:, None], tapes["values"])
             new["keys"] = ops.where(now[:, None], key[:, None], tapes["keys"])
             new["seen"] = ops.logical_or(tapes["seen"], now)
@@ -283,7 +318,7 @@ class LuongLSTMCell(AttentionLSTMCell):
         super().build(inputs_shape, memory_shape)
         self.attentional_kernel = self.add_weight(
             name="attentional_kernel", shape=(self.context_width + self.units, self.units),
-            initializer=self.kernel_initializer.clone(), regularizer=self.kernel_regularizer,
+            initializer=clone(self.kernel_initializer), regularizer=self.kernel_regularizer,
         )  # fmt: skip
 
     def _second_width(self):
@@ -292,7 +327,7 @@ class LuongLSTMCell(AttentionLSTMCell):
     def advance(self, inputs, state, memory):
         h, c, attentional = state
         h, c = self.update(inputs, attentional, (h, c))
-        context, weights = self.attend(h, memory)
+        context, weights = self.read(h, memory)
         joined = ops.concatenate([context, h], axis=-1)
         attentional = self.activation(ops.matmul(joined, self.attentional_kernel))
         return attentional, (h, c, attentional), weights
@@ -308,7 +343,7 @@ class LSTMNCell(AttentionLSTMCell):
     Args: those of `AttentionLSTMCell`.
     """
 
-    attends_to_past = True
+    attends_to_past, takes_initial_state = True, False  # h and c are read through the past
 
     def __init__(self, units, attention=None, **kwargs):
         super().__init__(units, attention, **kwargs)
@@ -338,6 +373,8 @@ class AttentionGRUCell(AttentionLSTMCell):
     gates = 3
 
     def __init__(self, units, attention=None, unit_forget_bias=False, **kwargs):
+        if unit_forget_bias:
+            raise ValueError("`unit_forget_bias` must be False: a GRU has no forget gate. Received: True")
         super().__init__(units, attention, unit_forget_bias=False, **kwargs)
         self.state_size = [units]
 

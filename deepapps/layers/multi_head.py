@@ -8,7 +8,7 @@ from keras import ops
 from deepapps.layers.attention import Attention, Memory, both, keep, keep_rows, mask_axes
 from deepapps.layers.precision import in_compute_dtype
 from deepapps.layers.products import matmul
-from deepapps.layers.shapes import built_sizes, check_masks, check_positive, check_shapes
+from deepapps.layers.shapes import built_sizes, check_masks, check_positive, check_shapes, clone
 
 
 @keras.saving.register_keras_serializable("deepapps")
@@ -56,7 +56,7 @@ class MultiHeadAttention(Attention):
         super().__init__(
             dropout=dropout, sliding_window=sliding_window, block_size=block_size, seed=seed, **kwargs
         )
-        check_positive(num_heads=num_heads, key_dim=key_dim, value_dim=value_dim)
+        check_positive(["value_dim"], num_heads=num_heads, key_dim=key_dim, value_dim=value_dim)
         if flash_attention:
             raise ValueError("`flash_attention` must be None or False: blocks bound the memory here.")
         self.num_heads, self.key_dim, self.value_dim = num_heads, key_dim, value_dim or key_dim
@@ -94,10 +94,10 @@ class MultiHeadAttention(Attention):
         return dense
 
     def _dense(self, name, equation, bias_axes, shape, activation=None):
-        initializers = {name: initializer.clone() for name, initializer in self._initializers.items()}
+        initializers = {name: clone(initializer) for name, initializer in self._initializers.items()}
         return keras.layers.EinsumDense(
             equation, (None, *shape), activation, bias_axes=bias_axes if self.use_bias else None, name=name,
-            dtype=self.dtype_policy, **initializers, **self._regularizers, **self._constraints,
+            dtype=self.dtype_policy, trainable=self.trainable, **initializers, **self._regularizers, **self._constraints,
         )  # fmt: skip
 
     def score(self, query, key):
@@ -109,8 +109,18 @@ class MultiHeadAttention(Attention):
     ):  # fmt: skip
         tensors = (query, value, key, query_mask, value_mask, key_mask, attention_mask)
         if len(query.shape) > 3:
+            if cache is not None:
+                raise ValueError(f"`cache` needs a query of 3 axes. Received: shape {tuple(query.shape)}")
             return self._call_folded(tensors, use_causal_mask, return_attention_scores, training)
-        self._check_call(*tensors, cache)
+        if (
+            cache is not None and value is not None
+        ):  # a mask that Keras took from the new rows is not the cache's
+            value_mask = None if value_mask is getattr(value, "_keras_mask", None) else value_mask
+            key_mask = None if key is None or key_mask is getattr(key, "_keras_mask", None) else key_mask
+        self._check_call(
+            query, value, key, query_mask, value_mask, key_mask, attention_mask, cache, cache_index
+        )
+        cache_index = cache_index if isinstance(cache_index, int) else ops.cast(cache_index, "int32")
         if attention_mask is not None and len(attention_mask.shape) < 4:
             attention_mask = ops.reshape(
                 attention_mask, (-1, 1, *ops.shape(attention_mask)[-2:])
@@ -119,7 +129,8 @@ class MultiHeadAttention(Attention):
         if cache is None:
             keys, values = self.project_memory(keep(value, mask), keep(key, mask))
         else:
-            keys, values = cache = self._written(cache, value, key, cache_index)
+            cache = self._written(cache, value, key, cache_index)
+            keys, values = (keep(part, None if mask is None else mask[:, None]) for part in cache)
             use_causal_mask = use_causal_mask or value is not None
         seed = self.seed_generator.next() if training and self.seed_generator else None
         mask = None if mask is None else mask[:, None]  # for all heads
@@ -168,7 +179,8 @@ class MultiHeadAttention(Attention):
         heads = ops.swapaxes(dense(inputs), 1, 2)
         if position is None or self.position_encoding is None:
             return heads
-        return self.position_encoding(heads, positions=position + ops.arange(ops.shape(heads)[-2]))
+        positions = position + ops.arange(ops.shape(heads)[-2])
+        return ops.cast(self.position_encoding(heads, positions=positions), heads.dtype)
 
     def _output(self, query, context):
         context = ops.swapaxes(context, 1, 2)
@@ -216,9 +228,7 @@ class MultiHeadAttention(Attention):
         outside = [shapes[0][axis] for axis in (0, *free)]
         queries, values = ([shape[axis] for axis in axes] for shape in shapes)
         if attention_mask is not None:
-            pairs = ops.reshape(attention_mask, (-1, 1, math.prod(queries), math.prod(values)))
-            copies = math.prod(outside[1:])
-            attention_mask = ops.reshape(ops.repeat(pairs, copies, axis=1), (-1, *ops.shape(pairs)[2:]))
+            attention_mask = self._folded_mask(attention_mask, outside, queries, values)
         folded = [fold(tensor) for tensor in (query, value, key, query_mask, value_mask, key_mask)]
         output, weights = self.call(*folded, attention_mask, use_causal_mask, True, training)
         output = ops.reshape(output, (*outside, *queries, *ops.shape(output)[2:]))
@@ -227,6 +237,20 @@ class MultiHeadAttention(Attention):
         weights = ops.reshape(weights, (*outside, self.num_heads, *queries, *values))
         return (output, weights) if return_attention_scores else output
 
+    def _folded_mask(self, mask, outside, queries, values):
+        """The mask of pairs for all that is not attended over, `(N, Tq, Tv)`; it may lack those axes."""
+        missing = len(outside) + len(queries) + len(values) - len(mask.shape)
+        if missing not in (0, len(outside) - 1, len(outside)):
+            raise ValueError(
+                "`attention_mask` must have the axes attended over, of query and value, and before them the batch or all "
+                f"other axes. Received: shape {tuple(mask.shape)}"
+            )
+        batch = 0 if missing == len(outside) else 1
+        shape = (*ops.shape(mask)[:batch], *[1] * missing, *ops.shape(mask)[batch:])
+        whole = ops.zeros((*outside, *queries, *values), "bool")
+        mask = ops.logical_or(ops.reshape(ops.cast(mask, "bool"), shape), whole)
+        return ops.reshape(mask, (-1, math.prod(queries), math.prod(values)))
+
     def _check_grid(self, query, **tensors):
         for name, tensor in tensors.items():
             if tensor is not None and len(tensor.shape) != len(query.shape):
@@ -234,13 +258,24 @@ class MultiHeadAttention(Attention):
                     f"`{name}` must have {len(query.shape)} axes, to go with `query`. Received: shape {tuple(tensor.shape)}"
                 )
 
-    def _check_call(self, query, value, key, query_mask, value_mask, key_mask, attention_mask, cache):
+    def _check_call(
+        self, query, value, key, query_mask, value_mask, key_mask, attention_mask, cache=None, cache_index=0
+    ):
         check_masks(
             query_mask=query_mask, value_mask=value_mask, key_mask=key_mask, attention_mask=attention_mask
         )
         if value is None and cache is None:
             raise ValueError("`value` must be given where there is no `cache`. Received: value=None")
+        if cache is not None and (not isinstance(cache, (tuple, list)) or len(cache) != 2):
+            raise ValueError(f"`cache` must be a pair of keys and values. Received: {type(cache).__name__}")
         keys, values = (None, None) if cache is None else cache
+        if cache is not None and value is not None and isinstance(cache_index, int):
+            last, room = cache_index + (value.shape[1] or 0), keys.shape[2]
+            if room is not None and last > room:
+                raise ValueError(
+                    "`cache` must have room for the rows from `cache_index` on. "
+                    f"Received: rows up to {last}, a cache of {room} positions"
+                )
         places = "Tv" if cache is None else "L"
         sizes = built_sizes(self, query="Dq", value="Dv", key="Dk")
         sizes = {"Dk": sizes.get("Dv"), "H": self.num_heads, **sizes}
@@ -287,5 +322,5 @@ class MultiHeadAttention(Attention):
 
     @classmethod
     def from_config(cls, config):
-        encoding = keras.saving.deserialize_keras_object(config.pop("position_encoding", None))
-        return cls(**config, position_encoding=encoding)
+        encoding = keras.saving.deserialize_keras_object(config.get("position_encoding"))
+        return cls(**{**config, "position_encoding": encoding})

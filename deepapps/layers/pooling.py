@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from deepapps.layers.attention import Attention
-from deepapps.layers.shapes import built_sizes, check_masks, check_positive, check_shapes
+from deepapps.layers.shapes import built_sizes, check_masks, check_positive, check_shapes, clone
 
 
 @keras.saving.register_keras_serializable("deepapps")
@@ -26,18 +26,16 @@ class AttentionPooling(Attention):
 
     def __init__(self, units=None, kernel_initializer="glorot_uniform", **kwargs):
         super().__init__(**kwargs)
-        check_positive(units=units)
+        check_positive(["units"], units=units)
         self.units, self.kernel_initializer = units, keras.initializers.get(kernel_initializer)
 
     def build(self, inputs_shape):
         units = self.units or inputs_shape[-1]
         self.kernel = self.add_weight(
-            name="kernel", shape=(inputs_shape[-1], units), initializer=self.kernel_initializer.clone()
+            name="kernel", shape=(inputs_shape[-1], units), initializer=clone(self.kernel_initializer)
         )
         self.bias_weight = self.add_weight(name="bias", shape=(units,), initializer="zeros")
-        self.scale = self.add_weight(
-            name="scale", shape=(units,), initializer=self.kernel_initializer.clone()
-        )
+        self.scale = self.add_weight(name="scale", shape=(units,), initializer=clone(self.kernel_initializer))
 
     def project_key(self, key):
         return ops.tanh(ops.matmul(key, self.kernel) + self.bias_weight)

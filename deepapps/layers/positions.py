@@ -27,14 +27,15 @@ class SinusoidalPositions(keras.Layer):
     def call(self, inputs, start=0):
         check_shapes(inputs=(inputs, "B T D"))
         width = inputs.shape[-1]
-        positions = start + ops.arange(ops.shape(inputs)[1])
+        positions = ops.cast(start, "int32") + ops.arange(ops.shape(inputs)[1])
         angles = angles_of(positions, (width + 1) // 2, width, self.wavelength, inputs.dtype)
         waves = ops.stack([ops.sin(angles), ops.cos(angles)], axis=-1)
         waves = ops.reshape(waves, (-1, 2 * angles.shape[-1]))[:, :width]
         return inputs + ops.cast(waves, inputs.dtype)
 
-    def compute_output_shape(self, inputs_shape):
-        return inputs_shape
+    def compute_output_spec(self, inputs, start=0):
+        check_shapes(inputs=(inputs, "B T D"))
+        return keras.KerasTensor(inputs.shape, self.compute_dtype)
 
     def get_config(self):
         return {**super().get_config(), "wavelength": self.wavelength}
@@ -65,19 +66,21 @@ class LearnedPositions(keras.Layer):
         self.embeddings = self.add_weight(name="embeddings", shape=shape, initializer=self.initializer)
 
     def call(self, inputs, start=0):
-        self._check(inputs)
-        positions = start + ops.arange(ops.shape(inputs)[1])
+        self._check(inputs, start)
+        positions = ops.cast(start, "int32") + ops.arange(ops.shape(inputs)[1])
         return inputs + ops.take(self.embeddings, positions, axis=0)
 
     def compute_output_spec(self, inputs, start=0):
-        self._check(inputs)
+        self._check(inputs, start)
         return keras.KerasTensor(inputs.shape, self.compute_dtype)
 
-    def _check(self, inputs):
+    def _check(self, inputs, start):
         check_shapes(built_sizes(self, inputs="D"), inputs=(inputs, "B T D"))
-        if (inputs.shape[1] or 0) > self.max_length:
+        start = start if isinstance(start, int) else 0
+        if (inputs.shape[1] or 0) + start > self.max_length:
             raise ValueError(
-                f"`inputs` must have at most max_length={self.max_length} steps. Received: {inputs.shape[1]}"
+                f"`inputs` must have at most max_length={self.max_length} steps, those before `start` included. "
+                f"Received: {inputs.shape[1]} steps, start={start}"
             )
 
     def get_config(self):
@@ -106,16 +109,20 @@ class RotaryPositions(keras.Layer):
         self.wavelength, self.supports_masking = wavelength, True
 
     def call(self, inputs, positions=None):
+        self._check(inputs)
         width = inputs.shape[-1]
-        if width % 2:
-            raise ValueError(f"`inputs` must have an even number of features. Received: {width}")
         positions = ops.arange(ops.shape(inputs)[-2]) if positions is None else positions
         angles = angles_of(positions, width // 2, width, self.wavelength, inputs.dtype)
         sine, cosine = ops.cast(ops.sin(angles), inputs.dtype), ops.cast(ops.cos(angles), inputs.dtype)
         first, second = ops.split(inputs, 2, axis=-1)
         return ops.concatenate([first * cosine - second * sine, second * cosine + first * sine], axis=-1)
 
+    def _check(self, inputs):
+        if inputs.shape[-1] % 2:
+            raise ValueError(f"`inputs` must have an even number of features. Received: {inputs.shape[-1]}")
+
     def compute_output_spec(self, inputs, positions=None):
+        self._check(inputs)
         return keras.KerasTensor(inputs.shape, self.compute_dtype)
 
     def get_config(self):

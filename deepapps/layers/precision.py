@@ -11,6 +11,12 @@ def in_compute_dtype(method):
 
     @functools.wraps(method)
     def wrapped(self, *args, **kwargs):
+        if not self.built:
+            name = f"{type(self).__name__}.{method.__name__}"
+            raise ValueError(
+                f"`{name}` needs the weights: call the layer, or `build`, before. Received: not built"
+            )
+
         def convert(leaf):
             return self.dtype_policy.convert_input(leaf, True, self.compute_dtype)
 

@@ -5,7 +5,7 @@ from keras import ops
 
 from deepapps.layers.attention import Attention
 from deepapps.layers.products import matmul
-from deepapps.layers.shapes import check_positive
+from deepapps.layers.shapes import check_positive, clone
 
 
 @keras.saving.register_keras_serializable("deepapps")
@@ -34,7 +34,7 @@ class AdditiveAttention(Attention):
         self.scale = self._weight("scale", (self.units,))
 
     def _weight(self, name, shape):
-        return self.add_weight(name=name, shape=shape, initializer=self.kernel_initializer.clone())
+        return self.add_weight(name=name, shape=shape, initializer=clone(self.kernel_initializer))
 
     def project_key(self, key):
         return ops.matmul(key, self.key_kernel)

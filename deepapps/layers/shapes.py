@@ -1,5 +1,7 @@
 """Checks of what a layer is given: every failure is a ValueError that names argument, rule and finding."""
 
+import numbers
+
 import keras
 
 
@@ -30,23 +32,32 @@ def check_shapes(sizes=None, **arguments):
 def check_masks(**masks):
     """Checks that masks are boolean, or integers that say 0 or 1."""
     for name, mask in masks.items():
-        dtype = None if mask is None else keras.backend.standardize_dtype(mask.dtype)
-        if dtype is not None and dtype != "bool" and "int" not in dtype:
+        if mask is not None and not hasattr(mask, "dtype"):
+            raise ValueError(f"`{name}` must be a boolean tensor. Received: {type(mask).__name__}")
+        dtype = "bool" if mask is None else keras.backend.standardize_dtype(mask.dtype)
+        if dtype != "bool" and "int" not in dtype:
             raise ValueError(f"`{name}` must be boolean. Received: dtype={dtype}")
 
 
-def check_positive(**numbers):
-    """Checks whole numbers of at least 1; None passes."""
-    for name, number in numbers.items():
-        if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < 1):
+def check_positive(optional=(), **values):
+    """Checks whole numbers of at least 1; those named in `optional` may be None."""
+    for name, number in values.items():
+        if number is None and name in optional:
+            continue
+        if not isinstance(number, numbers.Integral) or isinstance(number, bool) or number < 1:
             raise ValueError(f"`{name}` must be a positive whole number. Received: {name}={number!r}")
 
 
 def check_rate(**rates):
     """Checks rates of dropout."""
     for name, rate in rates.items():
-        if not 0 <= rate < 1:
+        if not isinstance(rate, numbers.Real) or not 0 <= rate < 1:
             raise ValueError(f"`{name}` must be at least 0 and less than 1. Received: {name}={rate!r}")
+
+
+def clone(initializer):
+    """The initializer anew, since one gives the same values each time; a plain function is itself."""
+    return initializer.clone() if hasattr(initializer, "clone") else initializer
 
 
 def built_sizes(layer, **letters):

@@ -32,7 +32,7 @@ class TransformerBlock(keras.Layer):
             block_size,
             position_encoding,
         )
-        self.supports_masking = True
+        self.supports_masking, self._seeds = True, -1
 
     def _build_attention(self, name, width, memory_shape=None, **options):
         if width % self.num_heads:
@@ -40,7 +40,7 @@ class TransformerBlock(keras.Layer):
                 f"`num_heads` must divide the width of the inputs. Received: num_heads={self.num_heads}, width {width}"
             )
         attention = MultiHeadAttention(
-            self.num_heads, width // self.num_heads, dropout=self.dropout, seed=self.seed, block_size=self.block_size,
+            self.num_heads, width // self.num_heads, dropout=self.dropout, seed=self._next_seed(), block_size=self.block_size,
             name=name, dtype=self.dtype_policy, **options,
         )  # fmt: skip
         attention.build((None, None, width), memory_shape or (None, None, width))
@@ -58,7 +58,12 @@ class TransformerBlock(keras.Layer):
         self.output_dense = keras.layers.Dense(width, name="output", dtype=dtype)
         self.output_dense.build((None, None, self.hidden_dim))
         self.feed_forward_norm = self._build_norm("feed_forward_norm", width)
-        self.dropout_layer = keras.layers.Dropout(self.dropout, seed=self.seed, dtype=dtype)
+        self.dropout_layer = keras.layers.Dropout(self.dropout, seed=self._next_seed(), dtype=dtype)
+
+    def _next_seed(self):
+        """Another seed for each part, or all would drop alike."""
+        self._seeds += 1
+        return None if self.seed is None else self.seed + self._seeds
 
     def _residual(self, inputs, part, norm, training):
         """`inputs + dropout(part)`, normed in the place that `norm_first` says; also what else `part` returns."""
@@ -83,7 +88,7 @@ class TransformerBlock(keras.Layer):
 
     @classmethod
     def from_config(cls, config):
-        encoding = keras.saving.deserialize_keras_object(config["position_encoding"])
+        encoding = keras.saving.deserialize_keras_object(config.get("position_encoding"))
         return cls(**{**config, "position_encoding": encoding})
 
 
@@ -231,6 +236,15 @@ class TransformerDecoder(TransformerBlock):
             memory: `(B, Tm, Dm)`, where the block was built with one.
             memory_mask: Boolean `(B, Tm)`.
         """
+        if not self.built:
+            raise ValueError(
+                "`initial_cache` needs the weights: call the layer, or `build`, before. Received: not built"
+            )
+        if self.reads_memory == (memory is None):
+            raise ValueError(
+                f"`memory` must {'' if self.reads_memory else 'not '}be given. Received: {type(memory).__name__}"
+            )
+        memory_mask = getattr(memory, "_keras_mask", None) if memory_mask is None else memory_mask
         read = self.memory_attention.project_memory(keep(memory, memory_mask)) if self.reads_memory else None
         return self.attention.initial_cache(batch_size, length), read
 
@@ -244,10 +258,17 @@ class TransformerDecoder(TransformerBlock):
             places = memory.shape[1] if cache is None else cache[1][0].shape[2]
             shape = (inputs.shape[0], self.num_heads, inputs.shape[1], places)
             results.append(keras.KerasTensor(shape, self.compute_dtype))
-        results += [] if cache is None else [cache]
+        if cache is not None:
+            results.append(
+                keras.tree.map_structure(lambda part: keras.KerasTensor(part.shape, part.dtype), cache)
+            )
         return results[0] if len(results) == 1 else tuple(results)
 
     def _check(self, inputs, memory, mask, memory_mask, cache, return_attention_scores):
+        if cache is not None and memory is not None:
+            raise ValueError(
+                "`memory` must not be given with a `cache`, which has its projections. Received: both"
+            )
         if cache is None and self.reads_memory and memory is None:
             raise ValueError("`memory` must be given: this decoder was built with one. Received: None")
         if not self.reads_memory and (memory is not None or return_attention_scores):
