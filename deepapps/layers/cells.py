@@ -15,9 +15,8 @@ class AttentionCell(keras.Layer):
     """One step that attends: the base of the cells here and of a user's own.
 
     A step makes a query, attends, and updates the state with what was read (Bahdanau et al. 2015). The state
-    begins with the tensors of `state_size`. After them come, where they are needed, the
-    sum of the weights so far (for a score with coverage), the past (for a cell that attends to it) and
-    the number of the step (for an attention with positions).
+    begins with the tensors of `state_size`. After them come, where they are needed, the past (for a cell that
+    attends to it), the sum of the weights so far (for a score with coverage) and the number of the step.
 
     Hooks:
         update(inputs, context, state): The new state, a tuple as `state`. The only one that must be written.
@@ -35,21 +34,20 @@ class AttentionCell(keras.Layer):
     """
 
     attends_to_past = False  # to the cell's own earlier states, instead of a memory given in the call
-    takes_initial_state = True
+    takes_initial_state = True  # whether `initial_state` in the call of a layer makes sense
 
     def __init__(self, units, attention=None, **kwargs):
         super().__init__(**kwargs)
         check_positive(units=units)
         if attention is not None and not isinstance(attention, Attention):
             raise ValueError(f"`attention` must be an `Attention` layer. Received: attention={attention!r}")
-        self.units, self.state_size, self.output_size = units, [units], units
         if isinstance(attention, MultiHeadAttention | AttentionPooling):
             raise ValueError(
                 f"`attention` must read single queries from a memory. Received: {type(attention).__name__}"
             )
         if attention is None:
             attention = AdditiveAttention(units, dtype=self.dtype_policy, trainable=self.trainable)
-        self.attention = attention
+        self.attention, self.units, self.state_size, self.output_size = attention, units, [units], units
 
     @property
     def counts_steps(self):

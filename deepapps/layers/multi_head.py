@@ -230,12 +230,13 @@ class MultiHeadAttention(Attention):
         if attention_mask is not None:
             attention_mask = self._folded_mask(attention_mask, outside, queries, values)
         folded = [fold(tensor) for tensor in (query, value, key, query_mask, value_mask, key_mask)]
-        output, weights = self.call(*folded, attention_mask, use_causal_mask, True, training)
+        result = self.call(*folded, attention_mask, use_causal_mask, return_attention_scores, training)
+        output, *weights = result if return_attention_scores else (result,)
         output = ops.reshape(output, (*outside, *queries, *ops.shape(output)[2:]))
         order = (0, *free, *axes, *range(last, len(output.shape)))
         output = ops.transpose(output, [order.index(axis) for axis in range(len(order))])
-        weights = ops.reshape(weights, (*outside, self.num_heads, *queries, *values))
-        return (output, weights) if return_attention_scores else output
+        weights = [ops.reshape(part, (*outside, self.num_heads, *queries, *values)) for part in weights]
+        return (output, *weights) if return_attention_scores else output
 
     def _folded_mask(self, mask, outside, queries, values):
         """The mask of pairs for all that is not attended over, `(N, Tq, Tv)`; it may lack those axes."""
