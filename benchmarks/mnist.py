@@ -2,6 +2,7 @@
 
     python benchmarks/mnist.py sample                                    # the embedded 5,000 digits
     python benchmarks/mnist.py FOLDER_OF_MNIST_IDX_FILES [--seeds 3]
+    python benchmarks/mnist.py FOLDER_OF_MNIST_IDX_FILES --network lenet
     python benchmarks/mnist.py FOLDER_OF_MNIST_IDX_FILES --best --seeds 1
 
 Weights are picked on the validation split, 10 % of the training digits; the test set is opened once,
@@ -33,14 +34,16 @@ class Stopwatch(keras.callbacks.Callback):
 @click.command()
 @click.argument("data", default="sample")
 @click.option("--seeds", default=3, show_default=True)
+@click.option("--network", default="cnn", show_default=True)
 @click.option("--best", is_flag=True, help="The best setting found, instead of the defaults.")
-def main(data, seeds, best):
+def main(data, seeds, network, best):
     accuracies, times = [], []
     for seed in range(seeds):
         watch = Stopwatch()
         with tempfile.TemporaryDirectory() as folder:
             run = deepapps.mnist_classifier(
                 data=data,
+                network=network,
                 seed=seed,
                 output=folder,
                 callbacks=[watch],

@@ -1,23 +1,23 @@
 """Networks for images: functions from settings to a `keras.Model`, from raw pixels to logits."""
 
+import math
+
 import keras
 from keras import layers
-
-SMALLEST = 8  # pixels of a side that `cnn` can still halve three times
 
 
 def mlp(settings, image_shape, classes):
     """The classic 784-128-10 program: one hidden dense layer, and no dropout unless asked for.
 
     Args:
-        settings: The `ImageSettings`; `units` and `dropout` count here.
+        settings: The `ImageSettings`; `units`, 128 by default, and `dropout` count here.
         image_shape: `(H, W, C)` of the images, with pixels from 0 to 255.
         classes: Number of classes.
     Returns: a model from `(B, H, W, C)` to logits `(B, classes)`.
     """
     inputs, x = _scaled(image_shape)
     x = layers.Flatten()(x)
-    x = layers.Dense(settings.units, activation="relu")(x)
+    x = layers.Dense(settings.units or 128, activation="relu")(x)
     x = layers.Dropout(settings.dropout or 0.0)(x)
     return keras.Model(inputs, _logits(x, classes), name="mlp")
 
@@ -30,28 +30,139 @@ def cnn(settings, image_shape, classes):
     values.
 
     Args:
-        settings: The `ImageSettings`; `filters`, `depth` and `dropout` count here.
+        settings: The `ImageSettings`; `filters`, 48 by default, `depth`, 1, and `dropout`, 0.3, count here.
         image_shape: `(H, W, C)` of the images, with pixels from 0 to 255; H and W at least 8.
         classes: Number of classes.
     Returns: a model from `(B, H, W, C)` to logits `(B, classes)`.
     Raises: ValueError when the images are smaller.
     """
-    if min(image_shape[:2]) < SMALLEST:
-        raise ValueError(
-            f"`cnn` needs images of at least {SMALLEST}x{SMALLEST} pixels. Received: {image_shape}"
-        )
+    _check_side("cnn", image_shape, 8)
+    filters = settings.filters or 48
     inputs, x = _scaled(image_shape)
-    x = _convolution(settings.filters, 5, strides=2, activation="relu")(x)
+    x = _convolution(filters, 5, strides=2, activation="relu")(x)
     for block, width in enumerate((1, 2, 4)):
-        for _ in range(settings.depth - 1):
-            x = _convolution(settings.filters * width, 3, activation="relu")(x)
-        x = _convolution(settings.filters * width, 3)(x)
+        for _ in range((settings.depth or 1) - 1):
+            x = _convolution(filters * width, 3, activation="relu")(x)
+        x = _convolution(filters * width, 3)(x)
         x = layers.MaxPooling2D()(x) if block < 2 else x
-        x = layers.BatchNormalization(momentum=0.9, synchronized=True)(x)
+        x = _norm()(x)
         x = layers.ReLU()(x)
     x = layers.GlobalAveragePooling2D()(x)
-    x = layers.Dropout(0.3 if settings.dropout is None else settings.dropout)(x)
+    x = layers.Dropout(_given(settings.dropout, 0.3))(x)
     return keras.Model(inputs, _logits(x, classes), name="cnn")
+
+
+def lenet(settings, image_shape, classes):
+    """LeNet-5 (LeCun et al. 1998, "Gradient-based learning applied to document recognition").
+
+    Two 5x5 convolutions of 6 and 16 filters with tanh and average pooling, then dense layers of 120 and 84.
+    Adapted: the first convolution pads, in place of a 32x32 image; every filter of the second sees all of
+    the first; logits replace the radial basis functions. 61,706 parameters for ten classes of 28x28x1.
+
+    Args:
+        settings: The `ImageSettings`; `filters`, 6 by default, `units`, 120, and `dropout`, 0, count here: the
+            second layer of each kind keeps its ratio to the first.
+        image_shape: `(H, W, C)` of the images, with pixels from 0 to 255; H and W at least 12.
+        classes: Number of classes.
+    Returns: a model from `(B, H, W, C)` to logits `(B, classes)`.
+    Raises: ValueError when the images are smaller.
+    """
+    _check_side("lenet", image_shape, 12)
+    filters, units = settings.filters or 6, settings.units or 120
+    inputs, x = _scaled(image_shape)
+    x = layers.Conv2D(filters, 5, padding="same", activation="tanh")(x)
+    x = layers.AveragePooling2D(2)(x)
+    x = layers.Conv2D(round(filters * 16 / 6), 5, activation="tanh")(x)
+    x = layers.AveragePooling2D(2)(x)
+    x = layers.Flatten()(x)
+    for width in (units, round(units * 84 / 120)):
+        x = layers.Dense(width, activation="tanh")(x)
+        x = layers.Dropout(settings.dropout or 0.0)(x)
+    return keras.Model(inputs, _logits(x, classes), name="lenet")
+
+
+def alexnet(settings, image_shape, classes):
+    """AlexNet (Krizhevsky et al. 2012, "ImageNet classification with deep convolutional neural networks").
+
+    Five convolutions, overlapping max pooling, two dense layers with dropout. Adapted to small images: a quarter of
+    the paper's filters in the same ratios (96 : 256 : 384 : 384 : 256), 5x5 without a stride first, narrower
+    dense layers, batch normalization in place of the local one.
+
+    Args:
+        settings: The `ImageSettings`; `filters`, 24 by default, `units`, 256, and `dropout`, 0.5, count here.
+        image_shape: `(H, W, C)` of the images, with pixels from 0 to 255; H and W at least 8.
+        classes: Number of classes.
+    Returns: a model from `(B, H, W, C)` to logits `(B, classes)`.
+    Raises: ValueError when the images are smaller.
+    """
+    _check_side("alexnet", image_shape, 8)
+    inputs, x = _scaled(image_shape)
+    for ratio, size, pool in (
+        (96, 5, True),
+        (256, 5, True),
+        (384, 3, False),
+        (384, 3, False),
+        (256, 3, True),
+    ):
+        x = _unit(x, round((settings.filters or 24) * ratio / 96), size)
+        x = layers.MaxPooling2D(3, strides=2, padding="same")(x) if pool else x
+    x = layers.Flatten()(x)
+    for _ in range(2):
+        x = layers.Dense(settings.units or 256, activation="relu", kernel_initializer="he_normal")(x)
+        x = layers.Dropout(_given(settings.dropout, 0.5))(x)
+    return keras.Model(inputs, _logits(x, classes), name="alexnet")
+
+
+def vgg(settings, image_shape, classes):
+    """VGG (Simonyan & Zisserman 2014, "Very deep convolutional networks for large-scale image recognition").
+
+    Blocks of 3x3 convolutions of doubling width with max pooling after each. Adapted to small images: as many blocks
+    as leave 3 pixels of a side, at most the paper's five; half of its filters; batch normalization; one dense
+    layer, not two.
+
+    Args:
+        settings: The `ImageSettings`; `filters`, 32 by default, `depth`, convolutions of a block, 2, `units`, 256, and
+            `dropout`, 0.5, count here.
+        image_shape: `(H, W, C)` of the images, with pixels from 0 to 255; H and W at least 6.
+        classes: Number of classes.
+    Returns: a model from `(B, H, W, C)` to logits `(B, classes)`.
+    Raises: ValueError when the images are smaller.
+    """
+    _check_side("vgg", image_shape, 6)
+    inputs, x = _scaled(image_shape)
+    blocks = min(5, int(math.log2(min(image_shape[:2]) / 3)))
+    for block in range(blocks):
+        for _ in range(settings.depth or 2):
+            x = _unit(x, (settings.filters or 32) * min(2**block, 8), 3)
+        x = layers.MaxPooling2D()(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(settings.units or 256, activation="relu", kernel_initializer="he_normal")(x)
+    x = layers.Dropout(_given(settings.dropout, 0.5))(x)
+    return keras.Model(inputs, _logits(x, classes), name="vgg")
+
+
+def resnet(settings, image_shape, classes):
+    """ResNet for small images (He et al. 2015, "Deep residual learning for image recognition", 4.2).
+
+    A 3x3 convolution, then three stages of `depth` blocks of two 3x3 convolutions around which the input is
+    carried, of doubling width, each stage after the first at half the size: 6 depth + 2 layers, 20 by default.
+    Adapted: where the width changes, the input goes through a 1x1 convolution (option B of the paper).
+
+    Args:
+        settings: The `ImageSettings`; `filters`, 16 by default, `depth`, blocks of a stage, 3, and `dropout` before the
+            logits, 0, count here.
+        image_shape: `(H, W, C)` of the images, with pixels from 0 to 255; any size.
+        classes: Number of classes.
+    Returns: a model from `(B, H, W, C)` to logits `(B, classes)`.
+    """
+    inputs, x = _scaled(image_shape)
+    x = _unit(x, settings.filters or 16, 3)
+    for stage in range(3):
+        for block in range(settings.depth or 3):
+            x = _residual(x, (settings.filters or 16) * 2**stage, strides=2 if stage and not block else 1)
+    x = layers.GlobalAveragePooling2D()(x)
+    x = layers.Dropout(settings.dropout or 0.0)(x)
+    return keras.Model(inputs, _logits(x, classes), name="resnet")
 
 
 def small_changes():
@@ -76,8 +187,38 @@ def _convolution(filters, size, **options):
     return layers.Conv2D(filters, size, padding="same", kernel_initializer="he_normal", **options)
 
 
+def _norm():
+    return layers.BatchNormalization(momentum=0.9, synchronized=True)
+
+
+def _unit(x, filters, size, strides=1, activation="relu"):
+    """Convolution without a bias, batch normalization, activation."""
+    x = _convolution(filters, size, strides=strides, use_bias=False)(x)
+    return layers.Activation(activation)(_norm()(x))
+
+
+def _residual(x, filters, strides):
+    """Two 3x3 convolutions, and the input added to what they give."""
+    y = _unit(x, filters, 3, strides)
+    y = _unit(y, filters, 3, activation="linear")
+    if strides > 1 or x.shape[-1] != filters:
+        x = _unit(x, filters, 1, strides, activation="linear")
+    return layers.ReLU()(layers.Add()([x, y]))
+
+
+def _given(value, default):
+    return default if value is None else value
+
+
+def _check_side(name, image_shape, smallest):
+    if min(image_shape[:2]) < smallest:
+        raise ValueError(
+            f"`{name}` needs images of at least {smallest}x{smallest} pixels. Received: {image_shape}"
+        )
+
+
 def _logits(x, classes):
     return layers.Dense(classes, dtype="float32", name="logits")(x)
 
 
-NETWORKS = {"cnn": cnn, "mlp": mlp}
+NETWORKS = {"cnn": cnn, "mlp": mlp, "lenet": lenet, "alexnet": alexnet, "vgg": vgg, "resnet": resnet}

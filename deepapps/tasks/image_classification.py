@@ -18,13 +18,25 @@ class ImageSettings(Settings):
     )
     validation: str | None = setting(None, "Validation images; default: 10 % of the training images.")
     test: str | None = setting(None, "Test images; default: those that come with the data, else 10 %.")
-    network: str = setting("cnn", "Network to train.", choices=("cnn", "mlp"))
-    top_k: int = setting(3, "The k of `top_k_accuracy`, in classes.", minimum=1)
-    units: int = setting(128, "Width of the hidden layer of `mlp`.", minimum=1)
-    filters: int = setting(
-        48, "Width of the first block of `cnn`; later ones have twice and four times it.", minimum=1
+    network: str = setting(
+        "cnn", "Network to train.", choices=("cnn", "mlp", "lenet", "alexnet", "vgg", "resnet")
     )
-    depth: int = setting(1, "Convolutions in each block of `cnn`.", minimum=1)
+    top_k: int = setting(3, "The k of `top_k_accuracy`, in classes.", minimum=1)
+    units: int | None = setting(
+        None,
+        "Width of the dense layers of `mlp`, `lenet`, `alexnet`, `vgg`; default: the network's own.",
+        minimum=1,
+    )
+    filters: int | None = setting(
+        None,
+        "Width of the first convolutions; later ones keep their ratio. Default: the network's own.",
+        minimum=1,
+    )
+    depth: int | None = setting(
+        None,
+        "Convolutions of a block of `cnn`, `vgg`; blocks of a stage of `resnet`. Default: the network's own.",
+        minimum=1,
+    )
     dropout: float | None = setting(
         None, "Share of activations dropped in training; default: the network's own.", minimum=0, maximum=0.9
     )

@@ -8,10 +8,11 @@ from deepapps.networks.images import NETWORKS, small_changes
 from deepapps.tasks.image_classification import ImageSettings
 
 
-@pytest.mark.parametrize("shape", [(28, 28, 1), (8, 9, 3), (97, 61, 3)], ids=str)
+@pytest.mark.parametrize("shape", [(28, 28, 1), (12, 13, 3), (97, 61, 3)], ids=str)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_from_any_shape_to_logits(name, shape):
     model = NETWORKS[name](ImageSettings(filters=4, units=5), shape, 7)
+    assert name in ImageSettings.__dataclass_fields__["network"].metadata["choices"]
     images = np.random.default_rng(0).integers(0, 256, (3, *shape)).astype("uint8")
     outputs = model(images)
     assert outputs.shape == (3, 7) and keras.ops.dtype(outputs) == "float32"
@@ -26,6 +27,29 @@ def test_parameters_by_hand():
     assert cnn.count_params() == convolutions + 4 * (48 + 96 + 192) + 192 * 10 + 10
 
 
+def test_parameters_of_the_classic_networks_by_hand():
+    counts = {name: make(ImageSettings(), (28, 28, 1), 10).count_params() for name, make in NETWORKS.items()}
+    lenet = [(25 + 1) * 6, (25 * 6 + 1) * 16, (25 * 16 + 1) * 120, (120 + 1) * 84, (84 + 1) * 10]
+    assert counts["lenet"] == sum(lenet) == 61_706
+    norms = 4 * (24 + 64 + 96 + 96 + 64)
+    alexnet = [25 * 24, 25 * 24 * 64, 9 * 64 * 96, 9 * 96 * 96, 9 * 96 * 64, norms]
+    assert counts["alexnet"] == sum(alexnet) + (16 * 64 + 1) * 256 + (256 + 1) * 256 + (256 + 1) * 10
+    widths = [1, 32, 32, 64, 64, 128, 128]
+    vgg = [9 * one * two + 4 * two for one, two in zip(widths, widths[1:], strict=False)]
+    assert counts["vgg"] == sum(vgg) + (9 * 128 + 1) * 256 + (256 + 1) * 10
+    widths = [1, *[16] * 7, *[32] * 6, *[64] * 6]
+    resnet = [9 * one * two + 4 * two for one, two in zip(widths, widths[1:], strict=False)]
+    shortcuts = 16 * 32 + 4 * 32 + 32 * 64 + 4 * 64
+    assert counts["resnet"] == sum(resnet) + shortcuts + (64 + 1) * 10
+
+
+def test_depth_of_a_resnet_is_that_of_the_paper():
+    for depth, count in ((3, 20), (9, 56)):
+        model = NETWORKS["resnet"](ImageSettings(depth=depth), (32, 32, 3), 10)
+        kernels = [w for w in model.weights if w.name == "kernel" and w.shape[:2] != (1, 1)]
+        assert len(kernels) == count
+
+
 def test_mlp_has_no_dropout_unless_asked():
     images = np.full((1, 28, 28, 1), 200, "uint8")
     for dropout, same in ((None, True), (0.5, False)):
@@ -34,9 +58,10 @@ def test_mlp_has_no_dropout_unless_asked():
         assert np.array_equal(*outputs) == same
 
 
-def test_images_too_small_for_the_cnn():
-    with pytest.raises(ValueError, match=r"at least 8x8 pixels. Received: \(7, 28, 1\)"):
-        NETWORKS["cnn"](ImageSettings(), (7, 28, 1), 10)
+@pytest.mark.parametrize("name, side", [("cnn", 8), ("alexnet", 8), ("lenet", 12), ("vgg", 6)])
+def test_images_too_small(name, side):
+    with pytest.raises(ValueError, match=rf"at least {side}x{side} pixels. Received: \({side - 1}, 28, 1\)"):
+        NETWORKS[name](ImageSettings(), (side - 1, 28, 1), 10)
 
 
 def test_networks_work_in_plain_keras_fit(tmp_path):
