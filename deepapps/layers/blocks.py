@@ -71,16 +71,22 @@ def _map_tensorflow(function, blocks, shared, layer, results):
     @tf.custom_gradient
     def mapped(*tensors):
         blocks, constants = list(tensors[:blocked]), list(tensors[blocked:])
+        eager = tf.executing_eagerly()  # the tape would then keep all of the first pass
+        first = [tf.stop_gradient(tensor) for tensor in tensors] if eager else tensors
 
         def forward(pieces, state):
-            return compute(pieces, constants), state
+            return compute(pieces, first[blocked:]), state
 
         def backward(pieces, sums):
-            pieces, upstream, known = pieces[:blocked], pieces[blocked:-results], pieces[-results:]
+            pieces, upstream, known = (
+                pieces[:blocked],
+                pieces[blocked : blocked + results],
+                pieces[blocked + results :],
+            )
             sources = _floating([*pieces, *constants])
             with tf.GradientTape() as tape:
                 tape.watch(sources)
-                values = compute(pieces, constants, known)
+                values = compute(pieces, constants, known or None)
             found = tape.gradient(values, sources, upstream, unconnected_gradients="zero")
             own = len(_floating(pieces))
             return found[:own], [total + part for total, part in zip(sums, found[own:], strict=True)]
@@ -88,11 +94,12 @@ def _map_tensorflow(function, blocks, shared, layer, results):
         def gradient(*upstream):
             sums = [tf.zeros_like(tensor) for tensor in _floating(constants)]
             dtypes = [tensor.dtype for tensor in _floating(blocks)]
-            own, sums = _loop(backward, [*blocks, *upstream, *found], sums, dtypes)
+            known = [] if eager else found  # which is no function of the tensors in eager mode
+            own, sums = _loop(backward, [*blocks, *upstream, *known], sums, dtypes)
             gradients = iter([*own, *sums])
             return [next(gradients) if tensor.dtype.is_floating else None for tensor in tensors]
 
-        found = _loop(forward, blocks, [], [layer.compute_dtype] * results)[0]
+        found = _loop(forward, first[:blocked], [], [layer.compute_dtype] * results)[0]
         return found, gradient
 
     blocked = len(blocks)

@@ -193,3 +193,24 @@ class Single(layers.AttentionLSTMCell):
 def test_a_user_is_told(make, rule):
     with pytest.raises(ValueError, match=rule):
         make()(normal(2, 3, 4), normal(2, 6, 7))
+
+
+@pytest.mark.parametrize("wrap", [lambda function: function, tf.function], ids=["eager", "graph"])
+def test_second_derivatives_through_blocks(wrap):
+    inputs, found = tf.convert_to_tensor(normal(2, 5, 8)), []
+    for size in (None, 2):
+        layer = layers.MultiHeadAttention(2, 4, block_size=size)
+        layer.build(inputs.shape, inputs.shape)
+        layer.set_weights([normal(*weight.shape) for weight in layer.weights])
+
+        def second(inputs, layer=layer):
+            with tf.GradientTape() as outer:
+                outer.watch(inputs)
+                with tf.GradientTape() as inner:
+                    inner.watch(inputs)
+                    total = tf.reduce_sum(tf.sin(layer(inputs, inputs)))
+                square = tf.reduce_mean(tf.square(inner.gradient(total, inputs)))
+            return outer.gradient(square, inputs)
+
+        found.append(wrap(second)(inputs))
+    assert_close(found[1] / tf.reduce_max(tf.abs(found[0])), found[0] / tf.reduce_max(tf.abs(found[0])))
