@@ -18,7 +18,7 @@ import keras
 
 import deepapps
 
-BEST = {"network": "vgg", "epochs": 11}
+BEST = {"network": "vgg", "epochs": 6}
 
 
 class Stopwatch(keras.callbacks.Callback):
