@@ -9,7 +9,14 @@ from keras import ops
 
 from deepapps.layers.blocks import map_blocks
 from deepapps.layers.products import matmul
-from deepapps.layers.shapes import built_sizes, check_masks, check_positive, check_rate, check_shapes
+from deepapps.layers.shapes import (
+    built_sizes,
+    check_masks,
+    check_positive,
+    check_rate,
+    check_shapes,
+    same_shape,
+)
 
 BLOCK_ELEMENTS = 2**22  # what a block of scores holds
 DIRECT_ELEMENTS = 2**24  # scores up to here are computed at once
@@ -88,9 +95,8 @@ class Attention(keras.Layer):
         self.block_size, self.seed = block_size, seed
         self.supports_masking = True
         has_bias = type(self).bias is not Attention.bias
-        self.uses_positions = bool(
-            has_bias or sliding_window or dropout or hard
-        )  # so an RNN counts its steps
+        # an RNN then counts its steps
+        self.uses_positions = bool(has_bias or sliding_window or dropout or hard)
         self.uses_coverage = "coverage" in inspect.signature(self.score).parameters
         self.seed_generator = keras.random.SeedGenerator(seed) if dropout or hard else None
 
@@ -135,8 +141,11 @@ class Attention(keras.Layer):
         mask = both(mask, None)
         value = keep(value, mask)
         key = value if key is None else keep(key, mask)
-        seed = self.seed_generator.next() if training and self.seed_generator else None
-        return Memory(value, self.project_key(key), mask, seed=seed)
+        return Memory(value, self.project_key(key), mask, seed=self.draw_seed(training))
+
+    def draw_seed(self, training):
+        """The seed of a `Memory`: for dropout and hard samples in training, else None."""
+        return self.seed_generator.next() if training and self.seed_generator else None
 
     def attend(self, query, memory, attention_mask=None, use_causal_mask=False, return_attention_scores=True):
         """Reads the memory.
@@ -150,9 +159,8 @@ class Attention(keras.Layer):
         """
         positions = memory.position + ops.arange(ops.shape(query)[-2])
         *leading, queries = ops.shape(query)[:-1]
-        row = (
-            math.prod(leading) * ops.shape(memory.value)[-2] * self.score_width
-        )  # numbers of a row of scores
+        # numbers that one row of scores takes
+        row = math.prod(leading) * ops.shape(memory.value)[-2] * self.score_width
 
         def at_once():
             return self._rows(query, positions, memory, attention_mask, use_causal_mask, results)
@@ -224,9 +232,7 @@ class Attention(keras.Layer):
         else:
             scores = self.score(query, memory.key)
         expected, shape = (*query.shape[:-1], memory.value.shape[-2]), tuple(getattr(scores, "shape", ()))
-        if len(shape) != len(expected) or any(
-            None not in pair and len(set(pair)) > 1 for pair in zip(shape, expected, strict=True)
-        ):
+        if not same_shape(shape, expected):
             raise ValueError(
                 f"`score` of {type(self).__name__} must return the shape {expected}: one number for each query "
                 f"and key. Received: {f'shape {shape}' if shape else repr(scores)}"

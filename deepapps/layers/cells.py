@@ -115,8 +115,7 @@ class AttentionCell(keras.Layer):
             training: Whether dropout and hard samples of the attention are on.
         """
         if self.attends_to_past:
-            generator = self.attention.seed_generator
-            return Memory(None, None, seed=generator.next() if training and generator else None)
+            return Memory(None, None, seed=self.attention.draw_seed(training))
         if memory is None:
             raise ValueError(f"`memory` must be given: {type(self).__name__} attends to it. Received: None")
         check_masks(mask=mask)

@@ -10,6 +10,7 @@ import functools
 
 import keras
 
+from deepapps.layers.attention import LOWEST
 from deepapps.layers.cells import AttentionLSTMCell
 from deepapps.layers.scores import AdditiveAttention
 
@@ -76,7 +77,7 @@ def _forward(places, steps, ahead, h, c, key, value, recurrent, context_kernel, 
     def body(index, h, c, arrays):
         query = tf.matmul(h, query_kernel)
         scores = tf.linalg.matvec(tf.tanh(query[:, None] + key), scale)
-        scores = scores if places is None else tf.where(places, scores, -3e38)
+        scores = scores if places is None else tf.where(places, scores, LOWEST)
         weights = tf.nn.softmax(scores)
         weights = weights if places is None else tf.where(places, weights, 0.0)
         context = tf.squeeze(tf.matmul(weights[:, None], value), 1)
@@ -105,9 +106,8 @@ def _backward(places, steps, tensors, outputs, cells, weights, kept, d_outputs, 
     ahead, h, c, key, value, recurrent, context_kernel, query_kernel, scale = tensors
     gates, _, queries = kept
     earlier_c = tf.concat([c[None], cells[:-1]], 0)
-    turned = [
-        tf.transpose(matrix) for matrix in (recurrent, context_kernel, query_kernel)
-    ]  # once: slow in a loop
+    # once: slow in a loop
+    turned = [tf.transpose(matrix) for matrix in (recurrent, context_kernel, query_kernel)]
 
     def body(index, d_h, d_c, d_key, d_scale, arrays):
         index = index - 1

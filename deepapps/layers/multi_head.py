@@ -112,9 +112,8 @@ class MultiHeadAttention(Attention):
             if cache is not None:
                 raise ValueError(f"`cache` needs a query of 3 axes. Received: shape {tuple(query.shape)}")
             return self._call_folded(tensors, use_causal_mask, return_attention_scores, training)
-        if (
-            cache is not None and value is not None
-        ):  # a mask that Keras took from the new rows is not the cache's
+        if cache is not None and value is not None:
+            # a mask that Keras took from the new rows is not the cache's
             value_mask = None if value_mask is getattr(value, "_keras_mask", None) else value_mask
             key_mask = None if key is None or key_mask is getattr(key, "_keras_mask", None) else key_mask
         self._check_call(
@@ -122,9 +121,8 @@ class MultiHeadAttention(Attention):
         )
         cache_index = cache_index if isinstance(cache_index, int) else ops.cast(cache_index, "int32")
         if attention_mask is not None and len(attention_mask.shape) < 4:
-            attention_mask = ops.reshape(
-                attention_mask, (-1, 1, *ops.shape(attention_mask)[-2:])
-            )  # all heads
+            pairs = ops.shape(attention_mask)[-2:]
+            attention_mask = ops.reshape(attention_mask, (-1, 1, *pairs))  # for all heads
         mask, query = both(value_mask, key_mask), keep(query, query_mask)
         if cache is None:
             keys, values = self.project_memory(keep(value, mask), keep(key, mask))
@@ -132,9 +130,8 @@ class MultiHeadAttention(Attention):
             cache = self._written(cache, value, key, cache_index)
             keys, values = (keep(part, None if mask is None else mask[:, None]) for part in cache)
             use_causal_mask = use_causal_mask or value is not None
-        seed = self.seed_generator.next() if training and self.seed_generator else None
         mask = None if mask is None else mask[:, None]  # for all heads
-        memory = Memory(values, keys, mask, position=cache_index, seed=seed)
+        memory = Memory(values, keys, mask, position=cache_index, seed=self.draw_seed(training))
         heads = self._heads(self.query_dense, query, cache_index)
         context, weights = self.attend(
             heads, memory, attention_mask, use_causal_mask, return_attention_scores

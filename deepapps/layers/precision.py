@@ -5,17 +5,15 @@ import functools
 import keras
 from keras.src import backend  # the scope of mixed precision is not public
 
+from deepapps.layers.shapes import check_built
+
 
 def in_compute_dtype(method):
     """A method of a layer that, as `__call__` does, sees inputs and weights in the layer's compute dtype."""
 
     @functools.wraps(method)
     def wrapped(self, *args, **kwargs):
-        if not self.built:
-            name = f"{type(self).__name__}.{method.__name__}"
-            raise ValueError(
-                f"`{name}` needs the weights: call the layer, or `build`, before. Received: not built"
-            )
+        check_built(self, method.__name__)
 
         def convert(leaf):
             return self.dtype_policy.convert_input(leaf, True, self.compute_dtype)

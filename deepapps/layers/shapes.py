@@ -19,14 +19,27 @@ def check_shapes(sizes=None, **arguments):
             continue
         letters, shape = axes.split(), tuple(tensor.shape)
         known = [sizes.get(letter, size) for letter, size in zip(letters, shape, strict=False)]
-        pairs = zip(known, shape, strict=False)
-        if len(letters) != len(shape) or any(None not in pair and len(set(pair)) > 1 for pair in pairs):
+        if len(letters) != len(shape) or not same_shape(known, shape):
             rule = ", ".join(f"{letter}={sizes[letter]}" for letter in letters if sizes.get(letter))
             rule = f" with {rule}" if rule else ""
             raise ValueError(
                 f"`{name}` must have the shape ({', '.join(letters)}){rule}. Received: shape {shape}"
             )
         sizes |= {letter: size for letter, size in zip(letters, known, strict=True) if size is not None}
+
+
+def same_shape(shape, other):
+    """Whether two shapes can be the same; None is any size."""
+    pairs = zip(shape, other, strict=False)
+    return len(shape) == len(other) and all(None in pair or len(set(pair)) == 1 for pair in pairs)
+
+
+def check_built(layer, method):
+    """Checks that a layer has its weights, for a method that may be called before the layer was."""
+    if not layer.built:
+        raise ValueError(
+            f"`{type(layer).__name__}.{method}` needs the weights: call the layer, or `build`, before. Received: not built"
+        )
 
 
 def check_masks(**masks):

@@ -4,7 +4,14 @@ import keras
 
 from deepapps.layers.attention import keep
 from deepapps.layers.multi_head import MultiHeadAttention
-from deepapps.layers.shapes import built_sizes, check_masks, check_positive, check_rate, check_shapes
+from deepapps.layers.shapes import (
+    built_sizes,
+    check_built,
+    check_masks,
+    check_positive,
+    check_rate,
+    check_shapes,
+)
 
 
 class TransformerBlock(keras.Layer):
@@ -20,19 +27,16 @@ class TransformerBlock(keras.Layer):
         super().__init__(**kwargs)
         check_positive(num_heads=num_heads, hidden_dim=hidden_dim)
         check_rate(dropout=dropout)
-        self.num_heads, self.hidden_dim, self.dropout, self.norm_first = (
-            num_heads,
-            hidden_dim,
-            dropout,
-            norm_first,
-        )
+        self.num_heads, self.hidden_dim = num_heads, hidden_dim
+        self.dropout, self.norm_first = dropout, norm_first
         self.activation, self.epsilon, self.seed = keras.activations.get(activation), epsilon, seed
-        self.sliding_window, self.block_size, self.position_encoding = (
-            sliding_window,
-            block_size,
-            position_encoding,
-        )
+        self.sliding_window, self.block_size = sliding_window, block_size
+        self.position_encoding = position_encoding
         self.supports_masking, self._seeds = True, -1
+
+    def _build_self_attention(self, width):
+        options = {"sliding_window": self.sliding_window, "position_encoding": self.position_encoding}
+        self.attention, self.attention_norm = self._build_attention("attention", width, **options)
 
     def _build_attention(self, name, width, memory_shape=None, **options):
         if width % self.num_heads:
@@ -116,9 +120,7 @@ class TransformerEncoder(TransformerBlock):
 
     def build(self, inputs_shape):
         width = inputs_shape[-1]
-        self.attention, self.attention_norm = self._build_attention(
-            "attention", width, sliding_window=self.sliding_window, position_encoding=self.position_encoding
-        )
+        self._build_self_attention(width)
         self._build_feed_forward(width)
 
     def call(
@@ -186,9 +188,7 @@ class TransformerDecoder(TransformerBlock):
 
     def build(self, inputs_shape, memory_shape=None):
         width = inputs_shape[-1]
-        self.attention, self.attention_norm = self._build_attention(
-            "attention", width, sliding_window=self.sliding_window, position_encoding=self.position_encoding
-        )
+        self._build_self_attention(width)
         self.reads_memory = memory_shape is not None
         if self.reads_memory:
             self.memory_attention, self.memory_norm = self._build_attention(
@@ -236,10 +236,7 @@ class TransformerDecoder(TransformerBlock):
             memory: `(B, Tm, Dm)`, where the block was built with one.
             memory_mask: Boolean `(B, Tm)`.
         """
-        if not self.built:
-            raise ValueError(
-                "`initial_cache` needs the weights: call the layer, or `build`, before. Received: not built"
-            )
+        check_built(self, "initial_cache")
         if self.reads_memory == (memory is None):
             raise ValueError(
                 f"`memory` must {'' if self.reads_memory else 'not '}be given. Received: {type(memory).__name__}"

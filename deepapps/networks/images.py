@@ -108,8 +108,7 @@ def alexnet(settings, image_shape, classes):
         x = layers.MaxPooling2D(3, strides=2, padding="same")(x) if pool else x
     x = layers.Flatten()(x)
     for _ in range(2):
-        x = layers.Dense(settings.units or 256, activation="relu", kernel_initializer="he_normal")(x)
-        x = layers.Dropout(_given(settings.dropout, 0.5))(x)
+        x = _hidden(x, settings)
     return keras.Model(inputs, _logits(x, classes), name="alexnet")
 
 
@@ -136,8 +135,7 @@ def vgg(settings, image_shape, classes):
             x = _unit(x, (settings.filters or 32) * min(2**block, 8), 3)
         x = layers.MaxPooling2D()(x)
     x = layers.Flatten()(x)
-    x = layers.Dense(settings.units or 256, activation="relu", kernel_initializer="he_normal")(x)
-    x = layers.Dropout(_given(settings.dropout, 0.5))(x)
+    x = _hidden(x, settings)
     return keras.Model(inputs, _logits(x, classes), name="vgg")
 
 
@@ -204,6 +202,12 @@ def _residual(x, filters, strides):
     if strides > 1 or x.shape[-1] != filters:
         x = _unit(x, filters, 1, strides, activation="linear")
     return layers.ReLU()(layers.Add()([x, y]))
+
+
+def _hidden(x, settings):
+    """The dense layer of AlexNet and VGG, with its dropout."""
+    x = layers.Dense(settings.units or 256, activation="relu", kernel_initializer="he_normal")(x)
+    return layers.Dropout(_given(settings.dropout, 0.5))(x)
 
 
 def _given(value, default):
