@@ -83,3 +83,8 @@ mnist_classifier = _app(
     "mnist_classifier",
     "Trains a classifier of digits, or of other small images, and returns its Run.",
 )
+image_classifier = _app(
+    "image",
+    "image_classifier",
+    "Trains a classifier of images, such as photos in one folder for each class, and returns its Run.",
+)

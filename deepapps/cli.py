@@ -193,6 +193,7 @@ def _option(name, types, text, choices, default):
     else:
         shown = "" if default is None else default
         kind = next(kind for name, kind in _TYPES.items() if name in types)
+        kind = _Pairs() if dict in types and not isinstance(default, str) else kind
         kind = _NumberOrName() if {int, str} <= set(types) else kind
     text += f" [{', '.join(choices)}]" if choices and len(choices) > 1 else ""
     text += f" [default: {shown}]" if shown != "" else ""
@@ -212,11 +213,13 @@ class _NumberOrName(click.ParamType):
 
 
 class _Pairs(click.ParamType):
-    """`0=2.5,3=0.5` as a dict of numbers."""
+    """`0=2.5,3=0.5` as a dict of numbers, or else a name such as `balanced`."""
 
-    name = "class=weight,..."
+    name = "class=weight,... or name"
 
     def convert(self, value, param, ctx):
+        if "=" not in value:
+            return value
         try:
             pairs = (pair.split("=") for pair in value.split(","))
             return {int(key): float(number) for key, number in pairs}
@@ -224,7 +227,7 @@ class _Pairs(click.ParamType):
             self.fail(f"{value!r} is not of the form 0=2.5,3=0.5", param, ctx)
 
 
-_TYPES = {str: click.STRING, dict: _Pairs(), float: click.FLOAT, int: click.INT}  # the first that fits
+_TYPES = {str: click.STRING, float: click.FLOAT, int: click.INT}  # the first that fits
 
 
 def _print_figures(metrics):

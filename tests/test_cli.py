@@ -88,7 +88,10 @@ WRONG_ARGUMENTS = [
     ("train mnist --dropout 2", "`dropout` must be at most 0.9"),
     ("train mnist --steps-per-execution=--5", "Unknown steps per execution '--5'"),
     ("train mnist --steps-per-execution 0", "at least 1"),
-    ("train mnist --class-weight heavy", "0=2.5,3=0.5"),
+    ("train mnist --class-weight heavy", "Unknown class weight 'heavy'. Known: balanced."),
+    ("train mnist --class-weight 0=2.5,a=1", "0=2.5,3=0.5"),
+    ("train mnist --class-weight 0=-1", "{class index: weight}, both 0 or more"),
+    ("train image", "`data` must name images"),
     ("train mnist --threads 0", "--threads"),
     ("train mnist --epochs", "'--epochs' requires an argument"),
     ("train mnist --resume --overwrite", "exclude each other"),
@@ -166,7 +169,12 @@ def test_train_leaves_a_run_and_prints_its_figures(trained):
 def test_progress_where_stderr_is_no_terminal_and_the_default_output(idx, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ended = processes.deepapps(*QUICK[:-1], "--data", idx, "--epochs", 2)
-    assert [line.split()[1] for line in ended.err.splitlines()] == ["1/2", "2/2"]
+    images, parts, classes, *epochs = ended.err.splitlines()
+    assert images == f"{idx}: 400 images, 28x28x1, in 10 classes" and re.fullmatch(
+        r"train 3\d\d  validation \d+  test \d+", parts
+    )
+    assert re.match(r"train by class: 0 \d+, 1 \d+, 2 ", classes)
+    assert [line.split()[1] for line in epochs] == ["1/2", "2/2"]
     (folder,) = (tmp_path / "runs").iterdir()
     assert re.fullmatch(r"mnist-\d{8}-\d{6}", folder.name)
     assert f"Run:    runs/{folder.name}\n" in ended.out
@@ -205,7 +213,7 @@ def test_predict_reads_stdin_and_answers_an_empty_line_with_one(run, picture):
 def test_predict_of_what_is_no_image(run, picture, tmp_path):
     fails(2, "predict", run, picture, tmp_path / "none.png", words=["none.png: no such file"])
     (tmp_path / "text.png").write_text("no image")
-    fails(2, "predict", run, tmp_path / "text.png", words=["text.png: cannot be read as an image"])
+    fails(2, "predict", run, tmp_path / "text.png", words=["text.png: is not an image"])
 
 
 def test_report(run):

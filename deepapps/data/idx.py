@@ -18,8 +18,8 @@ def idx_parts(folder):
         folder: Path of a folder with `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and, for a
             test part, `t10k-images-idx3-ubyte`, `t10k-labels-idx1-ubyte`; also `train-images.idx3-ubyte`
             and so on, each plain or with `.gz`.
-    Returns: `{"train": read, "test": read}`, of these what is there; `read()` returns images
-        `(N, H, W)` and labels `(N,)`, both uint8, and None.
+    Returns: `{"train": read, "test": read}`, of these what is there; `read(reading)` returns
+        images `(N, H, W)` and labels `(N,)`, both uint8, and None; such images need no `Reading`.
     Raises: ValueError when there are no idx files, or images without labels or labels without images.
     """
     try:
@@ -31,8 +31,8 @@ def idx_parts(folder):
     if parts:
         return parts
     raise ValueError(
-        f"{folder}: {'has no idx files' if names else 'the folder is empty'}. Looked for "
-        "train-images-idx3-ubyte and train-labels-idx1-ubyte, t10k-images-idx3-ubyte and "
+        f"{folder}: {'has no idx files' if names else 'the folder is empty'}. Looked for one sub-folder for "
+        "each class, or for train-images-idx3-ubyte and train-labels-idx1-ubyte, t10k-images-idx3-ubyte and "
         "t10k-labels-idx1-ubyte (plain or .gz)."
     )
 
@@ -91,5 +91,5 @@ def _find(names, pattern):
     return next((name for name in spellings if name in names), None)
 
 
-def _read_pair(images, labels):
+def _read_pair(images, labels, reading=None):
     return read_idx(images, 3), read_idx(labels, 1), None

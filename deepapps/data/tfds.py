@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import functools
+import hashlib
 import logging
 import os
 import queue
@@ -15,6 +16,9 @@ import urllib.request
 
 import numpy as np
 
+from deepapps.data.class_folder import SIDE
+from deepapps.data.image_files import fit_pixels, range_of_sizes
+from deepapps.data.image_store import cached, fits_memory, image_array, opened
 from deepapps.settings import close_names
 
 NAME = re.compile(r"(\w+)(?:/([\w.\-]+))?(?::[\d.*]+)?")
@@ -28,9 +32,10 @@ def tfds_image_parts(name):
 
     Args:
         name: `NAME[/CONFIG]`, as `tfds.load` takes it.
-    Returns: `{"train": read, "validation": read, "test": read}`, of these what the set has; `read()`
-        returns images, labels `(N,)` and the class names. A set of one split has it as "train", unless
-        it is called otherwise here.
+    Returns: `{"train": read, "validation": read, "test": read}`, of these what the set has; `read(reading)`
+        returns the images, labels `(N,)` and the class names; where the images are not of one size, or too
+        many for memory, also for each the bytes that stand for it and a note on their sizes. `reading` is
+        a `Reading`. A set of one split has it as "train", unless it is called otherwise here.
     Raises: ValueError as `prepared_set` does, and when the set has no image or no label.
     """
     builder = prepared_set(name)
@@ -152,25 +157,46 @@ def _feature(builder, name, kind):
     return names[0]
 
 
-def _read(builder, name, image, label, split):
-    tfds = _import(name)
-    one_size = None not in builder.info.features[image].shape
+def _read(builder, name, image, label, split, reading):
+    shape, count = builder.info.features[image].shape, builder.info.splits[split].num_examples
+    names = builder.info.features[label].names
     with _in_one_line(f"tfds:{name}: the split {split!r} cannot be read from {builder.data_dir}"):
-        plain = tfds.ReadConfig(try_autocache=False, skip_prefetch=True)  # a third faster for one pass
-        rows = builder.as_dataset(split=split, shuffle_files=False, read_config=plain)
-        rows = rows.map(lambda row: (row[image], row[label])).batch(READ_BATCH if one_size else 1)
-        images, labels = zip(*_alike(tfds.as_numpy(rows)), strict=True)
-    return np.concatenate(images), np.concatenate(labels), builder.info.features[label].names
+        if None not in shape and fits_memory((count, *shape)):
+            images, labels = zip(*_rows(builder, image, label, split, READ_BATCH), strict=True)
+            return np.concatenate(images), np.concatenate(labels), names
+        wanted = (count, *(reading.shape or (*[reading.size or SIDE] * 2, shape[-1] or 3)))
+        if not (reading.cache or fits_memory(wanted)):
+            raise ValueError(
+                f"{count} images of {wanted[1:]} do not fit into memory: name a folder with --cache"
+            )
+        rows = functools.partial(_rows, builder, image, label, split, 1)
+        make = functools.partial(_fitted, rows, wanted, reading.resize)
+        images, about = cached(
+            make, reading.cache, builder.name, builder.data_dir, split, wanted, reading.resize
+        )
+    keys = [bytes.fromhex(key) for key in about["keys"]]
+    return images, np.array(about["labels"]), names, keys, f"of {about['sizes']} pixels"
 
 
-def _alike(batches):
-    """Passes the batches on as long as their images have one shape."""
-    shape = None
-    for images, labels in batches:
-        shape = shape or images.shape[1:]
-        if images.shape[1:] != shape:
-            raise ValueError(f"images must all have one shape. Found: {shape} and {images.shape[1:]}")
-        yield images, labels
+def _fitted(rows, shape, resize, path):
+    """The images of rows of a single one each, fitted into a shape, and their labels, keys and sizes."""
+    labels, keys, sizes = [], [], []
+    with image_array(shape, path) as array:
+        for index, (image, label) in enumerate(rows()):
+            array[index] = fit_pixels(image[0], shape[1:], resize)
+            labels.append(int(label[0]))
+            keys.append(hashlib.blake2b(image[0].tobytes(), digest_size=16).hexdigest())
+            sizes.append(image.shape[1:3])
+    about = {"labels": labels, "keys": keys, "sizes": range_of_sizes(sizes)}
+    return (array if path is None else opened(path)), about
+
+
+def _rows(builder, image, label, split, batch_size):
+    """The images and labels of a split, in batches."""
+    tfds = _import(builder.name)
+    plain = tfds.ReadConfig(try_autocache=False, skip_prefetch=True)  # a third faster for one pass
+    rows = builder.as_dataset(split=split, shuffle_files=False, read_config=plain)
+    return tfds.as_numpy(rows.map(lambda row: (row[image], row[label])).batch(batch_size))
 
 
 @contextlib.contextmanager

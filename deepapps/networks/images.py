@@ -105,7 +105,7 @@ def alexnet(settings, image_shape, classes):
         (256, 3, True),
     ):
         x = _unit(x, round((settings.filters or 24) * ratio / 96), size)
-        x = layers.MaxPooling2D(3, strides=2, padding="same")(x) if pool else x
+        x = _pooled(x) if pool else x
     x = layers.Flatten()(x)
     for _ in range(2):
         x = _hidden(x, settings)
@@ -163,16 +163,46 @@ def resnet(settings, image_shape, classes):
     return keras.Model(inputs, _logits(x, classes), name="resnet")
 
 
-def small_changes():
-    """Augmentation that keeps what digits and most other small images show: a shift of up to 8 % of the
-    side, a turn of up to 11 degrees, a zoom of up to 10 %; black comes in at the border."""
-    border = {"fill_mode": "constant", "fill_value": 0.0, "dtype": "float32"}
-    changes = [
-        layers.RandomTranslation(0.08, 0.08, **border),
-        layers.RandomRotation(0.03, **border),
-        layers.RandomZoom(0.1, 0.1, **border),
-    ]
-    return keras.Sequential(changes, name="small_changes")
+def googlenet(settings, image_shape, classes):
+    """GoogLeNet (Szegedy et al. 2014, "Going deeper with convolutions"): nine inception blocks.
+
+    Adapted to small images: a quarter of the paper's filters in the same ratios, batch normalization, one
+    3x3 convolution without a stride and one pooling before the first block, and the 3x3 and 5x5 convolutions
+    padded. With `auxiliary` two further heads, after the blocks 4a and 4d, learn the classes as well; each
+    counts 0.3 in the loss, and none in an answer.
+
+    Args:
+        settings: The `ImageSettings`; `filters`, 16 by default, `dropout` before the logits, 0.4, and
+            `auxiliary` count here.
+        image_shape: `(H, W, C)` of the images, with pixels from 0 to 255; H and W at least 8.
+        classes: Number of classes.
+    Returns: a model from `(B, H, W, C)` to logits `(B, classes)`, with `auxiliary` to a list of these and
+        those of the two heads.
+    Raises: ValueError when the images are smaller.
+    """
+    _check_side("googlenet", image_shape, 8)
+    ratio = (settings.filters or 16) / 64
+    inputs, x = _scaled(image_shape)
+    x = _pooled(_unit(x, round(64 * ratio), 3))
+    heads = []
+    for name, widths in _INCEPTION.items():
+        x = _inception(x, [max(1, round(width * ratio)) for width in widths])
+        if settings.auxiliary and name in ("4a", "4d"):
+            heads.append(_auxiliary(x, ratio, classes, f"auxiliary_{name}"))
+        x = _pooled(x) if name in ("3b", "4e") else x
+    x = layers.GlobalAveragePooling2D()(x)
+    x = layers.Dropout(_given(settings.dropout, 0.4))(x)
+    outputs = _logits(x, classes)
+    return keras.Model(inputs, [outputs, *heads] if heads else outputs, name="googlenet")
+
+
+# filters of the 1x1 convolution; before the 3x3, and of it; before the 5x5, and of it; after the pooling
+_INCEPTION = {
+    "3a": (64, 96, 128, 16, 32, 32), "3b": (128, 128, 192, 32, 96, 64),
+    "4a": (192, 96, 208, 16, 48, 64), "4b": (160, 112, 224, 24, 64, 64), "4c": (128, 128, 256, 24, 64, 64),
+    "4d": (112, 144, 288, 32, 64, 64), "4e": (256, 160, 320, 32, 128, 128),
+    "5a": (256, 160, 320, 32, 128, 128), "5b": (384, 192, 384, 48, 128, 128),
+}  # fmt: skip
 
 
 def _scaled(image_shape):
@@ -204,6 +234,30 @@ def _residual(x, filters, strides):
     return layers.ReLU()(layers.Add()([x, y]))
 
 
+def _inception(x, widths):
+    """Convolutions of three sizes and a pooling side by side; 1x1 convolutions narrow what goes in."""
+    one, before_three, three, before_five, five, after_pool = widths
+    branches = [
+        _unit(x, one, 1),
+        _unit(_unit(x, before_three, 1), three, 3),
+        _unit(_unit(x, before_five, 1), five, 5),
+        _unit(layers.MaxPooling2D(3, strides=1, padding="same")(x), after_pool, 1),
+    ]
+    return layers.Concatenate()(branches)
+
+
+def _auxiliary(x, ratio, classes, name):
+    """A head in the middle of GoogLeNet: pooling, a 1x1 convolution, a dense layer, dropout, logits."""
+    x = layers.AveragePooling2D(5, strides=3, padding="same")(x)
+    x = layers.Flatten()(_unit(x, round(128 * ratio), 1))
+    x = layers.Dense(round(1024 * ratio), activation="relu", kernel_initializer="he_normal")(x)
+    return _logits(layers.Dropout(0.7)(x), classes, name)
+
+
+def _pooled(x):
+    return layers.MaxPooling2D(3, strides=2, padding="same")(x)
+
+
 def _hidden(x, settings):
     """The dense layer of AlexNet and VGG, with its dropout."""
     x = layers.Dense(settings.units or 256, activation="relu", kernel_initializer="he_normal")(x)
@@ -221,8 +275,10 @@ def _check_side(name, image_shape, smallest):
         )
 
 
-def _logits(x, classes):
-    return layers.Dense(classes, dtype="float32", name="logits")(x)
+def _logits(x, classes, name="logits"):
+    return layers.Dense(classes, dtype="float32", name=name)(x)
 
 
-NETWORKS = {"cnn": cnn, "mlp": mlp, "lenet": lenet, "alexnet": alexnet, "vgg": vgg, "resnet": resnet}
+NETWORKS = {
+    "cnn": cnn, "mlp": mlp, "lenet": lenet, "alexnet": alexnet, "vgg": vgg, "googlenet": googlenet, "resnet": resnet,
+}  # fmt: skip

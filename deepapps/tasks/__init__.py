@@ -4,7 +4,10 @@ import importlib
 
 from deepapps.settings import close_names
 
-TASKS = {"mnist": "deepapps.tasks.image_classification:Mnist"}
+TASKS = {
+    "mnist": "deepapps.tasks.image_classification:Mnist",
+    "image": "deepapps.tasks.image_classification:Image",
+}
 _LOADED_MODEL = "deepapps.tasks.model:LoadedModel"  # of `train(model=...)`, which no command names
 
 

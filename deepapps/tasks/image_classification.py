@@ -13,13 +13,32 @@ from deepapps.tasks.task import Task
 class ImageSettings(Settings):
     """What an image classifier learns from, and with which network."""
 
-    data: str = setting(
-        "sample", "Training images: `sample`, `tfds:NAME`, a folder of idx files, or an .npz file."
+    data: str | None = setting(
+        None,
+        "Training images: a folder with one sub-folder for each class, a folder of idx files, an .npz file, "
+        "`tfds:NAME`, or `sample`.",
     )
     validation: str | None = setting(None, "Validation images; default: 10 % of the training images.")
     test: str | None = setting(None, "Test images; default: those that come with the data, else 10 %.")
+    image_size: int | None = setting(
+        None,
+        "Side of the square that images are fitted into, in pixels; default: their own size where all have "
+        "one (of files: up to 128), else 64.",
+        minimum=1,
+    )
+    resize: str = setting(
+        "pad",
+        "How: the whole image, filled up with the color of its border; its middle; or with other proportions.",
+        choices=("pad", "crop", "stretch"),
+    )
+    skip_bad_files: bool = setting(False, "Leave out files that cannot be read, and count them.")
+    cache: str | None = setting(
+        None, "Folder to keep decoded images in, for files that together take more than 1 GiB; default: none."
+    )
     network: str = setting(
-        "cnn", "Network to train.", choices=("cnn", "mlp", "lenet", "alexnet", "vgg", "resnet")
+        "cnn",
+        "Network to train.",
+        choices=("cnn", "mlp", "lenet", "alexnet", "vgg", "googlenet", "resnet"),
     )
     top_k: int = setting(3, "The k of `top_k_accuracy`, in classes.", minimum=1)
     units: int | None = setting(
@@ -37,12 +56,22 @@ class ImageSettings(Settings):
         "Convolutions of a block of `cnn`, `vgg`; blocks of a stage of `resnet`. Default: the network's own.",
         minimum=1,
     )
+    auxiliary: bool = setting(False, "Train `googlenet` with two more heads in its middle.")
     dropout: float | None = setting(
         None, "Share of activations dropped in training; default: the network's own.", minimum=0, maximum=0.9
     )
     augment: bool | None = setting(
-        None, "Shift and turn the training images a little; default: not for `mlp`."
+        None, "Change the training images a little, each time anew; default: not for `mlp`."
     )
+    augmentation: str | None = setting(
+        None,
+        "How: `light` shifts, turns and zooms; `digits` also bends and cuts out; `photos` also mirrors and "
+        "mixes. Default: `photos` for images in color, else `light`.",
+        choices=("light", "digits", "photos"),
+    )
+
+
+_LEARNT = ("class_names", "image_shape", "invert_bright")  # what `labels.json` holds
 
 
 class ImageClassification(Task):
@@ -52,14 +81,18 @@ class ImageClassification(Task):
     """
 
     Settings = ImageSettings
-    name = "image"
 
     def data(self):
-        from deepapps.data.images import load_images
+        from deepapps.data.images import describe_images, load_images
 
-        images = load_images(self.settings.data, self.settings.validation, self.settings.test)
+        settings = self.settings
+        images = load_images(settings.data, settings.validation, settings.test, self._reading())
         self.class_names, self.image_shape = images.class_names, images.image_shape
+        self.invert_bright, self.description = images.invert_bright, describe_images(settings.data, images)
         return images.splits
+
+    def describe(self):
+        return self.description
 
     def network(self):
         from deepapps.networks.images import NETWORKS
@@ -67,26 +100,28 @@ class ImageClassification(Task):
         return NETWORKS[self.settings.network](self.settings, self.image_shape, len(self.class_names))
 
     def loss(self):
-        import keras
-
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        return cross_entropy
 
     def metrics(self):
         import keras
 
-        return [keras.metrics.SparseCategoricalAccuracy("accuracy")]
+        return [keras.metrics.MeanMetricWrapper(is_right, name="accuracy")]
 
     def augmentation(self):
-        from deepapps.networks.images import small_changes
+        from deepapps.networks.augmentation import PRESETS
 
-        augment = self.settings.network != "mlp" if self.settings.augment is None else self.settings.augment
-        return small_changes() if augment else None
+        settings, color = self.settings, self.image_shape[-1] == 3
+        wanted = settings.network != "mlp" or settings.augmentation is not None
+        if not (wanted if settings.augment is None else settings.augment):
+            return None
+        preset = settings.augmentation or ("photos" if color else "light")
+        return PRESETS[preset](len(self.class_names))
 
     def encode(self, raw):
         """Images as `(B, H, W, C)`: takes arrays of one or many images, or names of image files."""
         from deepapps.data.image_files import encode_images
 
-        return encode_images(raw, self.image_shape)
+        return encode_images(raw, self.image_shape, self.settings.resize, self.invert_bright)
 
     def decode(self, outputs):
         """The label and the probabilities of each row of logits."""
@@ -95,20 +130,20 @@ class ImageClassification(Task):
                 "label": self.class_names[row.argmax()],
                 "probabilities": dict(zip(self.class_names, row.tolist(), strict=True)),
             }
-            for row in _softmax(outputs)
+            for row in softmax(main_head(outputs))
         ]
 
     def evaluate(self, model, source):
         from deepapps.evaluation import classification_figures
 
         inputs, labels, *_ = source[np.arange(len(source))]
-        probabilities = _softmax(model.predict(inputs, batch_size=256, verbose=0))
+        probabilities = softmax(main_head(model.predict(inputs, batch_size=256, verbose=0)))
         return classification_figures(probabilities, labels, self.class_names, self.settings.top_k)
 
     def evaluation_source(self, data):
         from deepapps.data.images import load_evaluation_images
 
-        return load_evaluation_images(data, self.class_names, self.image_shape)
+        return load_evaluation_images(data, self.class_names, self.image_shape, self._reading())
 
     def plot(self, run, folder):
         """The confusion matrix on the test split."""
@@ -121,20 +156,57 @@ class ImageClassification(Task):
         return {"Confusion matrix": "confusion_matrix.png"}
 
     def save(self, folder):
-        write_json(folder / "labels.json", {"class_names": self.class_names, "image_shape": self.image_shape})
+        write_json(folder / "labels.json", {name: getattr(self, name) for name in _LEARNT})
 
     def load(self, folder):
         path = folder / "labels.json"
         try:
             stored = read_json(path)
-            self.class_names, self.image_shape = stored["class_names"], tuple(stored["image_shape"])
+            self.class_names, self.image_shape, self.invert_bright = (stored[name] for name in _LEARNT)
+            self.image_shape = tuple(self.image_shape)
         except (KeyError, TypeError):
-            raise ValueError(f"{path}: is damaged: it must hold class_names and image_shape.") from None
+            raise ValueError(f"{path}: is damaged: it must hold {', '.join(_LEARNT)}.") from None
+
+    def _reading(self):
+        """How image files are read."""
+        from deepapps.data.image_files import Reading
+
+        settings = self.settings
+        return Reading(settings.image_size, settings.resize, None, settings.skip_bad_files, settings.cache)
+
+
+class Image(ImageClassification):
+    """Any images in classes, such as photos in one folder for each class."""
+
+    name = "image"
+    training = {
+        "epochs": 20,
+        "batch_size": 32,
+        "learning_rate": 2e-3,
+        "learning_rate_schedule": "CosineDecay",
+        "warmup": 0.1,
+        "final_learning_rate": 0.01,
+    }
+
+    def __init__(self, settings=None):
+        super().__init__(settings)
+        if self.settings.data is None:
+            raise ValueError(
+                "`data` must name images, such as a folder with one sub-folder for each class (--data FOLDER)."
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MnistSettings(ImageSettings):
+    """The settings of `mnist`: those of any images, and the sample of digits by default."""
+
+    data: str = setting("sample", ImageSettings.__dataclass_fields__["data"].metadata["help"])
 
 
 class Mnist(ImageClassification):
     """Digits, or any other small images in ten classes or so, with defaults that suit them."""
 
+    Settings = MnistSettings
     name = "mnist"
     training = {
         "epochs": 16,
@@ -146,7 +218,38 @@ class Mnist(ImageClassification):
     }
 
 
-def _softmax(logits):
+def cross_entropy(targets, outputs):
+    """Cross entropy of logits, `(B,)`.
+
+    Args:
+        targets: Class indices `(B,)`, or the share of each class, `(B, C)`, as mixing images gives it.
+        outputs: Logits `(B, C)`; or a list of these and those of auxiliary heads, which count 0.3 each.
+    """
+    from keras import losses
+
+    kind = (
+        losses.sparse_categorical_crossentropy if len(targets.shape) == 1 else losses.categorical_crossentropy
+    )
+    heads = outputs if isinstance(outputs, list) else [outputs]
+    main, *others = (kind(targets, logits, from_logits=True) for logits in heads)
+    return main + 0.3 * sum(others)
+
+
+def is_right(targets, outputs):
+    """1 where the likeliest class is the target, or has the largest share in it, else 0; `(B,)`."""
+    from keras import ops
+
+    labels = targets if len(targets.shape) == 1 else ops.argmax(targets, axis=-1)
+    answers = ops.argmax(main_head(outputs), axis=-1)
+    return ops.cast(ops.equal(ops.cast(labels, answers.dtype), answers), "float32")
+
+
+def main_head(outputs):
+    """The logits that answer, among those of auxiliary heads."""
+    return outputs[0] if isinstance(outputs, list) else outputs
+
+
+def softmax(logits):
     """Probabilities of logits `(B, classes)`."""
     exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return exponentials / exponentials.sum(axis=-1, keepdims=True)

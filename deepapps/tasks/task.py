@@ -44,6 +44,10 @@ class Task:
         """Returns the `Splits`. Called once, before everything below."""
         raise NotImplementedError(f"{self.name} must define `data()`.")
 
+    def describe(self):
+        """Returns what is to be said about the data before training: lines of text, or none."""
+        return ""
+
     def network(self):
         """Returns the `keras.Model`. Called in the scope of the strategy."""
         raise NotImplementedError(f"{self.name} must define `network()`.")
@@ -57,7 +61,10 @@ class Task:
         return []
 
     def augmentation(self):
-        """Returns a callable on a batch of inputs, such as a Keras layer, for training only; or None."""
+        """Returns a callable on a batch of inputs, such as a Keras layer, for training only; or None.
+
+        One that also takes `targets` changes both, and returns both.
+        """
         return None
 
     def encode(self, raw):

@@ -38,7 +38,7 @@ def make_callbacks(run, state, callbacks):
     if settings.tensorboard:
         callbacks.append(keras.callbacks.TensorBoard(run.path / "tensorboard"))
     if settings.progress:
-        callbacks.append(ProgressReport())
+        callbacks.append(ProgressReport(run.task.describe()))
     directions = {metric.name: _direction(metric) for metric in state.metrics}
     set_directions(callbacks, {"loss": "min", **directions, run.task.monitor: run.task.direction})
     params = {"epochs": settings.epochs, "steps": state.feed.steps, "verbose": 0}

@@ -16,12 +16,19 @@ class ProgressReport(keras.callbacks.Callback):
     """Shows the steps of the epoch as a bar, where stderr is a terminal, and a line at its end.
 
     Batch hooks come once a compiled call, as under Keras's `steps_per_execution`.
+
+    Args:
+        description: What to say before the first epoch.
     """
 
-    def __init__(self):
+    def __init__(self, description=""):
         super().__init__()
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._bar = None
+        self._bar, self._description = None, description
+
+    def on_train_begin(self, logs=None):
+        if self._description:
+            self._console.print(self._description, markup=False)
 
     def on_epoch_begin(self, epoch, logs=None):
         if self._console.is_terminal:

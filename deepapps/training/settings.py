@@ -1,6 +1,7 @@
 """The settings of the training loop: how to learn, for every task."""
 
 import dataclasses
+import math
 
 from deepapps.settings import Settings, setting
 
@@ -42,7 +43,11 @@ class TrainingSettings(Settings):
     gradient_accumulation_steps: int = setting(1, "Steps whose gradients make one update.", minimum=1)
     use_ema: bool = setting(False, "Validate, and keep as best, an average of the weights over updates.")
     ema_momentum: float = setting(0.99, "Momentum of that average.", minimum=0, maximum=1)
-    class_weight: dict | None = setting(None, "Weight of each class in the loss, {class index: weight}.")
+    class_weight: dict | str | None = setting(
+        None,
+        "Weight of each class in the loss, {class index: weight}; `balanced`: classes count alike.",
+        choices=("balanced",),
+    )
     patience: int | None = setting(
         None,
         "Epochs without a better monitored figure after which training stops; default: never.",
@@ -66,3 +71,15 @@ class TrainingSettings(Settings):
     checkpoint_seconds: float = setting(60.0, "Seconds between checkpoints within an epoch.", minimum=0)
     tensorboard: bool = setting(False, "Also write TensorBoard logs into the Run (needs `tensorboard`).")
     progress: bool = setting(True, "Show progress on stderr.")
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not isinstance(self.class_weight, dict):
+            return
+        for index, weight in self.class_weight.items():
+            number = isinstance(weight, int | float) and math.isfinite(weight) and weight >= 0
+            if not (isinstance(index, int) and index >= 0 and number):
+                raise ValueError(
+                    "`class_weight` must be {class index: weight}, both 0 or more. "
+                    f"Received: class_weight={self.class_weight}"
+                )

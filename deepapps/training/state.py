@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 from keras import tree
 
+from deepapps.data.source import class_weights
 from deepapps.training import checkpoints
 from deepapps.training.batches import make_feed
 from deepapps.training.callbacks import restore_state, state_of
@@ -42,10 +43,11 @@ class State:
             self.model, augmentation = task.network(), task.augmentation()
             self.metrics = [keras.metrics.Mean("loss"), *task.metrics()]
             self.optimizer, loss = make_optimizer(settings, updates), per_example(task.loss())
-            self._build(loss, settings.class_weight)
+            class_weight = class_weights(settings.class_weight, train_source)
+            self._build(loss, class_weight)
         self.model.optimizer, self.model.stop_training = self.optimizer, False
         self.code = Step(
-            self.model, self.optimizer, loss, self.metrics, strategy, augmentation, settings.class_weight,
+            self.model, self.optimizer, loss, self.metrics, strategy, augmentation, class_weight,
             use_jit(settings.jit_compile, self.model, strategy),
         )  # fmt: skip
         self._variables = _named(

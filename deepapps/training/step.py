@@ -5,7 +5,7 @@ compiled call, and the batch is gathered there too.
 """
 
 import copy
-import functools
+import inspect
 
 import keras
 import tensorflow as tf
@@ -23,7 +23,7 @@ class Step:
         loss: `loss(targets, outputs)`, unreduced.
         metrics: Keras metrics; the first is a `keras.metrics.Mean` that follows the loss.
         strategy: The `tf.distribute.Strategy`.
-        augmentation: Callable on the inputs of training, or None. Runs outside XLA.
+        augmentation: What `Task.augmentation` returns. Runs outside XLA.
         class_weight: `{class index: weight}` for integer targets, or None.
         jit: Whether XLA compiles the step.
     """
@@ -33,9 +33,7 @@ class Step:
     ):
         self.model, self.optimizer, self.loss, self.metrics = model, optimizer, loss, metrics
         self.strategy, self.class_weight = strategy, class_weight
-        is_layer = isinstance(augmentation, keras.Layer)
-        self.augmentation = functools.partial(augmentation, training=True) if is_layer else augmentation
-        self._jit = jit
+        self.augmentation, self._jit = augmentation, jit
 
     def training_call(self, feed):
         """Compiles `call(block, start, updates, accumulate)`, which does that many updates, of
@@ -83,8 +81,8 @@ class Step:
 
         if self.augmentation is None:
             return self._jitted(lambda elements: self._update(load(elements)))
-        update = self._jitted(self._update)
-        return lambda elements: update([(self.augmentation(x), *rest) for x, *rest in load(elements)])
+        update, augment = self._jitted(self._update), on_pairs(self.augmentation)
+        return lambda elements: update([(*augment(*pair), weights) for *pair, weights in load(elements)])
 
     def _compiled(self, call, feed, steps_are_xla=True):
         """The call, compiled: by XLA as a whole where it holds nothing that XLA leaves to TensorFlow."""
@@ -177,6 +175,15 @@ def jit_pays(model):
         layers.ReLU, layers.Softmax, layers.Dropout, layers.LayerNormalization, layers.Add, layers.Concatenate,
     )  # fmt: skip
     return all(type(layer) in measured for layer in model._flatten_layers(include_self=False))
+
+
+def on_pairs(augmentation):
+    """An augmentation of inputs, or of inputs and `targets`, as a function of both that returns both."""
+    is_layer = isinstance(augmentation, keras.Layer)
+    options = {"training": True} if is_layer else {}
+    if "targets" in inspect.signature(augmentation.call if is_layer else augmentation).parameters:
+        return lambda inputs, targets: augmentation(inputs, targets=targets, **options)
+    return lambda inputs, targets: (augmentation(inputs, **options), targets)
 
 
 def per_example(loss):

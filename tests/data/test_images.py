@@ -198,7 +198,7 @@ def test_unknown_forms_name_the_close_and_the_accepted(tmp_path):
 
 def test_folder_without_idx_files(tmp_path):
     fails(tmp_path, tmp_path, "is empty", "train-images-idx3-ubyte")
-    (tmp_path / "cats").mkdir()
+    (tmp_path / "cats.txt").touch()
     fails(tmp_path, tmp_path, "has no idx files", "train-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from deepapps.data.source import ArraySource, hash_split
+from deepapps.data.source import ArraySource, class_weights, hash_split
 
 KEYS = [str(number).encode() for number in range(3000)]
 SHARES = (0.8, 0.1, 0.1)
@@ -55,3 +55,15 @@ def test_hash_split_keeps_equal_keys_together():
 def test_hash_split_is_the_same_on_every_machine():
     validation = hash_split(KEYS[:50], SHARES)[1]
     np.testing.assert_array_equal(validation, [11, 37])
+
+
+def test_balanced_class_weights_let_classes_count_alike():
+    targets = np.array([0] * 6 + [2] * 2)
+    source = ArraySource(np.zeros((8, 1)), targets)
+    weights = class_weights("balanced", source)
+    assert weights == {0: 8 / (2 * 6), 2: 8 / (2 * 2)}
+    assert np.mean([weights[target] for target in targets]) == pytest.approx(1)
+    assert class_weights(None, source) is None and class_weights({1: 2.0}, source) == {1: 2.0}
+    for other in (ArraySource(np.zeros(3), np.eye(3)), ArraySource(np.zeros(3), np.zeros(3)), range(3)):
+        with pytest.raises(ValueError, match="needs class indices"):
+            class_weights("balanced", other)

@@ -6,6 +6,8 @@ import time
 import numpy as np
 import pytest
 
+from deepapps.data import image_store
+from deepapps.data.image_files import Reading, fit_pixels
 from deepapps.data.images import load_evaluation_images, load_images
 from deepapps.data.tfds import prepared_set
 
@@ -110,7 +112,25 @@ def test_test_part_of_a_set_is_evaluated_by_name(prepared):
 
 def test_set_that_does_not_fit(prepared):
     fails("tfds:signs_of_nothing", "no feature of type Image", "Features: id")
-    fails("tfds:signs_of_sizes", "images must all have one shape", "(4, 3, 1)", "(5, 3, 1)")
+
+
+@pytest.mark.parametrize("beyond_memory", [False, True])
+def test_images_of_several_sizes_are_fitted_and_may_be_kept_on_disk(
+    prepared, tmp_path, monkeypatch, beyond_memory
+):
+    reading = Reading(cache=str(tmp_path) if beyond_memory else None)
+    if beyond_memory:
+        monkeypatch.setattr(image_store, "IN_MEMORY_BYTES", 1000)
+        fails("tfds:signs_of_sizes", "do not fit into memory", "--cache")
+    for _ in range(2):
+        data = load_images("tfds:signs_of_sizes", reading=reading)
+        assert data.image_shape == (64, 64, 1) and data.note == "of 4x3 to 5x3 pixels"
+        assert isinstance(data.splits.train, image_store.ImageSource) == beyond_memory
+        images, labels = data.splits.validation[np.arange(7)]
+        expected = [fit_pixels(picture("validation", i)[: 4 + (i != 1)], (64, 64, 1)) for i in range(7)]
+        assert sorted(
+            (image.tobytes(), int(label)) for image, label in zip(images, labels, strict=True)
+        ) == sorted((image.tobytes(), index % 3) for index, image in enumerate(expected))
 
 
 def test_damaged_set(prepared):
