@@ -71,6 +71,7 @@ class ImageSettings(Settings):
     )
 
 
+_SCHEDULE = {"learning_rate_schedule": "CosineDecay", "warmup": 0.1, "final_learning_rate": 0.01}
 _LEARNT = ("class_names", "image_shape", "invert_bright")  # what `labels.json` holds
 
 
@@ -179,14 +180,7 @@ class Image(ImageClassification):
     """Any images in classes, such as photos in one folder for each class."""
 
     name = "image"
-    training = {
-        "epochs": 20,
-        "batch_size": 32,
-        "learning_rate": 2e-3,
-        "learning_rate_schedule": "CosineDecay",
-        "warmup": 0.1,
-        "final_learning_rate": 0.01,
-    }
+    training = _SCHEDULE | {"epochs": 20, "batch_size": 32, "learning_rate": 2e-3}
 
     def __init__(self, settings=None):
         super().__init__(settings)
@@ -208,14 +202,7 @@ class Mnist(ImageClassification):
 
     Settings = MnistSettings
     name = "mnist"
-    training = {
-        "epochs": 16,
-        "batch_size": 64,
-        "learning_rate": 4e-3,
-        "learning_rate_schedule": "CosineDecay",
-        "warmup": 0.1,
-        "final_learning_rate": 0.01,
-    }
+    training = _SCHEDULE | {"epochs": 16, "batch_size": 64, "learning_rate": 4e-3}
 
 
 def cross_entropy(targets, outputs):
