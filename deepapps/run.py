@@ -27,7 +27,7 @@ from deepapps.training.settings import TrainingSettings
 
 FREE_ON_RESUME = ("epochs", "progress", "tensorboard")
 _FOLDERS = ("checkpoints", "report", "tensorboard")
-_FILES = ("metrics.json", "history.jsonl", "model.keras", "labels.json")  # and settings.json
+_FILES = ("metrics.json", "history.jsonl", "examples.json", "model.keras", "labels.json")  # and settings.json
 
 
 class Run:
@@ -63,6 +63,12 @@ class Run:
         """`{"validation": {...}, "test": {...}}`, as in metrics.json; empty until training has ended."""
         path = self.path / "metrics.json"
         return read_json(path) if path.exists() else {}
+
+    @property
+    def examples(self):
+        """Single examples that the report shows, such as the worst mistakes, as in examples.json."""
+        path = self.path / "examples.json"
+        return read_json(path) if path.exists() else []
 
     @property
     def history(self):
@@ -151,7 +157,7 @@ class Run:
         if self.versions is None:
             self._clear()
             self.versions = versions()
-        for last in ("metrics.json", "report/index.html"):
+        for last in ("metrics.json", "examples.json", "report/index.html"):
             (self.path / last).unlink(missing_ok=True)
         remove_unfinished(self.path)
         write_json(

@@ -99,26 +99,28 @@ class ImageClassification(Task):
         ]
 
     def evaluate(self, model, source):
-        from deepapps.evaluation import classification_figures
+        from deepapps.evaluation import classification_figures, predicted
 
-        inputs, labels, *_ = source[np.arange(len(source))]
-        probabilities = _softmax(model.predict(inputs, batch_size=256, verbose=0))
-        return classification_figures(probabilities, labels, self.class_names, self.settings.top_k)
+        logits, labels = predicted(model, source)
+        return classification_figures(_softmax(logits), labels, self.class_names, self.settings.top_k)
 
     def evaluation_source(self, data):
         from deepapps.data.images import load_evaluation_images
 
         return load_evaluation_images(data, self.class_names, self.image_shape)
 
-    def plot(self, run, folder):
-        """The confusion matrix on the test split."""
-        from deepapps.plots import plot_confusion_matrix
+    def examples(self, model, source, figures):
+        """The worst mistakes, with their pictures."""
+        from deepapps.sections import image_uri
 
-        figures = run.metrics.get("test") or run.metrics.get("validation")
-        if not figures:  # training has not ended
-            return {}
-        plot_confusion_matrix(figures["confusion_matrix"], self.class_names, folder / "confusion_matrix.png")
-        return {"Confusion matrix": "confusion_matrix.png"}
+        mistakes = figures["mistakes"]
+        images = source[np.array([mistake["index"] for mistake in mistakes])][0] if mistakes else ()
+        return [m | {"picture": image_uri(image)} for m, image in zip(mistakes, images, strict=True)]
+
+    def sections(self, figures, examples, folder):
+        from deepapps.classifier_report import classifier_sections
+
+        return classifier_sections(figures, examples, folder)
 
     def save(self, folder):
         write_json(folder / "labels.json", {"class_names": self.class_names, "image_shape": self.image_shape})
