@@ -110,6 +110,43 @@ def plot_calibration(bins, path, count):
     _save(figure, path)
 
 
+def plot_explanation(explanation, path):
+    """Draws an image, its integrated gradients and its Grad-CAM beside each other, as a PNG.
+
+    Args:
+        explanation: An `ImageExplanation`.
+        path: File to write; its name ends in .png.
+
+    Raises: ValueError for another ending.
+    """
+    if not str(path).lower().endswith(".png"):
+        raise ValueError(f"An explanation of an image is drawn as .png. Received: {path}")
+    maps = 2 if explanation.grad_cam is None else 3
+    figure = Figure(figsize=(3.2 * maps, 4), layout="constrained")
+    panels = figure.subplots(1, maps)
+    image = explanation.image
+    _show(
+        panels[0],
+        "Image",
+        image[..., :3] if image.shape[-1] >= 3 else image[..., 0],
+        cmap="gray",
+        vmin=0,
+        vmax=255,
+    )
+    total = explanation.integrated_gradients.sum(axis=-1)
+    limit = max(np.quantile(np.abs(total), 0.995), 1e-12)  # so that no single pixel fades the others
+    shown = _show(panels[1], "Integrated gradients", total, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    _draw_bar_below(figure, panels[1], shown, {-limit: "against", 0: "0", limit: "for the class"})
+    if explanation.grad_cam is not None:
+        _show(panels[2], "Grad-CAM", image.mean(axis=-1), cmap="gray", vmin=0, vmax=255)
+        shown = panels[2].imshow(explanation.grad_cam, cmap="inferno", vmin=0, vmax=1, alpha=0.6)
+        _draw_bar_below(figure, panels[2], shown, {0: "0", 1: "most"})
+    else:
+        figure.supxlabel("No Grad-CAM: the network has no convolutions", fontsize=8, color=MUTED)
+    figure.suptitle(_explanation_title(explanation), color=INK, parse_math=False)
+    _save(figure, path)
+
+
 def _panels(history):
     """The figures to draw, without `val_`: the loss first, the learning rate last."""
     keys = dict.fromkeys(key.removeprefix("val_") for epoch in history for key in epoch)
@@ -194,6 +231,31 @@ def _draw_color_bar(figure, axes, image):
     bar.set_label("Share of the true class", color=INK)
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0, labelcolor=INK)
+
+
+def _show(axes, title, pixels, **options):
+    axes.set_title(title, fontsize=10, color=INK)
+    axes.set_axis_off()
+    axes.set_anchor("N")
+    return axes.imshow(pixels, interpolation="nearest", **options)
+
+
+def _draw_bar_below(figure, axes, image, names):
+    """A colour bar whose places, `{value: name}`, are named."""
+    bar = figure.colorbar(image, ax=axes, orientation="horizontal", shrink=0.8, pad=0.02, ticks=list(names))
+    bar.ax.set_xticklabels(names.values(), fontsize=8)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(length=0, labelcolor=INK)
+
+
+def _explanation_title(explanation):
+    """The class that is explained and its probability; and the answer, where that is another one."""
+    shares = explanation.probabilities
+    title = f"Why {_short(explanation.label)}: probability {explanation.probability:.3f}"
+    answer = max(shares, key=shares.get)
+    if answer == explanation.label:
+        return title
+    return f"{title}; the answer is {_short(answer)}, {shares[answer]:.3f}"
 
 
 def _save(figure, path):

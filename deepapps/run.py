@@ -128,6 +128,17 @@ class Run:
         answers = self.task.decode(self.model.predict(encoded, batch_size=256, verbose=0))
         return answers if probabilities else [next(iter(answer.values())) for answer in answers]
 
+    def explain(self, one_input, target=None):
+        """Explains an answer.
+
+        Args:
+            one_input: A raw input, as `predict` takes them: for images, a uint8 array or a file name.
+            target: The answer to explain, such as a label. Defaults to the one that the model gives.
+        Returns: an object with arrays, and `plot(path)`: for images, a `deepapps.explain.ImageExplanation`.
+        Raises: ValueError for an unknown target, and when the task cannot explain.
+        """
+        return self.task.explain(self.model, one_input, target)
+
     def evaluate(self, data=None):
         """The figures of the model on other data of the same kind.
 

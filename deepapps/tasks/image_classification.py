@@ -98,6 +98,15 @@ class ImageClassification(Task):
             for row in _softmax(outputs)
         ]
 
+    def explain(self, model, raw, target=None):
+        """Integrated gradients and Grad-CAM, an `ImageExplanation`."""
+        from deepapps.explain import explain_image
+
+        images = self.encode(raw)
+        if len(images) != 1:
+            raise ValueError(f"One image is explained at a time. Received: {len(images)}")
+        return explain_image(model, images[0], self.class_names, target)
+
     def evaluate(self, model, source):
         from deepapps.evaluation import classification_figures, predicted
 

@@ -76,6 +76,16 @@ class Task:
         """Returns the source that `data`, in the task's own grammar, names for an evaluation."""
         return data
 
+    def explain(self, model, raw, target=None):
+        """Returns why the model answers one raw input as it does: an object with arrays and `plot(path)`.
+
+        Args:
+            model: The model.
+            raw: One raw input.
+            target: The answer to explain. Defaults to the model's own.
+        """
+        raise ValueError(f"A task of kind {self.name!r} cannot explain its answers: it defines no `explain`.")
+
     def examples(self, model, source, figures):
         """Returns what the report shows of single examples, a list that JSON can hold; kept in examples.json.
 
