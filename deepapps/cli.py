@@ -96,6 +96,19 @@ def predict(run, inputs, as_json):
 
 @command.command()
 @click.argument("run")
+@click.argument("input")
+@click.option("--to", required=True, metavar="FILE", help="Picture to write; of an image, a .png.")
+@click.option("--target", metavar="LABEL", help="Class to explain; default: the one that the model answers.")
+def explain(run, input, to, target):
+    """Show why the model of RUN answers INPUT (for images: a file) as it does."""
+    run = load_run(run)
+    _start_tensorflow()
+    run.explain(input, target).plot(to)
+    print(to)
+
+
+@command.command()
+@click.argument("run")
 def report(run):
     """Write the report page of RUN anew and print where it is."""
     print(load_run(run).report())

@@ -2,6 +2,32 @@
 
 import numpy as np
 
+BINS = 15  # of the calibration error, as in Guo et al. (2017)
+MISTAKES = 24
+ANSWERS = 3
+
+
+def predicted(model, source, chunk=1024):
+    """What a model puts out for a source, and the targets; a part of the source is read at a time.
+
+    Args:
+        model: The `keras.Model`; of several outputs the first one counts.
+        source: A source of N examples.
+        chunk: Examples read at a time. Defaults to 1024.
+    Returns: `(outputs, targets)`, arrays `(N, ...)`.
+    """
+    outputs, targets = [], []
+    for start in range(0, len(source), chunk):
+        inputs, labels, *_ = source[np.arange(start, min(start + chunk, len(source)))]
+        outputs.append(main_output(model.predict(inputs, batch_size=256, verbose=0)))
+        targets.append(labels)
+    return np.concatenate(outputs), np.concatenate(targets)
+
+
+def main_output(outputs):
+    """The output that answers: the first one of a model with auxiliary heads."""
+    return outputs[0] if isinstance(outputs, list) else outputs
+
 
 def classification_figures(probabilities, labels, class_names, top_k):
     """How well `probabilities` fit `labels`, in plain Python values that JSON can hold.
@@ -17,12 +43,20 @@ def classification_figures(probabilities, labels, class_names, top_k):
         accuracy, top_k_accuracy: Shares of the examples, 0 to 1.
         precision, recall, f1: Plain means over all C classes (macro), 0 to 1. A class that is never
             predicted has precision 0, one that never occurs has recall 0.
+        calibration_error: The expected calibration error (Naeini et al. 2015, "Obtaining well calibrated
+            probabilities using Bayesian binning"; Guo et al. 2017, "On calibration of modern neural
+            networks"): `sum over bins of support / N * |accuracy - confidence|`, 0 to 1, where
+            confidence is the probability of the answer, in 15 bins of equal width.
         per_class: `{name: {precision, recall, f1, support}}`; support in examples.
         confusion_matrix: C lists of C counts; rows are true classes, columns predicted ones.
+        calibration: `{up_to, confidence, accuracy, support}` of each of those bins that is not empty.
+        mistakes: The 24 worst, those whose true class got the least probability: `{index, label, probability,
+            answers}`; the place of the example, its true class, that one's probability, and the three
+            likeliest classes with theirs.
 
     Raises: ValueError when shapes, labels or names do not fit together.
     """
-    from sklearn.metrics import precision_recall_fscore_support
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
     probabilities, labels = np.asarray(probabilities, dtype=float), np.asarray(labels)
     names = [str(name) for name in class_names]
@@ -32,14 +66,18 @@ def classification_figures(probabilities, labels, class_names, top_k):
     columns = precision_recall_fscore_support(labels, ranked[:, 0], **options)
     precision, recall, f1, support = (column.tolist() for column in columns)
     rows = zip(precision, recall, f1, support, strict=True)
+    error, bins = calibration(probabilities.max(axis=1), ranked[:, 0] == labels)
     return {
         "accuracy": float(np.mean(ranked[:, 0] == labels)),
         "precision": float(np.mean(precision)),
         "recall": float(np.mean(recall)),
         "f1": float(np.mean(f1)),
         "top_k_accuracy": float(np.mean(np.any(ranked[:, :top_k] == labels[:, None], axis=1))),
+        "calibration_error": error,
         "per_class": {name: _class_figures(*row) for name, row in zip(names, rows, strict=True)},
-        "confusion_matrix": _confusion_matrix(labels, ranked[:, 0], len(names)),
+        "confusion_matrix": confusion_matrix(labels, ranked[:, 0], labels=range(len(names))).tolist(),
+        "calibration": bins,
+        "mistakes": _mistakes(probabilities, labels, ranked, names),
     }
 
 
@@ -47,10 +85,47 @@ def _class_figures(precision, recall, f1, support):
     return {"precision": precision, "recall": recall, "f1": f1, "support": support}
 
 
-def _confusion_matrix(labels, answers, classes):
-    counts = np.zeros((classes, classes), dtype=int)
-    np.add.at(counts, (labels, answers), 1)
-    return counts.tolist()
+def calibration(confidence, correct):
+    """The expected calibration error, and the bins it is made of.
+
+    Args:
+        confidence: The probability of each answer, `(N,)`.
+        correct: Whether it was right, boolean `(N,)`.
+    Returns: the error, and a list of `{up_to, confidence, accuracy, support}`, one dict for each of
+        `BINS` bins that is not empty; a bin holds its upper edge.
+    """
+    edges = np.linspace(0, 1, BINS + 1)[1:]
+    places = np.searchsorted(edges[:-1], confidence)
+    bins = []
+    for place in np.unique(places):
+        inside = places == place
+        bins.append(
+            {
+                "up_to": float(edges[place]),
+                "confidence": float(np.mean(confidence[inside])),
+                "accuracy": float(np.mean(correct[inside])),
+                "support": int(np.sum(inside)),
+            }
+        )
+    gaps = [row["support"] * abs(row["accuracy"] - row["confidence"]) for row in bins]
+    return sum(gaps) / len(confidence), bins
+
+
+def _mistakes(probabilities, labels, ranked, names):
+    of_label = probabilities[np.arange(len(labels)), labels]
+    wrong = np.flatnonzero(ranked[:, 0] != labels)
+    worst = wrong[np.argsort(of_label[wrong], kind="stable")[:MISTAKES]]
+    return [
+        {
+            "index": int(index),
+            "label": names[labels[index]],
+            "probability": float(of_label[index]),
+            "answers": {
+                names[place]: float(probabilities[index, place]) for place in ranked[index, :ANSWERS]
+            },
+        }
+        for index in worst
+    ]
 
 
 def _check(probabilities, labels, names, top_k):

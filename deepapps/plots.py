@@ -1,4 +1,4 @@
-"""Figures as PNG files: learning curves and the confusion matrix. Needs no display, keeps no state."""
+"""Figures as PNG files, for the report and for explanations. Needs no display, keeps no state."""
 
 import math
 import warnings
@@ -52,12 +52,13 @@ def plot_curves(history, path):
 
 
 def plot_confusion_matrix(matrix, class_names, path):
-    """Draws a confusion matrix as a PNG: colours are shares of the true class, numbers are counts.
+    """Draws a confusion matrix as a PNG: colours are shares of the true class, numbers are counts and, under
+    them, those shares in per cent.
 
     Args:
         matrix: Counts `(C, C)`; rows are true classes, columns predicted ones.
         class_names: The C names. Long ones are cut, and with very many classes some are left out.
-        path: File to write. Counts are printed in it up to 20 classes.
+        path: File to write. Numbers are printed in it up to 20 classes.
 
     Raises: ValueError when the matrix is not square or the names are not as many.
     """
@@ -68,15 +69,81 @@ def plot_confusion_matrix(matrix, class_names, path):
             f"`matrix` must be ({classes}, {classes}), as `class_names`. Received: {matrix.shape}"
         )
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    side = min(max(3, 1.2 + 0.42 * classes), 10)  # inches
+    side = min(max(3, 1.2 + 0.45 * classes), 10)  # inches
     figure = Figure(figsize=(side + 1.9, side + 0.7), layout="constrained")
     axes = figure.add_subplot()
     scale = PowerNorm(0.5, vmin=0, vmax=1)  # a square root, so that a few mistakes in a thousand show
     image = axes.imshow(shares, cmap="Blues", norm=scale, interpolation="nearest")
     _name_classes(axes, class_names)
     if classes <= 20:
-        _print_counts(axes, matrix, shares)
+        _print_numbers(axes, matrix, shares)
     _draw_color_bar(figure, axes, image)
+    _save(figure, path)
+
+
+def plot_calibration(bins, path, count):
+    """Draws a reliability diagram as a PNG: the share of right answers over their probability.
+
+    Args:
+        bins: `{up_to, confidence, accuracy, support}` of each bin that is not empty.
+        path: File to write.
+        count: Number of bins from 0 to 1.
+    """
+    up_to, confidence, accuracy, support = (
+        np.array([row[key] for row in bins], float) for key in ("up_to", "confidence", "accuracy", "support")
+    )
+    figure = Figure(figsize=(4.8, 4.6), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    place = {"x": up_to - 0.5 / count, "width": 0.9 / count}
+    above.bar(height=accuracy, label="Right answers", color=TRAINING["color"], **place)
+    above.plot([0, 1], [0, 1], color=MUTED, linestyle="--", linewidth=1.2, label="As sure as right")
+    above.plot(confidence, accuracy, "o", color=VALIDATION["color"], markersize=5, label="Mean of the bin")
+    below.bar(height=support / support.sum(), color=TRAINING["color"], **place)
+    above.set(xlim=(0, 1), ylim=(0, 1.02))
+    above.set_ylabel("Right answers", color=INK)
+    below.set_ylabel("Examples", color=INK)
+    below.set_xlabel("Probability of the answer", color=INK)
+    above.legend(frameon=False, fontsize=9, labelcolor=INK, loc="upper left")
+    for axes in (above, below):
+        _plain(axes)
+    below.tick_params(axis="x", pad=8)
+    _save(figure, path)
+
+
+def plot_explanation(explanation, path):
+    """Draws an image, its integrated gradients and its Grad-CAM beside each other, as a PNG.
+
+    Args:
+        explanation: An `ImageExplanation`.
+        path: File to write; its name ends in .png.
+
+    Raises: ValueError for another ending.
+    """
+    if not str(path).lower().endswith(".png"):
+        raise ValueError(f"An explanation of an image is drawn as .png. Received: {path}")
+    maps = 2 if explanation.grad_cam is None else 3
+    figure = Figure(figsize=(3.2 * maps, 4), layout="constrained")
+    panels = figure.subplots(1, maps)
+    image = explanation.image
+    _show(
+        panels[0],
+        "Image",
+        image[..., :3] if image.shape[-1] >= 3 else image[..., 0],
+        cmap="gray",
+        vmin=0,
+        vmax=255,
+    )
+    total = explanation.integrated_gradients.sum(axis=-1)
+    limit = max(np.quantile(np.abs(total), 0.995), 1e-12)  # so that no single pixel fades the others
+    shown = _show(panels[1], "Integrated gradients", total, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    _draw_bar_below(figure, panels[1], shown, {-limit: "against", 0: "0", limit: "for the class"})
+    if explanation.grad_cam is not None:
+        _show(panels[2], "Grad-CAM", image.mean(axis=-1), cmap="gray", vmin=0, vmax=255)
+        shown = panels[2].imshow(explanation.grad_cam, cmap="inferno", vmin=0, vmax=1, alpha=0.6)
+        _draw_bar_below(figure, panels[2], shown, {0: "0", 1: "most"})
+    else:
+        figure.supxlabel("No Grad-CAM: the network has no convolutions", fontsize=8, color=MUTED)
+    figure.suptitle(_explanation_title(explanation), color=INK, parse_math=False)
     _save(figure, path)
 
 
@@ -102,11 +169,17 @@ def _draw_panel(axes, history, key):
     axes.ticklabel_format(axis="y", useOffset=False, scilimits=(-3, 5))
     if len({epoch["epoch"] for epoch in history}) == 1:
         axes.set_xlim(history[0]["epoch"] - 0.5, history[0]["epoch"] + 0.5)
-    axes.grid(color=FAINT, linewidth=0.6)
-    axes.tick_params(length=0, labelcolor=INK)
-    axes.spines[:].set_visible(False)
+    _plain(axes)
     if key != "learning_rate" and axes.lines:
         axes.legend(frameon=False, fontsize=9, labelcolor=INK)
+
+
+def _plain(axes):
+    """A light grid in place of ticks and frame."""
+    axes.grid(color=FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0, labelcolor=INK)
+    axes.spines[:].set_visible(False)
 
 
 def _points(history, name):
@@ -140,11 +213,16 @@ def _short(name, width=22):
     return name if len(name) <= width else name[: width - 1] + "…"
 
 
-def _print_counts(axes, matrix, shares):
+def _print_numbers(axes, matrix, shares):
     size = 9 if len(matrix) <= 10 else 7
     for (row, column), count in np.ndenumerate(matrix):
-        color = "white" if shares[row, column] > 0.35 else INK if count else MUTED
-        axes.text(column, row, str(count), ha="center", va="center", fontsize=size, color=color)
+        if not count:
+            axes.text(column, row, "0", ha="center", va="center", fontsize=size, color=MUTED)
+            continue
+        style = {"ha": "center", "color": "white" if shares[row, column] > 0.35 else INK}
+        axes.text(column, row, str(count), va="bottom", fontsize=size, **style)
+        share = f"{shares[row, column]:.1%}"
+        axes.text(column, row + 0.05, share, va="top", fontsize=max(size - 2, 6), **style)
 
 
 def _draw_color_bar(figure, axes, image):
@@ -153,6 +231,31 @@ def _draw_color_bar(figure, axes, image):
     bar.set_label("Share of the true class", color=INK)
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0, labelcolor=INK)
+
+
+def _show(axes, title, pixels, **options):
+    axes.set_title(title, fontsize=10, color=INK)
+    axes.set_axis_off()
+    axes.set_anchor("N")
+    return axes.imshow(pixels, interpolation="nearest", **options)
+
+
+def _draw_bar_below(figure, axes, image, names):
+    """A colour bar whose places, `{value: name}`, are named."""
+    bar = figure.colorbar(image, ax=axes, orientation="horizontal", shrink=0.8, pad=0.02, ticks=list(names))
+    bar.ax.set_xticklabels(names.values(), fontsize=8)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(length=0, labelcolor=INK)
+
+
+def _explanation_title(explanation):
+    """The class that is explained and its probability; and the answer, where that is another one."""
+    shares = explanation.probabilities
+    title = f"Why {_short(explanation.label)}: probability {explanation.probability:.3f}"
+    answer = max(shares, key=shares.get)
+    if answer == explanation.label:
+        return title
+    return f"{title}; the answer is {_short(answer)}, {shares[answer]:.3f}"
 
 
 def _save(figure, path):

@@ -1,41 +1,22 @@
-"""The report of a Run: one self-contained HTML page, and the figures in it as PNG files beside it."""
+"""The report of a Run: one self-contained HTML page, and the figures in it as PNG files beside it.
 
-import base64
-import dataclasses
+What a task adds to it, `Task.sections`, is described in `deepapps/sections.py`.
+"""
+
 import json
 import math
 import numbers
 import os
 import pathlib
-import struct
 import tempfile
 
 import jinja2
 
 from deepapps.files import UNFINISHED, write_text
 from deepapps.plots import figure_name, plot_curves
+from deepapps.sections import MISSING, Picture, Section, embedded, figure_text, figures_table
 
-MISSING = "–"
 HEADLINES = 6
-DENSITY = 1.5  # pixels of a figure to one CSS pixel, so that it is sharp on a phone and in print
-
-
-@dataclasses.dataclass(frozen=True)
-class Picture:
-    """A figure of the page: its title, its PNG as a data: URI, and its size in CSS pixels."""
-
-    title: str
-    source: str
-    width: int
-    height: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """A table of the page: column names, and rows of a name and cells, all of them text."""
-
-    columns: list
-    rows: list
 
 
 def write_report(run):
@@ -45,54 +26,73 @@ def write_report(run):
     one move, so a reader sees the earlier page or the new one, and never a part.
 
     Args:
-        run: A Run: `path, name, metrics, history, settings, training, versions, command, task`.
+        run: A Run: `path, name, metrics, examples, history, settings, training, versions, command, task`.
 
     Returns: The path of `report/index.html`.
     """
     report = pathlib.Path(run.path) / "report"
     report.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(UNFINISHED, ".report.", run.path) as folder:
-        drawn = _draw(run, pathlib.Path(folder))
-        pictures = [_picture(title, pathlib.Path(folder) / name) for title, name in drawn.items()]
-        for name in drawn.values():
-            os.replace(pathlib.Path(folder) / name, report / name)
-    write_text(report / "index.html", _page(run, pictures))
+    with tempfile.TemporaryDirectory(UNFINISHED, ".report.", run.path) as name:
+        folder = pathlib.Path(name)
+        page = _page(run, folder)
+        for file in folder.iterdir():
+            os.replace(file, report / file.name)
+    write_text(report / "index.html", page)
     return report / "index.html"
 
 
-def _draw(run, folder):
-    """Draws all figures of the run into `folder`; `{title: file name}`."""
-    drawn = {}
-    if run.history:
-        plot_curves(run.history, folder / "curves.png")
-        drawn["Learning curves"] = "curves.png"
-    return drawn | run.task.plot(run, folder)
-
-
-def _picture(title, path):
-    content = path.read_bytes()
-    size = struct.unpack(">II", content[16:24])  # width and height, from the header of the PNG
-    source = "data:image/png;base64," + base64.b64encode(content).decode("ascii")
-    return Picture(title, source, *(round(pixels / DENSITY) for pixels in size))
-
-
-def _page(run, pictures):
+def _page(run, folder):
+    """The page as text; its figures are drawn into `folder`."""
+    part = "test" if run.metrics.get("test") else "validation"
+    figures = run.metrics.get(part) or {}
+    sections = [Section("Figures", [_metrics_table(run.metrics)])] if figures else []
+    sections += _curves(run.history, folder)
+    sections += run.task.sections(figures, run.examples, folder) if figures else []
+    sections += [Section("Epochs", [_history_table(run.history)])] if run.history else []
     loader = jinja2.PackageLoader("deepapps", "templates")
     options = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
     environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, **options)
-    part = "test" if run.metrics.get("test") else "validation"
-    figures = run.metrics.get(part) or {}
     return environment.get_template("report.html").render(
         name=run.name,
         command=run.command,
+        deterministic=run.training.deterministic,
         part=part,
+        summary=_summary(run),
         headlines=_headlines(figures, run.task.monitor),
-        metrics=_metrics_table(run.metrics),
-        classes=_table((figures.get("per_class") or {}).items()),
-        history=_history_table(run.history),
+        sections=sections,
         lists=_lists(run),
-        pictures=pictures,
+        embed=lambda picture: embedded(folder / picture.file),
     )
+
+
+def _curves(history, folder):
+    if not history:
+        return []
+    plot_curves(history, folder / "curves.png")
+    return [Section("Learning curves", [Picture("curves.png", "Each figure over the epochs")])]
+
+
+def _summary(run):
+    """How long the training was, and which epoch was the best, in a sentence; empty before the first."""
+    if not run.history:
+        return ""
+    epochs = f"{len(run.history)} epoch{'s' * (len(run.history) > 1)}"
+    text = f"{epochs} in {_duration(sum(epoch.get('seconds') or 0 for epoch in run.history))}"
+    figure = f"val_{run.task.monitor}"
+    values = {e["epoch"]: e[figure] for e in run.history if e.get(figure) is not None}
+    if not values:
+        return f"{text}."
+    best = (max if run.task.direction == "max" else min)(values, key=values.get)
+    name = figure_name(figure)
+    return f"{text}; the weights are those of epoch {best}, by {name[0].lower()}{name[1:]} ({figure_text(values[best])})."
+
+
+def _duration(seconds):
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{max(rest, 1)} s"
 
 
 def _headlines(figures, monitor):
@@ -104,24 +104,15 @@ def _headlines(figures, monitor):
 def _metrics_table(metrics):
     parts = {part: figures for part, figures in metrics.items() if figures}
     names = dict.fromkeys(name for figures in parts.values() for name in _scalar_names(figures))
-    return _table(
-        (figure_name(name), {part: figures.get(name) for part, figures in parts.items()}) for name in names
+    return figures_table(
+        "Figure",
+        ((figure_name(name), {part: figures.get(name) for part, figures in parts.items()}) for name in names),
     )
 
 
 def _history_table(history):
-    return _table((epoch["epoch"], {k: v for k, v in epoch.items() if k != "epoch"}) for epoch in history)
-
-
-def _table(named_figures):
-    """The table of `(row name, {column name: figure})`, with every column that some row has."""
-    named_figures = list(named_figures)
-    columns = dict.fromkeys(column for _, figures in named_figures for column in figures)
-    rows = [
-        (str(name), [figure_text(figures.get(column)) for column in columns])
-        for name, figures in named_figures
-    ]
-    return Table([figure_name(column) for column in columns], rows)
+    rows = ((epoch["epoch"], {k: v for k, v in epoch.items() if k != "epoch"}) for epoch in history)
+    return figures_table("Epoch", rows)
 
 
 def _lists(run):
@@ -138,16 +129,6 @@ def _lists(run):
 
 def _scalar_names(figures):
     return [name for name, value in figures.items() if value is None or isinstance(value, numbers.Real)]
-
-
-def figure_text(value):
-    """A figure as text: four decimals or four digits, an en dash where it is missing or not finite."""
-    if value is None or not math.isfinite(value):
-        return MISSING
-    if isinstance(value, numbers.Integral):
-        return str(int(value))
-    value = float(value)
-    return f"{value:.4f}" if 0.01 <= abs(value) < 10 or value == 0 else f"{value:.4g}"
 
 
 def _setting_text(value):

@@ -27,7 +27,7 @@ from deepapps.training.settings import TrainingSettings
 
 FREE_ON_RESUME = ("epochs", "progress", "tensorboard")
 _FOLDERS = ("checkpoints", "report", "tensorboard")
-_FILES = ("metrics.json", "history.jsonl", "model.keras", "labels.json")  # and settings.json
+_FILES = ("metrics.json", "history.jsonl", "examples.json", "model.keras", "labels.json")  # and settings.json
 
 
 class Run:
@@ -63,6 +63,12 @@ class Run:
         """`{"validation": {...}, "test": {...}}`, as in metrics.json; empty until training has ended."""
         path = self.path / "metrics.json"
         return read_json(path) if path.exists() else {}
+
+    @property
+    def examples(self):
+        """Single examples that the report shows, such as the worst mistakes, as in examples.json."""
+        path = self.path / "examples.json"
+        return read_json(path) if path.exists() else []
 
     @property
     def history(self):
@@ -122,6 +128,17 @@ class Run:
         answers = self.task.decode(self.model.predict(encoded, batch_size=256, verbose=0))
         return answers if probabilities else [next(iter(answer.values())) for answer in answers]
 
+    def explain(self, one_input, target=None):
+        """Explains an answer.
+
+        Args:
+            one_input: A raw input, as `predict` takes them: for images, a uint8 array or a file name.
+            target: The answer to explain, such as a label. Defaults to the one that the model gives.
+        Returns: an object with arrays, and `plot(path)`: for images, a `deepapps.explain.ImageExplanation`.
+        Raises: ValueError for an unknown target, and when the task cannot explain.
+        """
+        return self.task.explain(self.model, one_input, target)
+
     def evaluate(self, data=None):
         """The figures of the model on other data of the same kind.
 
@@ -151,7 +168,7 @@ class Run:
         if self.versions is None:
             self._clear()
             self.versions = versions()
-        for last in ("metrics.json", "report/index.html"):
+        for last in ("metrics.json", "examples.json", "report/index.html"):
             (self.path / last).unlink(missing_ok=True)
         remove_unfinished(self.path)
         write_json(

@@ -216,6 +216,28 @@ def test_predict_of_what_is_no_image(run, picture, tmp_path):
     fails(2, "predict", run, tmp_path / "text.png", words=["text.png: is not an image"])
 
 
+def test_explain(run, picture, tmp_path):
+    path = tmp_path / "new" / "why.png"
+    ended = processes.deepapps("explain", run, picture, "--to", path, "--target", "7")
+    assert ended == (0, f"{path}\n", "") and path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_explain_of_what_it_cannot(run, picture, tmp_path):
+    path = tmp_path / "why.png"
+    (tmp_path / "text.png").write_text("no image")
+    for arguments, words in (
+        ((picture, "--to", path, "--target", "seven"), "Unknown target 'seven'. Known: 0, 1, 2"),
+        ((picture, "--to", tmp_path / "why.pdf"), "why.pdf"),
+        ((tmp_path / "none.png", "--to", path), "none.png: no such file"),
+        ((tmp_path / "text.png", "--to", path), "text.png: cannot be read as an image"),
+        ((picture, picture, "--to", path), "unexpected extra argument"),
+        ((picture,), "Missing option '--to'"),
+    ):
+        fails(2, "explain", run, *arguments, words=[words])
+    fails(2, "explain", tmp_path, picture, "--to", path, words=["holds no Run"])
+    assert [file.name for file in tmp_path.iterdir()] == ["text.png"]
+
+
 def test_report(run):
     page = run / "report" / "index.html"
     before = page.read_text()

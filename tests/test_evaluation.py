@@ -2,10 +2,13 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
+from sklearn.calibration import calibration_curve
 
-from deepapps.evaluation import classification_figures
+from deepapps.data.source import ArraySource
+from deepapps.evaluation import calibration, classification_figures, predicted
 
 NAMES = ["ant", "bee", "cat", "dog", "elk"]
 
@@ -79,6 +82,67 @@ def test_ties_go_to_the_first_class_and_do_not_flatter_top_k():
     assert figures["per_class"]["ant"]["recall"] == 1
 
 
+def test_the_calibration_error_counted_by_eye():
+    """Two bins: 0.9, 0.9, right and wrong; 0.6, right. (2 * |0.5 - 0.9| + 1 * |1 - 0.6|) / 3 = 0.4."""
+    probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6]])
+    figures = classification_figures(probabilities, [0, 1, 1], ["a", "b"], top_k=1)
+    assert figures["calibration_error"] == pytest.approx(0.4)
+    assert figures["calibration"] == [
+        pytest.approx({"up_to": 9 / 15, "confidence": 0.6, "accuracy": 1, "support": 1}),
+        pytest.approx({"up_to": 14 / 15, "confidence": 0.9, "accuracy": 0.5, "support": 2}),
+    ]
+
+
+def test_the_bins_are_those_of_scikit_learn():
+    rng = np.random.default_rng(4)
+    confidence = np.concatenate([rng.uniform(0.1, 1, 300), np.arange(1, 16) / 15])  # the edges, too
+    correct = rng.uniform(size=315) < confidence
+    error, bins = calibration(confidence, correct)
+    accuracy, mean = calibration_curve(correct, confidence, n_bins=15)
+    np.testing.assert_allclose([row["accuracy"] for row in bins], accuracy)
+    np.testing.assert_allclose([row["confidence"] for row in bins], mean)
+    support = np.array([row["support"] for row in bins])
+    assert support.sum() == 315 and error == pytest.approx(np.sum(support * abs(accuracy - mean)) / 315)
+
+
+def test_a_sure_and_right_model_is_calibrated_and_makes_no_mistakes():
+    figures = classification_figures(np.eye(3), np.arange(3), ["a", "b", "c"], top_k=1)
+    assert figures["calibration_error"] == 0 and figures["mistakes"] == []
+    wrong = classification_figures(np.eye(3), (np.arange(3) + 1) % 3, ["a", "b", "c"], top_k=1)
+    assert wrong["calibration_error"] == 1 and len(wrong["mistakes"]) == 3
+
+
+def test_the_worst_mistakes_come_first():
+    rng = np.random.default_rng(5)
+    probabilities, labels = rng.dirichlet(np.ones(5), 100), rng.integers(0, 5, 100)
+    mistakes = classification_figures(probabilities, labels, NAMES, top_k=1)["mistakes"]
+    wrong = [i for i in range(100) if probabilities[i].argmax() != labels[i]]
+    worst = sorted(wrong, key=lambda i: probabilities[i, labels[i]])[:24]
+    assert [mistake["index"] for mistake in mistakes] == worst
+    for index, mistake in zip(worst, mistakes, strict=True):
+        assert mistake["label"] == NAMES[labels[index]]
+        assert mistake["probability"] == probabilities[index, labels[index]]
+        best = np.argsort(-probabilities[index])[:3]
+        assert mistake["answers"] == {NAMES[c]: probabilities[index, c] for c in best}
+
+
+def test_a_source_is_read_in_parts():
+    class Parts(ArraySource):
+        sizes = []
+
+        def __getitem__(self, indices):
+            self.sizes.append(len(indices))
+            return super().__getitem__(indices)
+
+    x = np.arange(20, dtype="float32").reshape(10, 2)
+    inputs = keras.Input((2,))
+    model = keras.Model(inputs, keras.ops.sum(inputs, axis=-1))
+    outputs, targets = predicted(model, Parts(x, np.arange(10), np.ones(10)), chunk=4)
+    assert Parts.sizes == [4, 4, 2]
+    np.testing.assert_array_equal(outputs, x.sum(-1))
+    np.testing.assert_array_equal(targets, np.arange(10))
+
+
 @pytest.mark.parametrize("top_k", [5, 6, 1000])
 def test_top_k_beyond_the_classes_is_clipped(top_k):
     figures = classification_figures(np.eye(5), np.array([1, 2, 3, 4, 0]), NAMES, top_k)
@@ -91,6 +155,7 @@ def test_json_holds_the_figures_and_numpy_types_are_taken():
     assert json.loads(json.dumps(figures, allow_nan=False)) == figures
 
 
+@pytest.mark.filterwarnings("ignore:A single label was found")
 def test_one_class_only():
     figures = classification_figures(np.ones((3, 1)), [0, 0, 0], ["all"], top_k=3)
     assert figures["accuracy"] == figures["f1"] == 1 and figures["confusion_matrix"] == [[3]]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib import image
 
-from deepapps.plots import _panels, figure_name, plot_confusion_matrix, plot_curves
+from deepapps.plots import _panels, figure_name, plot_calibration, plot_confusion_matrix, plot_curves
 
 
 def history(epochs, validation=True):
@@ -93,6 +93,14 @@ def test_a_matrix_that_does_not_fit_its_names_is_refused(tmp_path):
     for matrix, names in ([[1, 2]], ["a"]), (np.eye(3), ["a", "b"]), (np.zeros((0, 0)), []):
         with pytest.raises(ValueError, match="`matrix` must be"):
             plot_confusion_matrix(matrix, names, tmp_path / "confusion.png")
+
+
+@pytest.mark.parametrize("bins", [1, 15])
+def test_calibration(tmp_path, bins):
+    edges = (15 - np.arange(bins)[::-1]) / 15
+    rows = [{"up_to": e, "confidence": e - 0.03, "accuracy": e / 2, "support": 3} for e in edges]
+    plot_calibration(rows, tmp_path / "calibration.png", 15)
+    pixels(tmp_path / "calibration.png")
 
 
 def test_names_for_people():

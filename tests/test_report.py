@@ -3,18 +3,25 @@
 import base64
 import dataclasses
 import html.parser
+import io
 import re
 import types
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from deepapps.classifier_report import classifier_sections
+from deepapps.evaluation import classification_figures
 from deepapps.plots import plot_confusion_matrix
-from deepapps.report import figure_text, write_report
+from deepapps.report import write_report
+from deepapps.sections import Card, Gallery, Picture, Section, Table, figure_text, image_uri
 from deepapps.settings import Settings, setting
 from deepapps.tasks.task import Task
 
 VOID = {"meta", "link", "img", "br", "hr"}
 NAMES = ["<b>", 'O\'Brien & "co"']
+PIXEL = image_uri(np.full((1, 1, 3), 200, np.uint8))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,9 +38,17 @@ class BeeTraining(Settings):
 
 
 class Bees(Task):
-    def plot(self, run, folder):
+    def sections(self, figures, examples, folder):
         plot_confusion_matrix([[3, 1], [0, 4]], NAMES, folder / "confusion.png")
-        return {"Confusion of <bees>": "confusion.png"}
+        cards = [
+            Card("<u>", PIXEL, "a <b>bee</b>", [("<i>", 0.25, True), ("wasp", 0.75, False)]),
+            Card("bare"),
+        ]
+        return [
+            Section("Confusion of <bees>", [Picture("confusion.png", "<alt>")], "Rows & columns"),
+            Section("Classes", [Table("Class", ["F1"], [(name, ["0.8571"]) for name in NAMES])]),
+            Section("Worst", [Gallery(cards)]),
+        ]
 
 
 class Page(html.parser.HTMLParser):
@@ -76,6 +91,7 @@ def bees(folder):
     return types.SimpleNamespace(
         path=folder,
         name="bees & wasps",
+        examples=[],
         metrics={"validation": figures(0.8125), "test": figures(0.9375)},
         history=epochs,
         settings=BeeSettings(),
@@ -106,6 +122,7 @@ def test_the_page_holds_its_pictures_and_points_nowhere_else(index, page):
     assert index.name == "index.html" and report.name == "report"
     assert {file.name for file in report.iterdir()} == {"index.html", "curves.png", "confusion.png"}
     sources = [image["src"] for image in page.attributes("img")]
+    assert sources.pop() == PIXEL
     embedded = [base64.b64decode(source.removeprefix("data:image/png;base64,")) for source in sources]
     assert embedded == [(report / name).read_bytes() for name in ("curves.png", "confusion.png")]
     links = [value for _, tag in page.tags for key, value in tag.items() if key in ("src", "href", "action")]
@@ -118,14 +135,28 @@ def test_figures_settings_versions_and_command_are_there(page):
     for text in ("0.9375", "0.8125", "0.8571", "Accuracy", "37", "0.00123", "yes", "keras", "3.15.0"):
         assert text in page.texts
     assert "deepapps train bees --data 'a && b' --seed 0" in page.texts
-    assert "Learning curves" in page.texts and "Epochs" in page.texts
+    assert "Learning curves" in page.texts and "Epochs" in page.texts and "Rows & columns" in page.texts
+    assert "2 epochs in 3 s." in page.texts  # no validation figure by name of the monitor
     assert page.texts[page.texts.index("Figures on the test examples") + 1] == "Accuracy"  # the monitored one
 
 
 def test_values_are_escaped(page):
-    for text in (*NAMES, "<script>alert(1)</script>", "bees & wasps", "Confusion of <bees>"):
+    for text in (
+        *NAMES,
+        "<script>alert(1)</script>",
+        "bees & wasps",
+        "Confusion of <bees>",
+        "a <b>bee</b>",
+        "<i>",
+    ):
         assert text in page.texts
-    assert not page.attributes("b") and not page.attributes("bees")
+    assert not {"b", "bees", "u", "i", "alt"} & {tag for tag, _ in page.tags}
+
+
+def test_a_gallery_shows_bars_and_marks_one(page):
+    bars = [tag["style"] for tag in page.attributes("span")]
+    assert bars == ["width: 25.0%", "width: 75.0%"] and {"0.250", "0.750", "bare"} <= set(page.texts)
+    assert sum(tag.get("class") == "marked" for tag in page.attributes("div")) == 1
 
 
 def test_missing_and_infinite_values_show_as_a_dash(page):
@@ -138,6 +169,16 @@ def test_validation_stands_in_for_a_missing_test(run):
     page = Page(write_report(run).read_text(encoding="utf-8"))
     assert "Figures on the validation examples" in page.texts
     assert "0.8125" in page.texts and "Test" not in page.texts
+
+
+def test_the_summary_names_the_best_epoch(run):
+    for epoch, accuracy in zip(run.history, (0.75, 0.5), strict=True):
+        epoch.update(val_accuracy=accuracy, seconds=4000)
+    page = Page(write_report(run).read_text(encoding="utf-8"))
+    best = "the weights are those of epoch 1, by validation accuracy (0.7500)."
+    assert f"2 epochs in 2 h 13 min; {best}" in page.texts
+    run.task.direction = "min"
+    assert "epoch 2, by validation accuracy (0.5000)" in write_report(run).read_text(encoding="utf-8")
 
 
 def test_a_bare_run_has_a_report(run):
@@ -154,13 +195,13 @@ def test_writing_again_gives_the_same_bytes_and_leaves_nothing_behind(run):
 
 
 def test_a_failure_keeps_the_earlier_report(run):
-    def fail(run, folder):
+    def fail(figures, examples, folder):
         (folder / "half.png").write_bytes(b"half")
         raise RuntimeError("no figure")
 
     run.history = []
     first = write_report(run).read_bytes()
-    run.task.plot = fail
+    run.task.sections = fail
     with pytest.raises(RuntimeError, match="no figure"):
         write_report(run)
     assert (run.path / "report" / "index.html").read_bytes() == first
@@ -182,3 +223,54 @@ def test_a_failure_keeps_the_earlier_report(run):
 )
 def test_figures_as_text(value, text):
     assert figure_text(value) == text
+
+
+@pytest.mark.parametrize("classes", [2, 10, 100])
+def test_the_sections_of_a_classifier(classes, tmp_path):
+    rng = np.random.default_rng(0)
+    names = [f"class {index}" for index in range(classes)]
+    probabilities = rng.dirichlet(np.ones(classes), 500)
+    figures = classification_figures(probabilities, rng.integers(0, classes, 500), names, 3)
+    confusion, table, calibration, worst = classifier_sections(figures, figures["mistakes"], tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == {"confusion_matrix.png", "calibration.png"}
+    counts = [int(cells[1]) for _, cells in confusion.contents[1].rows]
+    wrong = np.array(figures["confusion_matrix"]) * (1 - np.eye(classes, dtype=int))
+    assert counts == sorted(wrong[wrong > 0].tolist(), reverse=True)[:10]
+    f1 = [float(cells[2]) for _, cells in table.contents[0].rows]
+    assert len(f1) == classes
+    if classes > 20:
+        assert f1 == sorted(f1)
+    else:
+        assert [name for name, _ in table.contents[0].rows] == names
+    assert figure_text(figures["calibration_error"]) in calibration.text
+    assert len(worst.contents[0].cards) == 24
+    for card, mistake in zip(worst.contents[0].cards, figures["mistakes"], strict=True):
+        (marked,) = [(name, share) for name, share, marked in card.bars if marked]
+        assert marked == (mistake["label"], mistake["probability"])
+        assert [bar[:2] for bar in card.bars[:3]] == list(mistake["answers"].items())
+
+
+def test_a_classifier_without_mistakes_or_calibration(tmp_path):
+    figures = classification_figures(np.eye(3), np.arange(3), ["a", "b", "c"], 1)
+    titles = [section.title for section in classifier_sections(figures, [], tmp_path)]
+    assert titles == ["Confusion matrix", "Classes", "Calibration"]
+    del figures["calibration"]  # as in a Run of an earlier version
+    assert len(classifier_sections(figures, [], tmp_path)) == 2
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "size"),
+    [
+        ((28, 28, 1), "PNG", (28, 28)),
+        ((40, 300, 3), "JPEG", (128, 17)),
+        ((128, 64, 3), "PNG", (64, 128)),
+        ((200, 200, 4), "JPEG", (128, 128)),
+    ],
+)
+def test_image_uri(shape, kind, size):
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    start, _, content = image_uri(pixels).partition(",")
+    image = Image.open(io.BytesIO(base64.b64decode(content)))
+    assert start == f"data:image/{kind.lower()};base64" and (image.format, image.size) == (kind, size)
+    if kind == "PNG":
+        np.testing.assert_array_equal(np.asarray(image).reshape(shape), pixels)

@@ -1,7 +1,9 @@
 """A Run: what it leaves on disk, that it comes back the same, and what is refused."""
 
+import base64
 import functools
 import inspect
+import io
 import json
 import math
 import re
@@ -21,10 +23,14 @@ from deepapps.settings import types_of
 from deepapps.tasks import find_task
 from deepapps.training.settings import TrainingSettings
 
-FIGURES = ["loss", "accuracy", "precision", "recall", "f1", "top_k_accuracy", "per_class", "confusion_matrix"]
+FIGURES = [
+    "loss", "accuracy", "precision", "recall", "f1", "top_k_accuracy", "calibration_error",
+    "per_class", "confusion_matrix", "calibration", "mistakes",
+]  # fmt: skip
 FILES = {
-    "settings.json", "metrics.json", "history.jsonl", "labels.json", "model.keras", "checkpoints/*.npz",
-    "report/index.html", "report/curves.png", "report/confusion_matrix.png",
+    "settings.json", "metrics.json", "examples.json", "history.jsonl", "labels.json", "model.keras",
+    "checkpoints/*.npz", "report/index.html", "report/curves.png", "report/confusion_matrix.png",
+    "report/calibration.png",
 }  # fmt: skip
 RUN = '{"task": "%s", "settings": %s, "training": %s, "versions": {"deepapps": "0.1.0"}}'
 
@@ -91,10 +97,38 @@ def test_metrics_json_holds_figures_alone(trained):
         assert list(figures) == FIGURES
         assert list(figures["per_class"]) == [str(digit) for digit in range(10)]
         assert set(figures["per_class"]["7"]) == {"precision", "recall", "f1", "support"}
-        assert all(0 <= figures[name] <= 1 for name in FIGURES[1:6])
+        assert all(0 <= figures[name] <= 1 for name in FIGURES[1:7])
         assert np.sum(figures["confusion_matrix"]) == sum(c["support"] for c in figures["per_class"].values())
     text = (trained.path / "metrics.json").read_text()
     assert not re.search(r"time|seconds|version|date|/", text)
+
+
+def test_examples_are_the_worst_mistakes_on_the_test_split_with_their_pictures(trained):
+    source = trained.task.data().test
+    mistakes = trained.metrics["test"]["mistakes"]
+    assert len(mistakes) == 24
+    assert [{k: v for k, v in e.items() if k != "picture"} for e in trained.examples] == mistakes
+    for example in trained.examples:
+        image, label = source[np.array([example["index"]])]
+        assert str(label[0]) == example["label"] != next(iter(example["answers"]))
+        content = base64.b64decode(example["picture"].removeprefix("data:image/png;base64,"))
+        np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(content))), image[0, ..., 0])
+        probabilities = trained.predict(image, probabilities=True)[0]["probabilities"]
+        assert probabilities[example["label"]] == pytest.approx(example["probability"], abs=1e-6)
+        assert {k: probabilities[k] for k in example["answers"]} == pytest.approx(
+            example["answers"], abs=1e-6
+        )
+
+
+def test_the_report_is_made_again_from_the_folder_alone(trained, copied):
+    page = (copied / "report" / "index.html").read_text()
+    shutil.rmtree(copied / "report")
+    settings = stored(copied)
+    settings["settings"]["data"] = "gone.npz"
+    (copied / "settings.json").write_text(json.dumps(settings))
+    again = deepapps.load_run(copied).report().read_text()
+    pictures = re.compile(r"data:image/png;base64,[^\"]+")
+    assert pictures.findall(again) == pictures.findall(page) and len(pictures.findall(page)) == 3 + 24
 
 
 def test_history(trained):

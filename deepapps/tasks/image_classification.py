@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from deepapps.evaluation import main_output
 from deepapps.files import read_json, write_json
 from deepapps.settings import Settings, setting
 from deepapps.tasks.task import Task
@@ -131,30 +132,41 @@ class ImageClassification(Task):
                 "label": self.class_names[row.argmax()],
                 "probabilities": dict(zip(self.class_names, row.tolist(), strict=True)),
             }
-            for row in softmax(main_head(outputs))
+            for row in softmax(main_output(outputs))
         ]
 
-    def evaluate(self, model, source):
-        from deepapps.evaluation import classification_figures
+    def explain(self, model, raw, target=None):
+        """Integrated gradients and Grad-CAM, an `ImageExplanation`."""
+        from deepapps.explain import explain_image
 
-        inputs, labels, *_ = source[np.arange(len(source))]
-        probabilities = softmax(main_head(model.predict(inputs, batch_size=256, verbose=0)))
-        return classification_figures(probabilities, labels, self.class_names, self.settings.top_k)
+        images = self.encode(raw)
+        if len(images) != 1:
+            raise ValueError(f"One image is explained at a time. Received: {len(images)}")
+        return explain_image(model, images[0], self.class_names, target)
+
+    def evaluate(self, model, source):
+        from deepapps.evaluation import classification_figures, predicted
+
+        logits, labels = predicted(model, source)
+        return classification_figures(softmax(logits), labels, self.class_names, self.settings.top_k)
 
     def evaluation_source(self, data):
         from deepapps.data.images import load_evaluation_images
 
         return load_evaluation_images(data, self.class_names, self.image_shape, self._reading())
 
-    def plot(self, run, folder):
-        """The confusion matrix on the test split."""
-        from deepapps.plots import plot_confusion_matrix
+    def examples(self, model, source, figures):
+        """The worst mistakes, with their pictures."""
+        from deepapps.sections import image_uri
 
-        figures = run.metrics.get("test") or run.metrics.get("validation")
-        if not figures:  # training has not ended
-            return {}
-        plot_confusion_matrix(figures["confusion_matrix"], self.class_names, folder / "confusion_matrix.png")
-        return {"Confusion matrix": "confusion_matrix.png"}
+        mistakes = figures["mistakes"]
+        images = source[np.array([mistake["index"] for mistake in mistakes])][0] if mistakes else ()
+        return [m | {"picture": image_uri(image)} for m, image in zip(mistakes, images, strict=True)]
+
+    def sections(self, figures, examples, folder):
+        from deepapps.classifier_report import classifier_sections
+
+        return classifier_sections(figures, examples, folder)
 
     def save(self, folder):
         write_json(folder / "labels.json", {name: getattr(self, name) for name in _LEARNT})
@@ -227,13 +239,8 @@ def is_right(targets, outputs):
     from keras import ops
 
     labels = targets if len(targets.shape) == 1 else ops.argmax(targets, axis=-1)
-    answers = ops.argmax(main_head(outputs), axis=-1)
+    answers = ops.argmax(main_output(outputs), axis=-1)
     return ops.cast(ops.equal(ops.cast(labels, answers.dtype), answers), "float32")
-
-
-def main_head(outputs):
-    """The logits that answer, among those of auxiliary heads."""
-    return outputs[0] if isinstance(outputs, list) else outputs
 
 
 def softmax(logits):

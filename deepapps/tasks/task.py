@@ -83,9 +83,35 @@ class Task:
         """Returns the source that `data`, in the task's own grammar, names for an evaluation."""
         return data
 
-    def plot(self, run, folder):
-        """Draws the task's own figures of `run` into `folder`; returns `{title: file name}`."""
-        return {}
+    def explain(self, model, raw, target=None):
+        """Returns why the model answers one raw input as it does: an object with arrays and `plot(path)`.
+
+        Args:
+            model: The model.
+            raw: One raw input.
+            target: The answer to explain. Defaults to the model's own.
+        """
+        raise ValueError(f"A task of kind {self.name!r} cannot explain its answers: it defines no `explain`.")
+
+    def examples(self, model, source, figures):
+        """Returns what the report shows of single examples, a list that JSON can hold; kept in examples.json.
+
+        Args:
+            model: The model with the best weights.
+            source: The test split, or where there is none the validation split.
+            figures: What was measured on it, the values of `evaluate` among them.
+        """
+        return []
+
+    def sections(self, figures, examples, folder):
+        """Returns the task's own part of the report, a list of `deepapps.sections.Section`.
+
+        Args:
+            figures: As in metrics.json, of the test split or else of the validation split.
+            examples: What `examples` returned for it.
+            folder: Where PNG files are drawn, for `deepapps.sections.Picture`.
+        """
+        return []
 
     def save(self, folder):
         """Writes what the task learnt from its data (labels, a vocabulary) into the Run's folder."""

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import numbers
 import signal
 import time
 
@@ -128,7 +129,8 @@ def _validate(task, model, measure, validation):
         return {}
     figures = measure()
     if task.monitor not in figures:
-        figures |= task.evaluate(model, validation)
+        further = task.evaluate(model, validation)
+        figures |= {name: value for name, value in further.items() if isinstance(value, numbers.Real)}
     return {f"val_{name}": value for name, value in figures.items()}
 
 
@@ -143,6 +145,10 @@ def _finish(run, state, splits):
         if source is not None
     }
     write_json(run.path / "metrics.json", metrics)
+    shown = "validation" if splits.test is None else "test"
+    examples = run.task.examples(run.model, sources[shown], metrics[shown]) if shown in metrics else []
+    if examples:
+        write_json(run.path / "examples.json", examples)
     run.report()
 
 
@@ -201,7 +207,10 @@ def _set_seeds(settings):
         tf.config.experimental.enable_op_determinism()
 
 
-def _finite(figures):
-    """The figures with None for what is not finite: JSON has no NaN."""
-    bad = {name for name, value in figures.items() if isinstance(value, float) and not math.isfinite(value)}
-    return {name: None if name in bad else value for name, value in figures.items()}
+def _finite(value):
+    """A value with None for every number in it that is not finite: JSON has no NaN."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

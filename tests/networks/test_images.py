@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from deepapps.evaluation import main_output
 from deepapps.networks.images import NETWORKS
-from deepapps.tasks.image_classification import ImageSettings, cross_entropy, main_head
+from deepapps.tasks.image_classification import ImageSettings, cross_entropy
 
 
 @pytest.mark.parametrize("shape", [(28, 28, 1), (12, 13, 3), (97, 61, 3)], ids=str)
@@ -81,7 +82,7 @@ def test_auxiliary_heads_learn_and_do_not_answer():
     ]
     expected = losses[0] + 0.3 * (losses[1] + losses[2])
     np.testing.assert_allclose(cross_entropy(targets, outputs), expected, rtol=1e-6)
-    np.testing.assert_array_equal(main_head(outputs), outputs[0])
+    np.testing.assert_array_equal(main_output(outputs), outputs[0])
 
 
 def test_depth_of_a_resnet_is_that_of_the_paper():

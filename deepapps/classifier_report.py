@@ -1,0 +1,84 @@
+"""The sections of a classifier's report: confusion matrix, classes, calibration, worst mistakes."""
+
+from deepapps.evaluation import BINS
+from deepapps.plots import plot_calibration, plot_confusion_matrix
+from deepapps.sections import Card, Gallery, Picture, Section, Table, figure_text, figures_table
+
+PAIRS = 10
+FEW_CLASSES = 20
+
+
+def classifier_sections(figures, examples, folder):
+    """The sections that `Task.sections` of a classifier returns.
+
+    Args:
+        figures: What `classification_figures` returns.
+        examples: `figures["mistakes"]`, each with a `picture`, a `data:` URI, or a `text`.
+        folder: Where the pictures are drawn.
+    """
+    sections = [_confusion(figures, folder), _classes(figures["per_class"])]
+    if figures.get("calibration"):
+        sections.append(_calibration(figures, folder))
+    if examples:
+        sections.append(_worst(examples))
+    return sections
+
+
+def _confusion(figures, folder):
+    matrix, names = figures["confusion_matrix"], list(figures["per_class"])
+    plot_confusion_matrix(matrix, names, folder / "confusion_matrix.png")
+    picture = Picture("confusion_matrix.png", "Confusion matrix; the table of classes has its main figures")
+    pairs = _confused_pairs(matrix, names)
+    numbers = "examples, and their share of the true class in %" if len(names) <= FEW_CLASSES else ""
+    text = f"Rows are true classes, columns the answers{'; in each field ' + numbers if numbers else ''}."
+    return Section("Confusion matrix", [picture, *([pairs] if pairs.rows else [])], text)
+
+
+def _confused_pairs(matrix, names):
+    """The table of the commonest mistakes, by count."""
+    pairs = [
+        (count, count / sum(row), true, answer)
+        for true, row in enumerate(matrix)
+        for answer, count in enumerate(row)
+        if count and answer != true
+    ]
+    worst = sorted(pairs, key=lambda pair: (-pair[0], -pair[1], pair[2:]))[:PAIRS]
+    rows = [
+        (names[true], [names[answer], str(count), f"{share:.1%}"]) for count, share, true, answer in worst
+    ]
+    return Table("True class", ["Taken for", "Examples", "Of the class"], rows)
+
+
+def _classes(per_class):
+    text = "Support is the number of examples of the class"
+    rows = per_class.items()
+    if len(per_class) > FEW_CLASSES:
+        rows, text = (
+            sorted(rows, key=lambda row: row[1]["f1"]),
+            f"{text}; the classes with the lowest F1 first",
+        )
+    return Section("Classes", [figures_table("Class", rows)], f"{text}.")
+
+
+def _calibration(figures, folder):
+    plot_calibration(figures["calibration"], folder / "calibration.png", BINS)
+    text = (
+        f"Expected calibration error {figure_text(figures['calibration_error'])}: how far the probability of an "
+        f"answer is from the share of right answers, a mean over the examples, in {BINS} bins of that probability "
+        "(Naeini et al. 2015; Guo et al. 2017)."
+    )
+    picture = Picture("calibration.png", "Share of right answers by the probability of the answer")
+    return Section("Calibration", [picture], text)
+
+
+def _worst(examples):
+    text = "The wrong answers whose true class, marked, got the least probability."
+    return Section("Worst mistakes", [Gallery([_card(example) for example in examples])], text)
+
+
+def _card(example):
+    label = example["label"]
+    shares = example["answers"] | {label: example["probability"]}
+    bars = [(name, share, name == label) for name, share in shares.items()]
+    title = f"{label} taken for {next(iter(shares))}"
+    return Card(title, example.get("picture", ""), example.get("text", ""), bars)
