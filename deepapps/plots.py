@@ -125,14 +125,7 @@ def plot_explanation(explanation, path):
     figure = Figure(figsize=(3.2 * maps, 4), layout="constrained")
     panels = figure.subplots(1, maps)
     image = explanation.image
-    _show(
-        panels[0],
-        "Image",
-        image[..., :3] if image.shape[-1] >= 3 else image[..., 0],
-        cmap="gray",
-        vmin=0,
-        vmax=255,
-    )
+    _show(panels[0], "Image", _visible(image), cmap="gray", vmin=0, vmax=255)
     total = explanation.integrated_gradients.sum(axis=-1)
     limit = max(np.quantile(np.abs(total), 0.995), 1e-12)  # so that no single pixel fades the others
     shown = _show(panels[1], "Integrated gradients", total, cmap="RdBu_r", vmin=-limit, vmax=limit)
@@ -145,6 +138,35 @@ def plot_explanation(explanation, path):
         figure.supxlabel("No Grad-CAM: the network has no convolutions", fontsize=8, color=MUTED)
     figure.suptitle(_explanation_title(explanation), color=INK, parse_math=False)
     _save(figure, path)
+
+
+def plot_samples(rows, names, path):
+    """Draws rows of images below one another, as a PNG.
+
+    Args:
+        rows: `{title: images}`, the images of each row `(N, H, W, C)`, 0 to 255.
+        names: What to call the N columns.
+        path: File to write.
+    """
+    height, width = next(iter(rows.values())).shape[1:3]
+    figure = Figure(
+        figsize=(0.9 * len(names) + 1.2, 0.9 * height / width * len(rows) + 0.4), layout="constrained"
+    )
+    grid = figure.subplots(len(rows), len(names), squeeze=False)
+    for panels, (title, images) in zip(grid, rows.items(), strict=True):
+        for panel, image in zip(panels, images, strict=True):
+            _show(panel, "", _visible(image), cmap="gray", vmin=0, vmax=255)
+        place = {"x": -0.12, "y": 0.5, "ha": "right", "va": "center", "transform": panels[0].transAxes}
+        panels[0].text(s=title, fontsize=8, color=INK, **place)
+    for panel, name in zip(grid[0], names, strict=True):
+        panel.set_title(_short(str(name), 12), fontsize=8, color=INK, parse_math=False)
+    _save(figure, path)
+
+
+def _visible(image):
+    """An image as matplotlib shows it: three channels, or none."""
+    pixels = np.clip(image, 0, 255).astype("uint8")
+    return pixels[..., :3] if pixels.shape[-1] >= 3 else pixels[..., 0]
 
 
 def _panels(history):

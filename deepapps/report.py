@@ -8,6 +8,7 @@ import math
 import numbers
 import os
 import pathlib
+import shutil
 import tempfile
 
 import jinja2
@@ -46,6 +47,7 @@ def _page(run, folder):
     part = "test" if run.metrics.get("test") else "validation"
     figures = run.metrics.get(part) or {}
     sections = [Section("Figures", [_metrics_table(run.metrics)])] if figures else []
+    sections += _samples(pathlib.Path(run.path) / "report" / "samples.png", folder)
     sections += _curves(run.history, folder)
     sections += run.task.sections(figures, run.examples, folder) if figures else []
     sections += [Section("Epochs", [_history_table(run.history)])] if run.history else []
@@ -63,6 +65,16 @@ def _page(run, folder):
         lists=_lists(run),
         embed=lambda picture: embedded(folder / picture.file),
     )
+
+
+def _samples(path, folder):
+    """Training examples, where the task has drawn some as it was saved."""
+    if not path.exists():
+        return []
+    shutil.copy(path, folder)
+    return [
+        Section("Training examples", [Picture(path.name, "An example of each class, as training sees it")])
+    ]
 
 
 def _curves(history, folder):

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from matplotlib import image
 
-from deepapps.plots import _panels, figure_name, plot_calibration, plot_confusion_matrix, plot_curves
+from deepapps.plots import (
+    _panels,
+    figure_name,
+    plot_calibration,
+    plot_confusion_matrix,
+    plot_curves,
+    plot_samples,
+)
 
 
 def history(epochs, validation=True):
@@ -118,3 +125,14 @@ def test_neither_pyplot_nor_tensorflow_is_imported():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 1), (30, 20, 3)], ids=str)
+def test_samples_show_every_image(tmp_path, shape):
+    images = np.full((4, *shape), 40.0)
+    images[3] = 300.0  # an augmentation may leave the range
+    plot_samples({"as it is": images, "changed": images}, ["a", "b", "$c$", "d" * 40], tmp_path / "a.png")
+    shown = pixels(tmp_path / "a.png")[..., :3]
+    dark = np.isclose(shown, 40 / 255, atol=0.01).all(axis=-1)
+    columns = dark.any(axis=0).sum() / dark.shape[1]
+    assert dark.mean() > 0.1 and 0.4 < columns < 0.85, "three of four columns are dark, the last is white"

@@ -91,6 +91,7 @@ class ImageClassification(Task):
         images = load_images(settings.data, settings.validation, settings.test, self._reading())
         self.class_names, self.image_shape = images.class_names, images.image_shape
         self.invert_bright, self.description = images.invert_bright, describe_images(settings.data, images)
+        self._train = images.splits.train
         return images.splits
 
     def describe(self):
@@ -170,6 +171,7 @@ class ImageClassification(Task):
 
     def save(self, folder):
         write_json(folder / "labels.json", {name: getattr(self, name) for name in _LEARNT})
+        self._draw_samples(folder / "report" / "samples.png")
 
     def load(self, folder):
         path = folder / "labels.json"
@@ -179,6 +181,21 @@ class ImageClassification(Task):
             self.image_shape = tuple(self.image_shape)
         except (KeyError, TypeError):
             raise ValueError(f"{path}: is damaged: it must hold {', '.join(_LEARNT)}.") from None
+
+    def _draw_samples(self, path, columns=10, draws=3):
+        """An image of each class, as it is and as training sees it."""
+        from deepapps.data.source import targets_in
+        from deepapps.plots import plot_samples
+        from deepapps.training.step import on_pairs
+
+        classes, first = np.unique(targets_in(self._train), return_index=True)
+        chosen = np.linspace(0, len(first) - 1, min(len(first), columns)).astype(int)
+        images, targets = self._train[first[chosen]]
+        rows, augmentation = {"as it is": images}, self.augmentation()
+        if augmentation is not None:
+            augment = on_pairs(augmentation)
+            rows |= {f"changed {draw + 1}": np.asarray(augment(images, targets)[0]) for draw in range(draws)}
+        plot_samples(rows, [self.class_names[target] for target in targets], path)
 
     def _reading(self):
         """How image files are read."""
