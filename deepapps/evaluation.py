@@ -11,7 +11,7 @@ def predicted(model, source, chunk=1024):
     """What a model puts out for a source, and the targets; a part of the source is read at a time.
 
     Args:
-        model: The `keras.Model`, with one output.
+        model: The `keras.Model`; of several outputs the first one counts.
         source: A source of N examples.
         chunk: Examples read at a time. Defaults to 1024.
     Returns: `(outputs, targets)`, arrays `(N, ...)`.
@@ -19,7 +19,8 @@ def predicted(model, source, chunk=1024):
     outputs, targets = [], []
     for start in range(0, len(source), chunk):
         inputs, labels, *_ = source[np.arange(start, min(start + chunk, len(source)))]
-        outputs.append(model.predict(inputs, batch_size=256, verbose=0))
+        found = model.predict(inputs, batch_size=256, verbose=0)
+        outputs.append(found[0] if isinstance(found, list) else found)
         targets.append(labels)
     return np.concatenate(outputs), np.concatenate(targets)
 
