@@ -29,9 +29,10 @@ def _confusion(figures, folder):
     plot_confusion_matrix(matrix, names, folder / "confusion_matrix.png")
     picture = Picture("confusion_matrix.png", "Confusion matrix; the table of classes has its main figures")
     pairs = _confused_pairs(matrix, names)
-    numbers = "examples, and their share of the true class in %" if len(names) <= FEW_CLASSES else ""
-    text = f"Rows are true classes, columns the answers{'; in each field ' + numbers if numbers else ''}."
-    return Section("Confusion matrix", [picture, *([pairs] if pairs.rows else [])], text)
+    text = "Rows are true classes, columns the answers"
+    if len(names) <= FEW_CLASSES:
+        text += "; in each field are the examples and their share of the true class"
+    return Section("Confusion matrix", [picture, *([pairs] if pairs.rows else [])], f"{text}.")
 
 
 def _confused_pairs(matrix, names):
@@ -50,13 +51,10 @@ def _confused_pairs(matrix, names):
 
 
 def _classes(per_class):
-    text = "Support is the number of examples of the class"
-    rows = per_class.items()
-    if len(per_class) > FEW_CLASSES:
-        rows, text = (
-            sorted(rows, key=lambda row: row[1]["f1"]),
-            f"{text}; the classes with the lowest F1 first",
-        )
+    rows, text = list(per_class.items()), "Support is the number of examples of the class"
+    if len(rows) > FEW_CLASSES:
+        rows.sort(key=lambda row: row[1]["f1"])
+        text += "; the classes with the lowest F1 first"
     return Section("Classes", [figures_table("Class", rows)], f"{text}.")
 
 
@@ -79,6 +77,6 @@ def _worst(examples):
 def _card(example):
     label = example["label"]
     shares = example["answers"] | {label: example["probability"]}
-    bars = [(name, share, name == label) for name, share in shares.items()]
+    bars = [(name, share or 0.0, name == label) for name, share in shares.items()]
     title = f"{label} taken for {next(iter(shares))}"
     return Card(title, example.get("picture", ""), example.get("text", ""), bars)

@@ -64,13 +64,13 @@ def explain_image(model, image, class_names, target=None):
     Returns: `ImageExplanation`.
     Raises: ValueError for an unknown target.
     """
-    if target is not None and target not in class_names:
-        raise ValueError(f"Unknown target {target!r}.{close_names(target, class_names)}")
+    if target is not None and str(target) not in class_names:
+        raise ValueError(f"Unknown target {str(target)!r}.{close_names(str(target), class_names)}")
     model = keras.Model(model.inputs[0], model.outputs[0])  # without further heads, and what only they need
     pixels = image.astype("float32")
     baseline = np.zeros_like(pixels)
     logits = keras.ops.convert_to_numpy(model(np.stack([pixels, baseline]), training=False)).astype("float64")
-    place = int(logits[0].argmax()) if target is None else class_names.index(target)
+    place = int(logits[0].argmax()) if target is None else class_names.index(str(target))
     shares = np.exp(logits[0] - logits[0].max())
     return ImageExplanation(
         image=image,
@@ -133,7 +133,9 @@ def grad_cam(model, image, output):
         return None
     split = keras.Model(model.inputs[0], [layer.output, model.output])
 
-    @tf.function  # which leaves out the gradients of the kernels: that of a 1x1 one with a stride spoils memory
+    # Compiled, the gradients of the kernels are left out: on one image and the CPU, TensorFlow 2.21 writes
+    # beyond its memory in that of a 1x1 kernel with a stride.
+    @tf.function
     def weighted(inputs):
         with tf.GradientTape() as tape:
             tape.watch(inputs)

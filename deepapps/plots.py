@@ -97,7 +97,15 @@ def plot_calibration(bins, path, count):
     place = {"x": up_to - 0.5 / count, "width": 0.9 / count}
     above.bar(height=accuracy, label="Right answers", color=TRAINING["color"], **place)
     above.plot([0, 1], [0, 1], color=MUTED, linestyle="--", linewidth=1.2, label="As sure as right")
-    above.plot(confidence, accuracy, "o", color=VALIDATION["color"], markersize=5, label="Mean of the bin")
+    above.plot(
+        confidence,
+        accuracy,
+        "o",
+        color=VALIDATION["color"],
+        markersize=5,
+        label="Mean of the bin",
+        clip_on=False,
+    )
     below.bar(height=support / support.sum(), color=TRAINING["color"], **place)
     above.set(xlim=(0, 1), ylim=(0, 1.02))
     above.set_ylabel("Right answers", color=INK)

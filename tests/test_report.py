@@ -262,6 +262,8 @@ def test_a_classifier_without_mistakes_or_calibration(tmp_path):
     figures = classification_figures(np.eye(3), np.arange(3), ["a", "b", "c"], 1)
     titles = [section.title for section in classifier_sections(figures, [], tmp_path)]
     assert titles == ["Confusion matrix", "Classes", "Calibration"]
+    unknown = [{"label": "a", "probability": None, "answers": {"b": None}}]  # not finite in the model
+    assert classifier_sections(figures, unknown, tmp_path)[-1].contents[0].cards[0].bars[1] == ("a", 0, True)
     del figures["calibration"]  # as in a Run of an earlier version
     assert len(classifier_sections(figures, [], tmp_path)) == 2
 

@@ -403,6 +403,17 @@ def test_a_resume_of_a_finished_run_returns_it(trained, digits):
     fails(lambda: again(seed=1), "`seed` is 0")
 
 
+def test_a_figure_of_evaluate_may_pick_the_weights(tmp_path):
+    class ByF1(find_task("mnist")):
+        monitor = "f1"
+
+    settings = ByF1.Settings(network="mlp", units=16)
+    run = deepapps.train(ByF1(settings), epochs=1, jit_compile=False, output=tmp_path, progress=False)
+    assert run.history[0]["val_f1"] == pytest.approx(run.metrics["validation"]["f1"])
+    assert all(isinstance(value, int | float) for value in run.history[0].values())
+    assert "those of epoch 1, by validation F1" in run.report().read_text()
+
+
 def test_a_report_of_a_run_that_has_not_ended(copied):
     for name in ("metrics.json", "report/confusion_matrix.png"):
         (copied / name).unlink()

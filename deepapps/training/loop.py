@@ -148,7 +148,7 @@ def _finish(run, state, splits):
     shown = "validation" if splits.test is None else "test"
     examples = run.task.examples(run.model, sources[shown], metrics[shown]) if shown in metrics else []
     if examples:
-        write_json(run.path / "examples.json", examples)
+        write_json(run.path / "examples.json", _finite(examples))
     run.report()
 
 
