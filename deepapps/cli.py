@@ -15,6 +15,8 @@ from deepapps.apps import configure, defaults_of, helps_of
 from deepapps.run import load_run, open_run, versions
 from deepapps.settings import close_names, read_settings, types_of
 from deepapps.tasks import TASKS, find_task
+from deepapps.training.cluster import find_cluster, resolve_strategy
+from deepapps.training.heartbeat import follow_launcher
 from deepapps.training.settings import TrainingSettings
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -25,8 +27,11 @@ def main(arguments=None):
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     debug = "--debug" in arguments
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
+        cluster = find_cluster()
+        name = "" if cluster is None or cluster.is_chief else f"{cluster.name}: "
+        logging.basicConfig(format=f"{name}%(message)s", level=logging.WARNING)
+        follow_launcher()
         status = command.main([a for a in arguments if a != "--debug"], "deepapps", standalone_mode=False)
         return status if isinstance(status, int) else 0
     except (click.exceptions.Abort, KeyboardInterrupt):
@@ -115,6 +120,33 @@ def info():
         print(f"{name:12}{value}")
 
 
+@command.command(context_settings={"allow_interspersed_args": False})
+@click.option("--workers", type=click.IntRange(1), required=True, help="Number of workers.")
+@click.option(
+    "--restarts",
+    default=5,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Restarts after a worker was killed.",
+)
+@click.option(
+    "--timeout", default=600.0, show_default=True, type=click.FloatRange(0, min_open=True),
+    help="Seconds without progress of any worker, after which all are ended.",
+)  # fmt: skip
+@click.option("--logs", help="Folder for the output of the workers. [default: a temporary one]")
+@click.argument("words", nargs=-1, required=True, metavar="COMMAND...")
+def launch(words, **options):
+    """Run COMMAND, such as `train mnist`, in a cluster of processes on this machine.
+
+    Put -- before COMMAND. `python PROGRAM` runs a program of yours.
+    """
+    from deepapps.training.launch import launch
+
+    if words[0] not in (*command.commands, "python") or words[0] == "launch":
+        raise click.UsageError(f"Unknown command {words[0]!r}.{close_names(words[0], command.commands)}")
+    return launch(words, **options)
+
+
 def _train_command(name):
     """`deepapps train NAME`, with a flag for every setting of the task and of the training."""
     task = find_task(name)
@@ -145,17 +177,26 @@ def _run_training(name, threads, as_json, arguments):
     folders = {key: arguments.pop(key) for key in ("output", "resume", "overwrite") if key in arguments}
     resumed = folders.get("output") if folders.get("resume") else None
     task, training = configure(name, arguments, resumed)
-    strategy = open_run(task, training, **folders).training.strategy  # fails here, before TensorFlow starts
+    # a mistake fails here, before TensorFlow starts
+    strategy = resolve_strategy(open_run(task, training, **folders).training.strategy)
     _start_tensorflow(threads, strategy)
     try:
         run = deepapps.train(task, **folders, **training)
     except KeyboardInterrupt:  # click would add an empty line to what has been said
         raise SystemExit(130) from None
+    if not _is_chief():
+        return
     if as_json:
         print(json.dumps(run.metrics))
         return
     _print_figures(run.metrics)
     print(f"Run:    {run.path}\nReport: {run.path / 'report' / 'index.html'}")
+
+
+def _is_chief():
+    """Whether it is for this process to print: all, but the further workers of a cluster."""
+    cluster = find_cluster()
+    return cluster is None or cluster.is_chief
 
 
 def _start_tensorflow(threads=None, strategy=""):

@@ -98,7 +98,7 @@ class Run:
         """The shell command that repeats the training; the Python call, for a task of the user's own."""
         if self.name not in TASKS:
             return f"deepapps.train(..., output={str(self.path)!r})"
-        words = ["deepapps", "train", self.name]
+        words = [*shlex.split(os.environ.get("DEEPAPPS_COMMAND", "deepapps")), "train", self.name]
         defaults = TrainingSettings(**self.task.training)
         for settings, plain in ((self.settings, type(self.settings)()), (self.training, defaults)):
             words += _flags(settings.as_dict(), plain.as_dict())
@@ -218,7 +218,7 @@ def open_run(task, training, output=None, resume=False, overwrite=False):
     check_keywords(training, TrainingSettings.names())
     if resume and overwrite:
         raise ValueError("`resume` and `overwrite` exclude each other.")
-    path = pathlib.Path(output) if output else _new_folder(task.name)
+    path = pathlib.Path(output) if output else new_folder(task.name)
     if path.exists() and not path.is_dir():
         raise ValueError(f"{path}: is a file, not a folder for a Run.")
     if resume and (path / "settings.json").exists():
@@ -294,7 +294,8 @@ def _settings(path, kind, values):
         raise ValueError(f"{pathlib.Path(path) / 'settings.json'}: {error}") from None
 
 
-def _new_folder(name):
+def new_folder(name):
+    """A folder `runs/NAME-DATE-TIME` that does not exist yet."""
     now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     path = pathlib.Path("runs") / f"{name}-{now}"
     count = 1
