@@ -71,29 +71,42 @@ def train():
     """Train a task and leave a Run: its weights, figures and report, in a folder."""
 
 
+_strategy = click.option(
+    "--strategy", default="auto", show_default=True, help="`auto`, `none`, `mirrored[:N]` or `multi-worker`."
+)
+
+
 @command.command()
 @click.argument("run")
 @click.option("--data", help="Other data, in the grammar of the task; default: the Run's own test split.")
+@_strategy
 @click.option("--json", "as_json", is_flag=True, help="Print JSON alone.")
-def evaluate(run, data, as_json):
+def evaluate(run, data, strategy, as_json):
     """Measure the model of RUN on a test set."""
-    run = load_run(run)
-    _start_tensorflow()
-    figures = run.evaluate(data)
+    run, strategy = load_run(run), resolve_strategy(strategy)
+    _start_tensorflow(strategy=strategy)
+    figures = run.evaluate(data, strategy)
+    if not _is_chief():
+        return
     print(json.dumps(figures)) if as_json else _print_figures({"test": figures})
 
 
 @command.command()
 @click.argument("run")
 @click.argument("inputs", nargs=-1, required=True)
+@_strategy
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, with probabilities.")
-def predict(run, inputs, as_json):
+def predict(run, inputs, strategy, as_json):
     """Answer INPUTS (for images: files) with the model of RUN; `-` reads them from stdin, one a line."""
+    run, strategy = load_run(run), resolve_strategy(strategy)
+    if "-" in inputs and find_cluster():
+        raise click.UsageError("Several workers cannot read the inputs from stdin: name them.")
     lines = [line for item in inputs for line in (sys.stdin.read().splitlines() if item == "-" else [item])]
-    run = load_run(run)
-    _start_tensorflow()
+    _start_tensorflow(strategy=strategy)
     asked = [line for line in lines if line]
-    answers = iter(run.predict(asked, probabilities=True) if asked else ())
+    answers = iter(run.predict(asked, probabilities=True, strategy=strategy) if asked else ())
+    if not _is_chief():
+        return
     for line in lines:
         answer = next(answers) if line else {}
         print(json.dumps(answer) if as_json else next(iter(answer.values()), ""))

@@ -81,6 +81,9 @@ class Run:
     @functools.cached_property
     def model(self):
         """The `keras.Model` with the best weights by the task's monitor."""
+        return self._load_model()
+
+    def _load_model(self):
         import keras
 
         path = self.path / "model.keras"
@@ -109,33 +112,51 @@ class Run:
         """The command, or the Python call, that goes on with the training."""
         return f"{self.command} --resume" if self.name in TASKS else self.command[:-1] + ", resume=True)"
 
-    def predict(self, inputs, probabilities=False):
+    def predict(self, inputs, probabilities=False, strategy=None):
         """Answers raw inputs.
 
         Args:
             inputs: What the task's `encode` takes: for images, uint8 arrays or file names.
             probabilities: Also return all that the task knows of an answer.
+            strategy: Shares the work out, as in `train`. Defaults to one device.
         Returns: a list of answers; with `probabilities`, of dicts such as
             `{"label": "7", "probabilities": {"0": ..., ...}}`.
         """
-        encoded = self.task.encode(inputs)
-        answers = self.task.decode(self.model.predict(encoded, batch_size=256, verbose=0))
+        from deepapps.training.predictions import shared_predict
+
+        model, workers = self._model_for(strategy)
+        with shared_predict(model, workers):
+            outputs = model.predict(self.task.encode(inputs), batch_size=256, verbose=0)
+        answers = self.task.decode(outputs)
         return answers if probabilities else [next(iter(answer.values())) for answer in answers]
 
-    def evaluate(self, data=None):
+    def evaluate(self, data=None, strategy=None):
         """The figures of the model on other data of the same kind.
 
         Args:
             data: As the task's `data` setting, or a source. None: the test split of the Run's own data.
+            strategy: Shares the work out, as in `train`. Defaults to one device.
         """
         from deepapps.training.calls import evaluate_model
 
+        model, workers = self._model_for(strategy)
         source = self.task.data().test if data is None else data
         if isinstance(source, str | os.PathLike):
             source = self.task.evaluation_source(source)
         if source is None:
             raise ValueError(f"{self.path}: the data have no test split; name data to evaluate on.")
-        return evaluate_model(self.task, self.model, source, self.training.batch_size)
+        return evaluate_model(self.task, model, source, self.training.batch_size, workers)
+
+    def _model_for(self, strategy):
+        """The model, made in the scope of a strategy where that has several replicas, and its `Workers`."""
+        from deepapps.training.strategies import make_strategy
+        from deepapps.training.workers import Workers
+
+        workers = Workers(make_strategy(strategy))
+        if workers.strategy.num_replicas_in_sync == 1:
+            return self.model, workers
+        with workers.strategy.scope():
+            return self._load_model(), workers
 
     def report(self):
         """Writes `report/index.html` anew and returns its path."""

@@ -3,6 +3,7 @@
 `deepapps launch` gives each worker one end of a pair of sockets. Without a launcher nothing happens here.
 """
 
+import contextlib
 import os
 import socket
 import threading
@@ -37,7 +38,5 @@ def _answer():
 
 
 def _send(sign):
-    try:
+    with contextlib.suppress(OSError):  # the launcher has gone, or is busy: the next sign will tell
         _line.send(sign, socket.MSG_DONTWAIT)
-    except OSError:  # the launcher has gone, or is busy: the next sign will tell
-        pass

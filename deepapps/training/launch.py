@@ -22,7 +22,7 @@ import time
 from deepapps.run import new_folder
 from deepapps.training.heartbeat import BEAT, VARIABLE
 
-GRACE = 10.0  # seconds in which the others may follow a worker that has ended
+GRACE = 5.0  # seconds in which the others may follow a worker that has ended
 _TAIL = 10  # lines of a log that are shown
 
 
@@ -121,8 +121,7 @@ class Process:
         self._line, theirs = socket.socketpair()
         self._line.setblocking(False)
         environment = {"TF_CONFIG": config, "TF_GRPC_REUSE_PORT": "1", VARIABLE: str(theirs.fileno())}
-        output = open(log, "a") if log else None
-        with contextlib.closing(theirs), output or contextlib.nullcontext():
+        with contextlib.closing(theirs), open(log, "a") if log else contextlib.nullcontext() as output:
             self._process = subprocess.Popen(
                 words, env=os.environ | environment, pass_fds=[theirs.fileno()], preexec_fn=_die_with_launcher,
                 stdin=subprocess.DEVNULL if log else None, stdout=output, stderr=output, start_new_session=True,
@@ -196,7 +195,7 @@ def _watch(processes, timeout, signals):
             for process in processes:
                 process.signal(number)
         passed_on = len(signals)
-        if any([process.listen() for process in processes]):
+        if sum(process.listen() for process in processes):
             heard = time.monotonic()
         if any(process.status for process in processes):
             return _failed(processes, signals)
@@ -216,6 +215,12 @@ def _failed(processes, signals):
     killed = next((process for process in processes if _is_killed(process)), None)
     if killed:
         raise Lost(f"{killed.name} was killed ({signal.Signals(-killed.status).name})")
+    hung = _unanswering(processes)
+    if hung:
+        print("\n".join(hung[0].tail()), file=sys.stderr)
+        raise RuntimeError(
+            f"{hung[0].name} has stopped, and the others gave up. Log: {hung[0].log or 'above'}"
+        )
     failed = next(process for process in processes if process.status)
     if failed is not processes[0]:  # else its own words stand on the screen
         print("\n".join(failed.tail()), file=sys.stderr)
@@ -238,15 +243,21 @@ def _silent(processes, timeout):
 
     That is one that gives no answer, or else the one that has come least far.
     """
+    _unanswering(processes)
+    blamed = min(processes, key=lambda process: (process.answered, process.beats))
+    print("\n".join(blamed.tail()), file=sys.stderr)
+    state = "has stopped" if blamed.beats else "has not come up"
+    return f"{blamed.name} {state}: no worker has come any further for {timeout:g} s. Log: {blamed.log or 'above'}"
+
+
+def _unanswering(processes):
+    """Those that run and do not answer within two seconds."""
     for process in processes:
         process.ask()
     time.sleep(2)
     for process in processes:
         process.listen()
-    blamed = min(processes, key=lambda process: (process.answered, process.beats))
-    print("\n".join(blamed.tail()), file=sys.stderr)
-    state = "has stopped" if blamed.beats else "has not come up"
-    return f"{blamed.name} {state}: no worker has come any further for {timeout:g} s. Log: {blamed.log or 'above'}"
+    return [process for process in processes if process.status is None and not process.answered]
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from deepapps.training.optimizers import current_learning_rate, serialized
 from deepapps.training.predictions import shared_predict
 from deepapps.training.state import State
 from deepapps.training.strategies import make_strategy
+from deepapps.training.workers import lost_workers_named
 
 _logger = logging.getLogger(__name__)
 
@@ -56,17 +57,17 @@ def train(task=None, *, model=None, data=None, loss=None, metrics=(), output=Non
     run = open_run(task, training, output, resume, overwrite)
     if run.finished:
         return run
-    ready = strategy if isinstance(strategy, tf.distribute.Strategy) else make_strategy(run.training.strategy)
+    ready = make_strategy(run.training.strategy if isinstance(strategy, str | None) else strategy)
     _set_seeds(run.training)
     splits = task.data()
-    state = State(task, run.training, ready, splits.train)
-    _check_monitor(task, run.training, state.metrics, splits.validation)
-    if state.workers.is_chief:
-        run.start()
-    signal_number = _fit(run, state, splits.validation, make_callbacks(run, state, callbacks))
-    if signal_number:
-        _leave(signal_number, run, state)
-    _finish(run, state, splits)
+    with lost_workers_named(run):
+        state = State(task, run.training, ready, splits.train)
+        _check_monitor(task, run.training, state.metrics, splits.validation)
+        if state.workers.is_chief:
+            run.start()
+        if _fit(run, state, splits.validation, make_callbacks(run, state, callbacks)):
+            _leave(run, state)
+        _finish(run, state, splits)
     return run
 
 
@@ -195,17 +196,17 @@ def _check_monitor(task, settings, metrics, validation):
         raise ValueError("`patience` needs validation data.")
 
 
-def _leave(number, run, state):
+def _leave(run, state):
     """Says how to go on, and ends the process or, after Ctrl-C, raises KeyboardInterrupt."""
     report = _logger.warning if state.workers.is_chief else _logger.info
     report(
         "Stopped by %s at epoch %d, step %d; %s. Go on with: %s",
-        signal.Signals(number).name, state.epoch + 1, state.step,
+        signal.Signals(state.signal).name, state.epoch + 1, state.step,
         "nothing is lost" if state.feed.resumes_within_epoch else "the epoch will begin anew", run.resume_command,
     )  # fmt: skip
-    if number == signal.SIGINT:
+    if state.signal == signal.SIGINT:
         raise KeyboardInterrupt
-    raise SystemExit(128 + number)
+    raise SystemExit(128 + state.signal)
 
 
 def _not_finite(run, state, step):

@@ -33,9 +33,12 @@ def make_strategy(strategy):
     """Makes the strategy that a name of the training settings means here.
 
     Args:
-        strategy: The name, or a `tf.distribute.Strategy`, which is returned as it is.
+        strategy: The name; a `tf.distribute.Strategy`, which is returned as it is; or None for the present one.
     Raises: ValueError for an unknown name, or when the devices or the cluster asked for are not there.
     """
+    follow_launcher()
+    if strategy is None:
+        return tf.distribute.get_strategy()
     if not isinstance(strategy, str):
         return strategy
     kind, _, count = resolve_strategy(strategy).partition(":")
@@ -94,14 +97,13 @@ def _mirrored_on(devices):
 @functools.cache
 def _multi_worker(count):
     """One for all trainings of a process: TensorFlow takes part in one cluster only."""
-    follow_launcher()
     resolver = _slurm_resolver() if find_cluster().slurm else None
     try:
         return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
     except RuntimeError as error:
         raise RuntimeError(
-            "Strategy 'multi-worker' came after TensorFlow's first operation: train first in the program. "
-            f"({str(error).splitlines()[0]})"
+            "Strategy 'multi-worker' must be made before TensorFlow's first operation, and any metric or layer "
+            f"is one: train earlier in the program ({str(error).splitlines()[0]})."
         ) from None
 
 

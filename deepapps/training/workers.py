@@ -4,6 +4,7 @@ All workers run the same loop, each on its own share of every batch. What they c
 same on each, and so is all that follows from it; what depends on a clock or a signal they settle.
 """
 
+import contextlib
 import signal
 
 import numpy as np
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from deepapps.training.heartbeat import beat
 
+_LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -35,6 +37,7 @@ class Workers:
             self.count = strategy.num_replicas_in_sync // self.replicas
             self.index = _index_of(strategy.cluster_resolver)
         self.is_chief, self.share = self.index == 0, (self.index, self.count)
+        self._gathers = {}
         self._reduce = tf.function(self._reduced, autograph=False, reduce_retracing=True)
 
     def settle(self, signals, *decisions):
@@ -74,15 +77,19 @@ class Workers:
 
     def gather(self, variables):
         """The values of variables that each replica has for itself, `(replicas, ...)` each, in order."""
-        if self.count == 1:
-            local = self.strategy.experimental_local_results
-            return [np.stack([part.numpy() for part in local(variable)]) for variable in variables]
 
         def gather():
             values = [tf.expand_dims(variable.read_value(), 0) for variable in variables]
             return tf.distribute.get_replica_context().all_gather(values, 0)
 
-        gathered = tf.function(lambda: self.strategy.run(gather), autograph=False)()
+        if self.count == 1:
+            local = self.strategy.experimental_local_results
+            return [np.stack([part.numpy() for part in local(variable)]) for variable in variables]
+
+        key = tuple(map(id, variables))
+        if key not in self._gathers:
+            self._gathers[key] = tf.function(lambda: self.strategy.run(gather), autograph=False)
+        gathered = self._gathers[key]()
         return [self.strategy.experimental_local_results(values)[0].numpy() for values in gathered]
 
     def scatter(self, variable, values):
@@ -103,6 +110,22 @@ class Workers:
             return tf.distribute.get_replica_context().all_reduce("SUM", tf.identity(numbers))
 
         return self.strategy.experimental_local_results(self.strategy.run(reduce))[0]
+
+
+@contextlib.contextmanager
+def lost_workers_named(run):
+    """Says in one line that contact with another worker was lost, and how to go on.
+
+    Raises: ConnectionError in place of TensorFlow's error.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if not isinstance(error, _LOST) and "Collective ops is aborted" not in str(error):
+            raise
+        raise ConnectionError(
+            f"Lost contact with another worker. Start all of them again with: {run.resume_command}"
+        ) from error
 
 
 def _index_of(resolver):
