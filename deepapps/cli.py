@@ -136,6 +136,13 @@ def info():
 @command.command(context_settings={"allow_interspersed_args": False})
 @click.option("--workers", type=click.IntRange(1), required=True, help="Number of workers.")
 @click.option(
+    "--parameter-servers",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Number of parameter servers.",
+)
+@click.option(
     "--restarts",
     default=5,
     show_default=True,

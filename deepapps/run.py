@@ -23,6 +23,7 @@ from deepapps.files import (
 )
 from deepapps.settings import check_keywords
 from deepapps.tasks import TASKS, find_task
+from deepapps.training.cluster import fit_to_strategy
 from deepapps.training.settings import TrainingSettings
 
 FREE_ON_RESUME = ("epochs", "progress", "tensorboard")
@@ -239,6 +240,7 @@ def open_run(task, training, output=None, resume=False, overwrite=False):
     check_keywords(training, TrainingSettings.names())
     if resume and overwrite:
         raise ValueError("`resume` and `overwrite` exclude each other.")
+    training = fit_to_strategy(training)
     path = pathlib.Path(output) if output else new_folder(task.name)
     if path.exists() and not path.is_dir():
         raise ValueError(f"{path}: is a file, not a folder for a Run.")

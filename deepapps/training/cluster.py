@@ -7,6 +7,11 @@ import os
 from deepapps.settings import close_names
 
 STRATEGIES = ("auto", "none", "mirrored", "multi-worker", "parameter-server")
+_ASYNCHRONOUS = {
+    "deterministic": (False,),
+    "gradient_accumulation_steps": (1,),
+    "jit_compile": ("auto", False),
+}
 _JOBS = ("chief", "worker", "ps")
 
 
@@ -77,6 +82,25 @@ def resolve_strategy(strategy):
             f"Received: {strategy!r}"
         )
     return cluster.strategy
+
+
+def fit_to_strategy(training):
+    """Training settings with what the strategy of this cluster fixes: parameter servers are asynchronous.
+
+    Args:
+        training: `{name: value}`, those that are given.
+    Raises: ValueError where they ask for what the strategy cannot do, or `resolve_strategy` does.
+    """
+    strategy = training.get("strategy", "auto")
+    if strategy.partition(":")[0] not in STRATEGIES or resolve_strategy(strategy) != "parameter-server":
+        return training
+    for name, (value, *others) in _ASYNCHRONOUS.items():
+        if training.get(name, value) not in (value, *others):
+            raise ValueError(
+                f"Strategy 'parameter-server' is asynchronous: `{name}` must be {value!r}. "
+                f"Received: {name}={training[name]!r}"
+            )
+    return {**training, "deterministic": False}
 
 
 def _of_tf_config(text):

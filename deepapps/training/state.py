@@ -13,6 +13,7 @@ from deepapps.training import checkpoints
 from deepapps.training.batches import make_feed
 from deepapps.training.callbacks import restore_state, state_of
 from deepapps.training.optimizers import make_optimizer
+from deepapps.training.scheduling import check_asynchronous
 from deepapps.training.step import Step, figures_of, jit_pays, per_example
 from deepapps.training.strategies import fold_replica_into_seeds
 from deepapps.training.workers import Workers
@@ -46,10 +47,12 @@ class State:
         with strategy.scope(), dtype_policy(settings.dtype_policy):
             self.model, augmentation = task.network(), task.augmentation()
             self.metrics = [keras.metrics.Mean("loss"), *task.metrics()]
+            if self.workers.is_asynchronous:
+                check_asynchronous(self.model)
             self.optimizer, loss = make_optimizer(settings, updates), per_example(task.loss())
             self._build(loss, settings.class_weight)
         self.model.optimizer, self.model.stop_training = self.optimizer, False
-        if self.workers.count > 1:
+        if self.workers.count > 1 or self.workers.is_asynchronous:
             self.model._distribute_strategy = None  # Keras's own `predict` then keeps to this process
         self.code = Step(
             self.model, self.optimizer, loss, self.metrics, self.workers, augmentation, settings.class_weight,
@@ -194,7 +197,8 @@ def use_jit(setting, model, strategy):
             "`jit_compile` must be False or 'auto' on several replicas. "
             f"Received: jit_compile=True, {strategy.num_replicas_in_sync} replicas"
         )
-    return setting is True or (setting == "auto" and strategy.num_replicas_in_sync == 1 and jit_pays(model))
+    one_device = strategy.num_replicas_in_sync == 1 and not Workers(strategy).is_asynchronous
+    return setting is True or (setting == "auto" and one_device and jit_pays(model))
 
 
 @contextlib.contextmanager

@@ -11,6 +11,8 @@ import keras
 import tensorflow as tf
 from keras import tree
 
+from deepapps.training.scheduling import ScheduledCall
+
 
 class Step:
     """What happens to one batch, compiled.
@@ -37,10 +39,21 @@ class Step:
         self.augmentation = functools.partial(augmentation, training=True) if is_layer else augmentation
         self._jit = jit
 
+    def with_metrics(self, metrics):
+        """The same with other metrics."""
+        step = copy.copy(self)
+        step.metrics = metrics
+        return step
+
     def training_call(self, feed):
         """Compiles `call(block, start, updates, accumulate)`, which does that many updates, of
         `accumulate` batches each, from batch `start`. It returns the index of the first update whose
         loss is not finite, or -1."""
+        if self.workers.is_asynchronous:
+            return ScheduledCall(self, lambda step: step._training_call(feed))
+        return self._training_call(feed)
+
+    def _training_call(self, feed):
         update = self._update_of(feed)
 
         def call(block, start, updates, accumulate):
@@ -58,7 +71,11 @@ class Step:
 
     def evaluation_call(self, feed):
         """Compiles `call(block, start, steps)`, which adds that many batches to the metrics."""
+        if self.workers.is_asynchronous:
+            return ScheduledCall(self, lambda step: step._evaluation_call(feed))
+        return self._evaluation_call(feed)
 
+    def _evaluation_call(self, feed):
         def measure(element):
             inputs, targets, weights = feed.load(self._slice(element))
             outputs = self.model(inputs, training=False)

@@ -115,8 +115,21 @@ def _slurm_resolver():
     )
 
 
+@functools.cache
+def _parameter_server(count):
+    """The chief's; the workers and the parameter servers serve it until they are ended."""
+    cluster = find_cluster()
+    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    if not cluster.is_chief:
+        config = tf.compat.v1.ConfigProto()
+        tf.distribute.Server(resolver.cluster_spec(), cluster.job, cluster.index, "grpc", config).join()
+    strategy = tf.distribute.ParameterServerStrategy(resolver)
+    return strategy
+
+
 _MAKERS = {
     "none": lambda count: tf.distribute.get_strategy(),
     "mirrored": _mirrored,
     "multi-worker": _multi_worker,
+    "parameter-server": _parameter_server,
 }

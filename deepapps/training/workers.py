@@ -25,6 +25,7 @@ class Workers:
     Attributes:
         count, index: How many there are, and which of them this is; both are `share`.
         is_chief: Whether this one writes the Run.
+        is_asynchronous: Whether others compute for this one, each at its own pace, with parameter servers.
         replicas: Replicas of each worker.
         strategy: The strategy.
     """
@@ -36,6 +37,7 @@ class Workers:
             self.replicas = len(strategy.extended.worker_devices)
             self.count = strategy.num_replicas_in_sync // self.replicas
             self.index = _index_of(strategy.cluster_resolver)
+        self.is_asynchronous = isinstance(strategy, tf.distribute.ParameterServerStrategy)
         self.is_chief, self.share = self.index == 0, (self.index, self.count)
         self._gathers = {}
         self._reduce = tf.function(self._reduced, autograph=False, reduce_retracing=True)
