@@ -15,6 +15,8 @@ from deepapps.apps import configure, defaults_of, helps_of
 from deepapps.run import load_run, open_run, versions
 from deepapps.settings import close_names, read_settings, types_of
 from deepapps.tasks import TASKS, find_task
+from deepapps.training.cluster import find_cluster, resolve_strategy
+from deepapps.training.heartbeat import follow_launcher
 from deepapps.training.settings import TrainingSettings
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -25,8 +27,11 @@ def main(arguments=None):
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     debug = "--debug" in arguments
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
+        cluster = find_cluster()
+        name = "" if cluster is None or cluster.is_chief else f"{cluster.name}: "
+        logging.basicConfig(format=f"{name}%(message)s", level=logging.WARNING)
+        follow_launcher()
         status = command.main([a for a in arguments if a != "--debug"], "deepapps", standalone_mode=False)
         return status if isinstance(status, int) else 0
     except (click.exceptions.Abort, KeyboardInterrupt):
@@ -66,29 +71,42 @@ def train():
     """Train a task and leave a Run: its weights, figures and report, in a folder."""
 
 
+_strategy = click.option(
+    "--strategy", default="auto", show_default=True, help="`auto`, `none`, `mirrored[:N]` or `multi-worker`."
+)
+
+
 @command.command()
 @click.argument("run")
 @click.option("--data", help="Other data, in the grammar of the task; default: the Run's own test split.")
+@_strategy
 @click.option("--json", "as_json", is_flag=True, help="Print JSON alone.")
-def evaluate(run, data, as_json):
+def evaluate(run, data, strategy, as_json):
     """Measure the model of RUN on a test set."""
-    run = load_run(run)
-    _start_tensorflow()
-    figures = run.evaluate(data)
+    run, strategy = load_run(run), resolve_strategy(strategy)
+    _start_tensorflow(strategy=strategy)
+    figures = run.evaluate(data, strategy)
+    if not _is_chief():
+        return
     print(json.dumps(figures)) if as_json else _print_figures({"test": figures})
 
 
 @command.command()
 @click.argument("run")
 @click.argument("inputs", nargs=-1, required=True)
+@_strategy
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, with probabilities.")
-def predict(run, inputs, as_json):
+def predict(run, inputs, strategy, as_json):
     """Answer INPUTS (for images: files) with the model of RUN; `-` reads them from stdin, one a line."""
+    run, strategy = load_run(run), resolve_strategy(strategy)
+    if "-" in inputs and find_cluster():
+        raise click.UsageError("Several workers cannot read the inputs from stdin: name them.")
     lines = [line for item in inputs for line in (sys.stdin.read().splitlines() if item == "-" else [item])]
-    run = load_run(run)
-    _start_tensorflow()
+    _start_tensorflow(strategy=strategy)
     asked = [line for line in lines if line]
-    answers = iter(run.predict(asked, probabilities=True) if asked else ())
+    answers = iter(run.predict(asked, probabilities=True, strategy=strategy) if asked else ())
+    if not _is_chief():
+        return
     for line in lines:
         answer = next(answers) if line else {}
         print(json.dumps(answer) if as_json else next(iter(answer.values()), ""))
@@ -128,6 +146,40 @@ def info():
         print(f"{name:12}{value}")
 
 
+@command.command(context_settings={"allow_interspersed_args": False})
+@click.option("--workers", type=click.IntRange(1), required=True, help="Number of workers.")
+@click.option(
+    "--parameter-servers",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Number of parameter servers.",
+)
+@click.option(
+    "--restarts",
+    default=5,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Restarts after a worker was killed.",
+)
+@click.option(
+    "--timeout", default=600.0, show_default=True, type=click.FloatRange(0, min_open=True),
+    help="Seconds without progress of any worker, after which all are ended.",
+)  # fmt: skip
+@click.option("--logs", help="Folder for the output of the workers. [default: a temporary one]")
+@click.argument("words", nargs=-1, required=True, metavar="COMMAND...")
+def launch(words, **options):
+    """Run COMMAND, such as `train mnist`, in a cluster of processes on this machine.
+
+    Put -- before COMMAND. `python PROGRAM` runs a program of yours.
+    """
+    from deepapps.training.launch import launch
+
+    if words[0] not in (*command.commands, "python") or words[0] == "launch":
+        raise click.UsageError(f"Unknown command {words[0]!r}.{close_names(words[0], command.commands)}")
+    return launch(words, **options)
+
+
 def _train_command(name):
     """`deepapps train NAME`, with a flag for every setting of the task and of the training."""
     task = find_task(name)
@@ -158,17 +210,26 @@ def _run_training(name, threads, as_json, arguments):
     folders = {key: arguments.pop(key) for key in ("output", "resume", "overwrite") if key in arguments}
     resumed = folders.get("output") if folders.get("resume") else None
     task, training = configure(name, arguments, resumed)
-    strategy = open_run(task, training, **folders).training.strategy  # fails here, before TensorFlow starts
+    # a mistake fails here, before TensorFlow starts
+    strategy = resolve_strategy(open_run(task, training, **folders).training.strategy)
     _start_tensorflow(threads, strategy)
     try:
         run = deepapps.train(task, **folders, **training)
     except KeyboardInterrupt:  # click would add an empty line to what has been said
         raise SystemExit(130) from None
+    if not _is_chief():
+        return
     if as_json:
         print(json.dumps(run.metrics))
         return
     _print_figures(run.metrics)
     print(f"Run:    {run.path}\nReport: {run.path / 'report' / 'index.html'}")
+
+
+def _is_chief():
+    """Whether it is for this process to print: all, but the further workers of a cluster."""
+    cluster = find_cluster()
+    return cluster is None or cluster.is_chief
 
 
 def _start_tensorflow(threads=None, strategy=""):

@@ -23,6 +23,7 @@ from deepapps.files import (
 )
 from deepapps.settings import check_keywords
 from deepapps.tasks import TASKS, find_task
+from deepapps.training.cluster import fit_to_strategy
 from deepapps.training.settings import TrainingSettings
 
 FREE_ON_RESUME = ("epochs", "progress", "tensorboard")
@@ -87,6 +88,9 @@ class Run:
     @functools.cached_property
     def model(self):
         """The `keras.Model` with the best weights by the task's monitor."""
+        return self._load_model()
+
+    def _load_model(self):
         import keras
 
         path = self.path / "model.keras"
@@ -104,7 +108,7 @@ class Run:
         """The shell command that repeats the training; the Python call, for a task of the user's own."""
         if self.name not in TASKS:
             return f"deepapps.train(..., output={str(self.path)!r})"
-        words = ["deepapps", "train", self.name]
+        words = [*shlex.split(os.environ.get("DEEPAPPS_COMMAND", "deepapps")), "train", self.name]
         defaults = TrainingSettings(**self.task.training)
         for settings, plain in ((self.settings, type(self.settings)()), (self.training, defaults)):
             words += _flags(settings.as_dict(), plain.as_dict())
@@ -115,17 +119,22 @@ class Run:
         """The command, or the Python call, that goes on with the training."""
         return f"{self.command} --resume" if self.name in TASKS else self.command[:-1] + ", resume=True)"
 
-    def predict(self, inputs, probabilities=False):
+    def predict(self, inputs, probabilities=False, strategy=None):
         """Answers raw inputs.
 
         Args:
             inputs: What the task's `encode` takes: for images, uint8 arrays or file names.
             probabilities: Also return all that the task knows of an answer.
+            strategy: Shares the work out, as in `train`. Defaults to one device.
         Returns: a list of answers; with `probabilities`, of dicts such as
             `{"label": "7", "probabilities": {"0": ..., ...}}`.
         """
-        encoded = self.task.encode(inputs)
-        answers = self.task.decode(self.model.predict(encoded, batch_size=256, verbose=0))
+        from deepapps.training.predictions import shared_predict
+
+        model, workers = self._model_for(strategy)
+        with shared_predict(model, workers):
+            outputs = model.predict(self.task.encode(inputs), batch_size=256, verbose=0)
+        answers = self.task.decode(outputs)
         return answers if probabilities else [next(iter(answer.values())) for answer in answers]
 
     def explain(self, one_input, target=None):
@@ -139,20 +148,33 @@ class Run:
         """
         return self.task.explain(self.model, one_input, target)
 
-    def evaluate(self, data=None):
+    def evaluate(self, data=None, strategy=None):
         """The figures of the model on other data of the same kind.
 
         Args:
             data: As the task's `data` setting, or a source. None: the test split of the Run's own data.
+            strategy: Shares the work out, as in `train`. Defaults to one device.
         """
         from deepapps.training.calls import evaluate_model
 
+        model, workers = self._model_for(strategy)
         source = self.task.data().test if data is None else data
         if isinstance(source, str | os.PathLike):
             source = self.task.evaluation_source(source)
         if source is None:
             raise ValueError(f"{self.path}: the data have no test split; name data to evaluate on.")
-        return evaluate_model(self.task, self.model, source, self.training.batch_size)
+        return evaluate_model(self.task, model, source, self.training.batch_size, workers)
+
+    def _model_for(self, strategy):
+        """The model, made in the scope of a strategy where that has several replicas, and its `Workers`."""
+        from deepapps.training.strategies import make_strategy
+        from deepapps.training.workers import Workers
+
+        workers = Workers(make_strategy(strategy))
+        if workers.strategy.num_replicas_in_sync == 1:
+            return self.model, workers
+        with workers.strategy.scope():
+            return self._load_model(), workers
 
     def report(self):
         """Writes `report/index.html` anew and returns its path."""
@@ -235,7 +257,8 @@ def open_run(task, training, output=None, resume=False, overwrite=False):
     check_keywords(training, TrainingSettings.names())
     if resume and overwrite:
         raise ValueError("`resume` and `overwrite` exclude each other.")
-    path = pathlib.Path(output) if output else _new_folder(task.name)
+    training = fit_to_strategy(training)
+    path = pathlib.Path(output) if output else new_folder(task.name)
     if path.exists() and not path.is_dir():
         raise ValueError(f"{path}: is a file, not a folder for a Run.")
     if resume and (path / "settings.json").exists():
@@ -311,7 +334,8 @@ def _settings(path, kind, values):
         raise ValueError(f"{pathlib.Path(path) / 'settings.json'}: {error}") from None
 
 
-def _new_folder(name):
+def new_folder(name):
+    """A folder `runs/NAME-DATE-TIME` that does not exist yet."""
     now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     path = pathlib.Path("runs") / f"{name}-{now}"
     count = 1

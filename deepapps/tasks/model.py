@@ -1,5 +1,7 @@
 """The task behind `deepapps.train(model=..., data=..., loss=...)`: any Keras model on any data."""
 
+import functools
+
 import keras
 import tensorflow as tf
 
@@ -44,9 +46,14 @@ class ModelTask(Task):
         self._model, self._loss, self._metrics = model, loss, list(metrics)
         data = ArraySource(*data) if isinstance(data, tuple) else data
         self._splits = data if isinstance(data, Splits) else Splits(train=data)
-        first = self.metrics()[:1]
-        self.monitor = first[0].name if first else "loss"
-        self.direction = "max" if first and getattr(first[0], "_direction", "down") == "up" else "min"
+
+    @property
+    def monitor(self):
+        return self._first.name if self._first else "loss"
+
+    @property
+    def direction(self):
+        return "max" if getattr(self._first, "_direction", "down") == "up" else "min"
 
     def data(self):
         return self._splits
@@ -63,6 +70,11 @@ class ModelTask(Task):
 
     def metrics(self):
         return [self._metric(metric) for metric in self._metrics]
+
+    @functools.cached_property
+    def _first(self):
+        """The first metric, or None. Not made before it is asked for: a cluster wants no variable before itself."""
+        return next((self._metric(metric) for metric in self._metrics), None)
 
     def _metric(self, metric):
         """A metric made anew, in whatever scope this is called."""

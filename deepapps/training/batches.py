@@ -1,12 +1,12 @@
 """From a source to the batches of the compiled step, by one rule for order, shards and resume.
 
 An epoch is a list of rows of indices, drawn from `(seed, epoch)` alone. Global batch g is row g;
-replica r takes its contiguous slice of the row; a resume starts at row g. The last row is filled up
+each worker takes its contiguous share of the row, and replica r its slice; a resume starts at row g. The last row is filled up
 with repeated examples of weight 0, so shapes stay static and no replica is left empty.
 
 A feed hands such rows to the step. Every feed has `steps`, the number of global batches of an epoch;
 `start(epoch, step)`, which gives the block that compiled calls take batches from; and, inside the
-calls, `element(block, index)`, one global batch, and `load(element)`, `(inputs, targets, weights)`
+calls, `element(block, index)`, this worker's share of one global batch, and `load(element)`, `(inputs, targets, weights)`
 of a replica's slice of it. `resumes_within_epoch` tells whether `start` can begin at any step,
 `is_xla` whether XLA can compile `element` and `load`.
 """
@@ -36,19 +36,27 @@ def index_batches(size, batch_size, seed=None, epoch=0):
     return rows, valid
 
 
-def make_feed(source, batch_size, seed=None):
+def make_feed(source, batch_size, seed=None, share=(0, 1)):
     """The feed that fits the source: arrays in memory, random access, or a `tf.data.Dataset`.
 
     Args:
         source: What `Splits` holds.
         batch_size: Examples of a global batch; a dataset brings its own.
         seed: Seed of the order. None keeps the order of the source, for evaluation.
+        share: `(index, count)` of the worker whose share of the batches it is. Defaults to all.
+    Raises: ValueError for a dataset that several workers should share.
     """
     if isinstance(source, tf.data.Dataset):
-        return DatasetFeed(source)
-    if isinstance(source, ArraySource):
-        return ArrayFeed(source, batch_size, seed)
-    return SourceFeed(source, batch_size, seed)
+        return DatasetFeed(source, share)
+    kind = ArrayFeed if isinstance(source, ArraySource) else SourceFeed
+    return kind(source, batch_size, seed, share)
+
+
+def share_of(rows, share):
+    """The columns of rows `(steps, B)` that are a worker's, `(steps, B / workers)`."""
+    index, count = share
+    width = rows.shape[1] // count
+    return rows[:, index * width : (index + 1) * width]
 
 
 class ArrayFeed:
@@ -56,14 +64,14 @@ class ArrayFeed:
 
     resumes_within_epoch = is_xla = True
 
-    def __init__(self, source, batch_size, seed):
-        self.size, self.batch_size, self.seed = len(source), batch_size, seed
+    def __init__(self, source, batch_size, seed, share):
+        self.size, self.batch_size, self.seed, self.share = len(source), batch_size, seed, share
         self.steps = -(-self.size // batch_size)
         self._arrays = tree.map_structure(tf.convert_to_tensor, source.arrays)
 
     def start(self, epoch, step):
-        rows, valid = index_batches(self.size, self.batch_size, self.seed, epoch)
-        return tf.convert_to_tensor(rows), tf.convert_to_tensor(valid)
+        block = index_batches(self.size, self.batch_size, self.seed, epoch)
+        return tuple(tf.convert_to_tensor(share_of(part, self.share)) for part in block)
 
     def element(self, block, index):
         return tuple(tf.gather(part, index) for part in block)  # a slice would have XLA compile each start
@@ -79,16 +87,17 @@ class SourceFeed:
 
     resumes_within_epoch, is_xla = True, False
 
-    def __init__(self, source, batch_size, seed):
-        self.size, self.batch_size, self.seed = len(source), batch_size, seed
+    def __init__(self, source, batch_size, seed, share):
+        self.size, self.batch_size, self.seed, self.share = len(source), batch_size, seed, share
         self.steps = -(-self.size // batch_size)
         self._source = source
-        sample = self._read(*(part[0] for part in index_batches(self.size, batch_size)))
+        sample = self._read(*(share_of(part, share)[0] for part in index_batches(self.size, batch_size)))
         self._signature = tree.map_structure(lambda array: tf.TensorSpec(array.shape, array.dtype), sample)
 
     def start(self, epoch, step):
-        rows, valid = index_batches(self.size, self.batch_size, self.seed, epoch)
-        batches = (self._read(*pair) for pair in zip(rows[step:], valid[step:], strict=True))
+        block = index_batches(self.size, self.batch_size, self.seed, epoch)
+        rows, valid = (share_of(part, self.share)[step:] for part in block)
+        batches = (self._read(*pair) for pair in zip(rows, valid, strict=True))
         dataset = tf.data.Dataset.from_generator(lambda: batches, output_signature=self._signature)
         return iter(dataset.prefetch(2))
 
@@ -109,7 +118,12 @@ class DatasetFeed:
 
     resumes_within_epoch = is_xla = False
 
-    def __init__(self, dataset):
+    def __init__(self, dataset, share):
+        if share[1] > 1:
+            raise ValueError(
+                "A tf.data.Dataset trains in one process: give several workers a source with random access. "
+                f"Received: {share[1]} workers"
+            )
         self.steps = int(dataset.cardinality())
         if self.steps == tf.data.INFINITE_CARDINALITY:
             raise ValueError("The dataset never ends: give it an end with `.take(steps)`.")

@@ -22,6 +22,30 @@ _STATELESS = (
 )  # fmt: skip
 
 
+_WRITERS = (
+    keras.callbacks.BackupAndRestore, keras.callbacks.CSVLogger, keras.callbacks.ModelCheckpoint,
+    keras.callbacks.RemoteMonitor, keras.callbacks.TensorBoard, ProgressReport,
+)  # fmt: skip
+
+
+class Muted(keras.callbacks.Callback):
+    """Stands, on the other workers, for a callback that writes, which is for the chief to do.
+
+    Args:
+        callback: The callback.
+    """
+
+    def __init__(self, callback):
+        super().__init__()
+        self.callback = callback
+
+    def get_state(self):
+        return {}
+
+    def set_state(self, state):
+        """The chief's has it."""
+
+
 def make_callbacks(run, state, callbacks):
     """All callbacks of a training in a Keras `CallbackList`: the user's, then those of the settings.
 
@@ -41,7 +65,10 @@ def make_callbacks(run, state, callbacks):
         callbacks.append(ProgressReport(run.task.describe()))
     directions = {metric.name: _direction(metric) for metric in state.metrics}
     set_directions(callbacks, {"loss": "min", **directions, run.task.monitor: run.task.direction})
-    params = {"epochs": settings.epochs, "steps": state.feed.steps, "verbose": 0}
+    chief = state.workers.is_chief
+    if not chief:
+        callbacks = [Muted(one) if isinstance(one, _WRITERS) else one for one in callbacks]
+    params = {"epochs": settings.epochs, "steps": state.feed.steps, "verbose": 0, "chief": chief}
     return keras.callbacks.CallbackList(callbacks, add_history=True, model=state.model, **params)
 
 
@@ -68,13 +95,13 @@ def state_of(callbacks):
             if isinstance(value, list) and value and isinstance(value[0], np.ndarray):
                 arrays |= {f"callback/{index}/{name}/{place}": array for place, array in enumerate(value)}
                 state[name] = {"arrays": len(value)}
-        states.append({"class": type(callback).__name__, "state": state})
+        states.append({"class": _name(callback), "state": state})
     return states, arrays
 
 
 def restore_state(callbacks, states, arrays):
     """Gives callbacks back what `state_of` took; those without a state start anew, with one warning."""
-    names = [type(callback).__name__ for callback in callbacks]
+    names = [_name(callback) for callback in callbacks]
     if names != [state["class"] for state in states]:
         _logger.warning("The callbacks are not those of the stopped run: all start anew.")
         return
@@ -89,6 +116,10 @@ def restore_state(callbacks, states, arrays):
             if isinstance(value, dict) and set(value) == {"arrays"}:
                 state[name] = [arrays[f"callback/{index}/{name}/{place}"] for place in range(value["arrays"])]
         _set_state(callback, state)
+
+
+def _name(callback):
+    return type(callback.callback if isinstance(callback, Muted) else callback).__name__
 
 
 def _direction(metric):

@@ -7,7 +7,10 @@ import keras
 import tensorflow as tf
 
 from deepapps.training.batches import make_feed
+from deepapps.training.heartbeat import beat
+from deepapps.training.predictions import shared_predict
 from deepapps.training.step import Step, figures_of, per_example
+from deepapps.training.workers import Workers
 
 CALL_SECONDS = 0.5  # what `steps_per_execution="auto"` aims at
 
@@ -25,6 +28,7 @@ class Calls:
         self.length, self._traced = 1 if length == "auto" else length, False
 
     def __call__(self, steps, block, start, *counts):
+        beat()
         began = time.monotonic()
         first, *rest = counts
         result = self._function(block, tf.constant(start), tf.constant(first), *rest)
@@ -47,7 +51,8 @@ class Measure:
     """
 
     def __init__(self, code, source, batch_size, callbacks=None):
-        self._feed, self._metrics = make_feed(source, batch_size), code.metrics
+        self._feed = make_feed(source, batch_size, share=code.workers.share)
+        self._metrics = code.metrics
         self._call = Calls(code.evaluation_call(self._feed))
         self._callbacks = callbacks or keras.callbacks.CallbackList()
 
@@ -68,8 +73,21 @@ class Measure:
         return figures
 
 
-def evaluate_model(task, model, source, batch_size):
-    """All figures of a model on a source: loss, the task's metrics, and what its `evaluate` adds."""
-    metrics = [keras.metrics.Mean("loss"), *task.metrics()]
-    code = Step(model, None, per_example(task.loss()), metrics, tf.distribute.get_strategy())
-    return {**Measure(code, source, batch_size)(), **task.evaluate(model, source)}
+def evaluate_model(task, model, source, batch_size, workers=None):
+    """All figures of a model on a source: loss, the task's metrics, and what its `evaluate` adds.
+
+    Args:
+        task: The `Task`.
+        model: Made in the scope of the strategy.
+        source: What `Splits` holds.
+        batch_size: Examples of a batch over all replicas; made a multiple of their number.
+        workers: The `Workers` of the strategy, who must call this together. Defaults to one alone.
+    """
+    workers = workers or Workers(tf.distribute.get_strategy())
+    replicas = workers.strategy.num_replicas_in_sync
+    with workers.strategy.scope():
+        metrics = [keras.metrics.Mean("loss"), *task.metrics()]
+    code = Step(model, None, per_example(task.loss()), metrics, workers)
+    figures = Measure(code, source, -(-batch_size // replicas) * replicas)()
+    with shared_predict(model, workers):
+        return {**figures, **task.evaluate(model, source)}

@@ -59,22 +59,29 @@ def newest_checkpoint(folder):
     return None
 
 
-def read_variables(strategy, variables):
+def read_variables(workers, variables):
     """The values of variables, as `{name: array}`; a metric's are kept apart for each replica.
 
+    All workers must call this together; all but the chief get those of the metrics alone.
+
     Args:
+        workers: The `Workers` of the strategy.
         variables: `{name: keras.Variable}`.
     """
-    return {name: np.stack([part.numpy() for part in _parts(strategy, v)]) for name, v in variables.items()}
+    apart = {name: variable.value for name, variable in variables.items() if _is_kept_apart(variable)}
+    values = dict(zip(apart, workers.gather(list(apart.values())), strict=True))
+    shared = [name for name in variables if name not in apart and workers.is_chief]
+    return values | {name: variables[name].value.numpy()[np.newaxis] for name in shared}
 
 
-def write_variables(strategy, variables, arrays):
+def write_variables(workers, variables, arrays):
     """Assigns what `read_variables` gave.
 
     Raises: ValueError, before anything is assigned, when names, shapes or replicas do not agree.
     """
     for name, variable in variables.items():
-        wanted = (len(_parts(strategy, variable)), *variable.shape)
+        copies = workers.count * workers.replicas if _is_kept_apart(variable) else 1
+        wanted = (copies, *variable.shape)
         if name not in arrays or arrays[name].shape != wanted:
             found = arrays[name].shape if name in arrays else "nothing"
             raise ValueError(
@@ -82,13 +89,12 @@ def write_variables(strategy, variables, arrays):
             )
     for name, variable in variables.items():
         values = arrays[name].view(variable.value.dtype.as_numpy_dtype)
-        parts = _parts(strategy, variable)
-        for part, value in zip(parts if len(parts) > 1 else [variable.value], values, strict=True):
-            part.assign(value)
+        if _is_kept_apart(variable):
+            workers.scatter(variable.value, values)
+        else:
+            variable.value.assign(values[0])
 
 
-def _parts(strategy, variable):
-    """The copies of a variable that may differ: one per replica for a metric, else the first."""
-    copies = strategy.experimental_local_results(variable.value)
-    kept_apart = variable.value.synchronization == tf.VariableSynchronization.ON_READ
-    return copies if kept_apart else copies[:1]
+def _is_kept_apart(variable):
+    """Whether each replica has its own value, as of a metric."""
+    return variable.value.synchronization == tf.VariableSynchronization.ON_READ

@@ -1,5 +1,6 @@
 """The one loop. `train` prepares a Run, `_fit` learns, `_finish` opens the test set."""
 
+import functools
 import logging
 import math
 import numbers
@@ -18,8 +19,10 @@ from deepapps.training.calls import Calls, Measure, evaluate_model
 from deepapps.training.checkpoints import checkpoints
 from deepapps.training.interruption import stop_requests
 from deepapps.training.optimizers import current_learning_rate, serialized
+from deepapps.training.predictions import shared_predict
 from deepapps.training.state import State
 from deepapps.training.strategies import make_strategy
+from deepapps.training.workers import lost_workers_named
 
 _logger = logging.getLogger(__name__)
 
@@ -55,16 +58,17 @@ def train(task=None, *, model=None, data=None, loss=None, metrics=(), output=Non
     run = open_run(task, training, output, resume, overwrite)
     if run.finished:
         return run
+    ready = make_strategy(run.training.strategy if isinstance(strategy, str | None) else strategy)
     _set_seeds(run.training)
     splits = task.data()
-    ready = strategy if isinstance(strategy, tf.distribute.Strategy) else make_strategy(run.training.strategy)
-    state = State(task, run.training, ready, splits.train)
-    _check_monitor(task, run.training, state.metrics, splits.validation)
-    run.start()
-    stopped = _fit(run, state, splits.validation, make_callbacks(run, state, callbacks))
-    if stopped:
-        _leave(stopped, run, state)
-    _finish(run, state, splits)
+    with lost_workers_named(run):
+        state = State(task, run.training, ready, splits.train)
+        _check_monitor(task, run.training, state.metrics, splits.validation)
+        if state.workers.is_chief:
+            run.start()
+        if _fit(run, state, splits.validation, make_callbacks(run, state, callbacks)):
+            _leave(run, state)
+        _finish(run, state, splits)
     return run
 
 
@@ -74,36 +78,50 @@ def _fit(run, state, validation, callbacks):
     measure = (
         None if validation is None else Measure(state.code, validation, run.training.batch_size, callbacks)
     )
-    with stop_requests() as stop:
+    with stop_requests() as requests:
+        settle = functools.partial(_settle, run, state, learn, requests)
         callbacks.on_train_begin()
         state.restore(run.path / "checkpoints", callbacks.callbacks)
         try:
-            while state.epoch < run.training.epochs and not state.model.stop_training and not stop:
-                _fit_epoch(run, state, learn, measure, validation, callbacks, stop)
+            settle()
+            while state.epoch < run.training.epochs and not state.model.stop_training and not state.signal:
+                _fit_epoch(run, state, learn, measure, validation, callbacks, settle)
         finally:
             callbacks.on_train_end()
-        return stop[0] if stop else None
+        return state.signal
 
 
-def _fit_epoch(run, state, learn, measure, validation, callbacks, stop):
+def _fit_epoch(run, state, learn, measure, validation, callbacks, settle):
     """Learns for an epoch, or the rest of one; validates; keeps the best weights; writes a checkpoint."""
     folder = run.path / "checkpoints"
     callbacks.on_epoch_begin(state.epoch)
     for _ in _learn_epoch(run, state, learn, callbacks):
-        if stop or state.seconds_since_saved() >= run.training.checkpoint_seconds:
+        settle()
+        if state.signal or state.is_due:
             state.save(folder, callbacks.callbacks)
-        if stop:
+        if state.signal:
             return
     figures = state.take_figures()
     with state.averaged_weights():
-        figures |= _validate(run.task, state.model, measure, validation)
+        figures |= _validate(run.task, state, measure, validation)
         if measure is None or state.improves(figures[f"val_{run.task.monitor}"]):
-            _save_model(run, state.model)
+            _save_model(run, state)
     figures["learning_rate"] = current_learning_rate(state.optimizer)
     callbacks.on_epoch_end(state.epoch, dict(figures))
     state.close_epoch(figures)
-    run.write_history(state.history)
+    if state.workers.is_chief:
+        run.write_history(state.history)
     state.save(folder, callbacks.callbacks)
+    settle()
+
+
+def _settle(run, state, learn, requests):
+    """All workers settle on a signal to stop for, whether to write a checkpoint, and how long a call is."""
+    due = state.seconds_since_saved() >= run.training.checkpoint_seconds
+    decisions = due, learn.length, bool(state.model.stop_training)
+    state.signal, state.is_due, learn.length, state.model.stop_training = state.workers.settle(
+        requests, *decisions
+    )
 
 
 def _learn_epoch(run, state, learn, callbacks):
@@ -123,38 +141,43 @@ def _learn_epoch(run, state, learn, callbacks):
         yield
 
 
-def _validate(task, model, measure, validation):
+def _validate(task, state, measure, validation):
     """The figures on the validation split, each with `val_` before its name."""
     if measure is None:
         return {}
     figures = measure()
     if task.monitor not in figures:
-        further = task.evaluate(model, validation)
+        with shared_predict(state.model, state.workers):
+            further = task.evaluate(state.model, validation)
         figures |= {name: value for name, value in further.items() if isinstance(value, numbers.Real)}
     return {f"val_{name}": value for name, value in figures.items()}
 
 
 def _finish(run, state, splits):
     """Puts the best weights into the model, opens the test set, and writes metrics and report."""
+    state.workers.settle(())  # the chief has written them
     state.model.load_weights(run.path / "model.keras")
     run.model = state.model
     sources = {"validation": splits.validation, "test": splits.test}
     metrics = {
-        name: _finite(evaluate_model(run.task, run.model, source, run.training.batch_size))
+        name: _finite(evaluate_model(run.task, run.model, source, run.training.batch_size, state.workers))
         for name, source in sources.items()
         if source is not None
     }
-    write_json(run.path / "metrics.json", metrics)
-    shown = "validation" if splits.test is None else "test"
-    examples = run.task.examples(run.model, sources[shown], metrics[shown]) if shown in metrics else []
-    if examples:
-        write_json(run.path / "examples.json", _finite(examples))
-    run.report()
+    if state.workers.is_chief:
+        write_json(run.path / "metrics.json", metrics)
+        shown = "validation" if splits.test is None else "test"
+        examples = run.task.examples(run.model, sources[shown], metrics[shown]) if shown in metrics else []
+        if examples:
+            write_json(run.path / "examples.json", _finite(examples))
+        run.report()
+    state.workers.settle(())  # the others return a finished Run, too
 
 
-def _save_model(run, model):
-    with write_atomically(run.path / "model.keras") as temporary:
-        model.save(temporary)
+def _save_model(run, state):
+    if state.workers.is_chief:
+        with write_atomically(run.path / "model.keras") as temporary:
+            state.model.save(temporary)
 
 
 def _task(task, model, data, loss, metrics):
@@ -179,16 +202,17 @@ def _check_monitor(task, settings, metrics, validation):
         raise ValueError("`patience` needs validation data.")
 
 
-def _leave(number, run, state):
+def _leave(run, state):
     """Says how to go on, and ends the process or, after Ctrl-C, raises KeyboardInterrupt."""
-    _logger.warning(
+    report = _logger.warning if state.workers.is_chief else _logger.info
+    report(
         "Stopped by %s at epoch %d, step %d; %s. Go on with: %s",
-        signal.Signals(number).name, state.epoch + 1, state.step,
+        signal.Signals(state.signal).name, state.epoch + 1, state.step,
         "nothing is lost" if state.feed.resumes_within_epoch else "the epoch will begin anew", run.resume_command,
     )  # fmt: skip
-    if number == signal.SIGINT:
+    if state.signal == signal.SIGINT:
         raise KeyboardInterrupt
-    raise SystemExit(128 + number)
+    raise SystemExit(128 + state.signal)
 
 
 def _not_finite(run, state, step):

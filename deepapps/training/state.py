@@ -14,8 +14,10 @@ from deepapps.training import checkpoints
 from deepapps.training.batches import make_feed
 from deepapps.training.callbacks import restore_state, state_of
 from deepapps.training.optimizers import make_optimizer
+from deepapps.training.scheduling import check_asynchronous
 from deepapps.training.step import Step, figures_of, jit_pays, per_example
 from deepapps.training.strategies import fold_replica_into_seeds
+from deepapps.training.workers import Workers
 
 _POSITION = ("epoch", "step", "history", "best", "seconds")
 _logger = logging.getLogger(__name__)
@@ -31,23 +33,31 @@ class State:
         seconds: Time spent in the present epoch.
         feed: The feed of the training data.
         code: The `Step` that is compiled.
+        workers: The `Workers` of the strategy.
+        signal, is_due: What the workers have settled: the signal that stops them, or None; whether a
+            checkpoint is due.
     """
 
     def __init__(self, task, settings, strategy, train_source):
         self.epoch, self.step, self.history, self.best, self.seconds = 0, 0, [], None, 0.0
-        self._task, self._strategy, self._epochs = task, strategy, settings.epochs
-        self.feed = make_feed(train_source, settings.batch_size, settings.seed)
+        self._task, self._epochs = task, settings.epochs
+        self.workers, self.signal, self.is_due = Workers(strategy), None, False
+        self.feed = make_feed(train_source, settings.batch_size, settings.seed, self.workers.share)
         _check_batch_size(self.feed, strategy.num_replicas_in_sync)
         updates = settings.epochs * -(-self.feed.steps // settings.gradient_accumulation_steps)
         with strategy.scope(), dtype_policy(settings.dtype_policy):
             self.model, augmentation = task.network(), task.augmentation()
             self.metrics = [keras.metrics.Mean("loss"), *task.metrics()]
+            if self.workers.is_asynchronous:
+                check_asynchronous(self.model)
             self.optimizer, loss = make_optimizer(settings, updates), per_example(task.loss())
             class_weight = class_weights(settings.class_weight, train_source)
             self._build(loss, class_weight)
         self.model.optimizer, self.model.stop_training = self.optimizer, False
+        if self.workers.count > 1 or self.workers.is_asynchronous:
+            self.model._distribute_strategy = None  # Keras's own `predict` then keeps to this process
         self.code = Step(
-            self.model, self.optimizer, loss, self.metrics, strategy, augmentation, class_weight,
+            self.model, self.optimizer, loss, self.metrics, self.workers, augmentation, class_weight,
             use_jit(settings.jit_compile, self.model, strategy),
         )  # fmt: skip
         self._variables = _named(
@@ -99,10 +109,15 @@ class State:
         self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
 
     def save(self, folder, callbacks):
-        """Writes a checkpoint, where the data allow going on from here."""
+        """Writes a checkpoint, where the data allow going on from here; all workers must call this together."""
         if self.step and not self.feed.resumes_within_epoch:
             return
-        arrays = checkpoints.read_variables(self._strategy, self._variables)
+        arrays = checkpoints.read_variables(self.workers, self._variables)
+        if self.workers.is_chief:
+            self._write(folder, arrays, callbacks)
+        self._saved = time.monotonic()
+
+    def _write(self, folder, arrays, callbacks):
         states, callback_arrays = state_of(callbacks)
         state = {name: getattr(self, name) for name in _POSITION} | {
             "examples": self.feed.size,
@@ -111,25 +126,26 @@ class State:
             "callbacks": states,
         }
         checkpoints.save_checkpoint(folder, self.epoch, self.step, arrays | callback_arrays, state)
-        self._saved = time.monotonic()
 
     def restore(self, folder, callbacks):
         """Goes back to the newest whole checkpoint, if there is one.
 
-        Raises: ValueError when it does not fit the model or the data.
+        Raises: ValueError when it does not fit the model or the data, or not all workers found the same.
         """
         found = checkpoints.newest_checkpoint(folder)
-        if found is None:
-            return
-        path, arrays, state = found
+        if found is not None:
+            self._restore(*found, callbacks)
+        self.workers.check_same(self.epoch, self.step)
+
+    def _restore(self, path, arrays, state, callbacks):
         if state["examples"] != self.feed.size:
             raise ValueError(
                 f"{path}: is of {state['examples']} training examples, and the data now hold {self.feed.size}."
             )
         if not self.feed.resumes_within_epoch:
             _logger.warning("A tf.data.Dataset resumes at the beginning of an epoch: %d.", state["epoch"] + 1)
-        checkpoints.write_variables(self._strategy, self._variables, arrays)
-        fold_replica_into_seeds(self._strategy, self._seeds)
+        checkpoints.write_variables(self.workers, self._variables, arrays)
+        fold_replica_into_seeds(self.workers.strategy, self._seeds)
         restore_state(callbacks, state["callbacks"], arrays)
         for name in _POSITION:
             setattr(self, name, state[name])
@@ -159,7 +175,7 @@ class State:
                 metric.update_state(targets, outputs, sample_weight=weights)
 
         try:
-            self._strategy.run(measure)
+            self.workers.strategy.run(measure)
         except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
             shapes = [
                 tree.map_structure(lambda tensor: tuple(tensor.shape[1:]), part)
@@ -183,7 +199,8 @@ def use_jit(setting, model, strategy):
             "`jit_compile` must be False or 'auto' on several replicas. "
             f"Received: jit_compile=True, {strategy.num_replicas_in_sync} replicas"
         )
-    return setting is True or (setting == "auto" and strategy.num_replicas_in_sync == 1 and jit_pays(model))
+    one_device = strategy.num_replicas_in_sync == 1 and not Workers(strategy).is_asynchronous
+    return setting is True or (setting == "auto" and one_device and jit_pays(model))
 
 
 @contextlib.contextmanager

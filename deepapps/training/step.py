@@ -5,11 +5,14 @@ compiled call, and the batch is gathered there too.
 """
 
 import copy
+import functools
 import inspect
 
 import keras
 import tensorflow as tf
 from keras import tree
+
+from deepapps.training.scheduling import ScheduledCall
 
 
 class Step:
@@ -22,23 +25,34 @@ class Step:
         model, optimizer: Made and built in the scope of the strategy.
         loss: `loss(targets, outputs)`, unreduced.
         metrics: Keras metrics; the first is a `keras.metrics.Mean` that follows the loss.
-        strategy: The `tf.distribute.Strategy`.
+        workers: The `Workers` of the strategy.
         augmentation: What `Task.augmentation` returns. Runs outside XLA.
         class_weight: `{class index: weight}` for integer targets, or None.
         jit: Whether XLA compiles the step.
     """
 
     def __init__(
-        self, model, optimizer, loss, metrics, strategy, augmentation=None, class_weight=None, jit=False
+        self, model, optimizer, loss, metrics, workers, augmentation=None, class_weight=None, jit=False
     ):
         self.model, self.optimizer, self.loss, self.metrics = model, optimizer, loss, metrics
-        self.strategy, self.class_weight = strategy, class_weight
+        self.workers, self.strategy, self.class_weight = workers, workers.strategy, class_weight
         self.augmentation, self._jit = augmentation, jit
+
+    def with_metrics(self, metrics):
+        """The same with other metrics."""
+        step = copy.copy(self)
+        step.metrics = metrics
+        return step
 
     def training_call(self, feed):
         """Compiles `call(block, start, updates, accumulate)`, which does that many updates, of
         `accumulate` batches each, from batch `start`. It returns the index of the first update whose
         loss is not finite, or -1."""
+        if self.workers.is_asynchronous:
+            return ScheduledCall(self, lambda step: step._training_call(feed))
+        return self._training_call(feed)
+
+    def _training_call(self, feed):
         update = self._update_of(feed)
 
         def call(block, start, updates, accumulate):
@@ -56,7 +70,11 @@ class Step:
 
     def evaluation_call(self, feed):
         """Compiles `call(block, start, steps)`, which adds that many batches to the metrics."""
+        if self.workers.is_asynchronous:
+            return ScheduledCall(self, lambda step: step._evaluation_call(feed))
+        return self._evaluation_call(feed)
 
+    def _evaluation_call(self, feed):
         def measure(element):
             inputs, targets, weights = feed.load(self._slice(element))
             outputs = self.model(inputs, training=False)
@@ -142,25 +160,24 @@ class Step:
         return inputs, targets, weights * tf.where(known, factors, 1.0)
 
     def _slice(self, element):
-        """The contiguous part of a global batch that is this replica's."""
-        replicas = self.strategy.num_replicas_in_sync
-        if replicas == 1:
-            return element
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-
-        def part(tensor):
-            size = tensor.shape[0] // replicas
-            return tf.ensure_shape(tensor[replica * size : (replica + 1) * size], [size, *tensor.shape[1:]])
-
-        return tree.map_structure(part, element)
+        """The part of a batch that is this replica's."""
+        return tree.map_structure(self.workers.slice, element)
 
     def _sum(self, tensors):
         """Sums each tensor over the replicas; None, the gradient of an unused variable, stays None."""
         if self.strategy.num_replicas_in_sync == 1:
             return tensors
-        present = [tensor for tensor in tensors if tensor is not None]
-        summed = iter(tf.distribute.get_replica_context().all_reduce("SUM", present))
-        return [None if tensor is None else next(summed) for tensor in tensors]
+        reduce = functools.partial(tf.distribute.get_replica_context().all_reduce, "SUM")
+        dense = [tensor for tensor in tensors if isinstance(tensor, tf.Tensor)]
+        flat = reduce(tf.concat([tf.reshape(tensor, [-1]) for tensor in dense], 0))  # one message, not many
+        parts = tf.split(flat, [tensor.shape.num_elements() for tensor in dense])
+        summed = (tf.reshape(part, tensor.shape) for part, tensor in zip(parts, dense, strict=True))
+        rest = (
+            (None if tensor is None else reduce(tensor))
+            for tensor in tensors
+            if not isinstance(tensor, tf.Tensor)
+        )
+        return [next(summed if isinstance(tensor, tf.Tensor) else rest) for tensor in tensors]
 
 
 def jit_pays(model):

@@ -5,10 +5,12 @@ is one more entry of `_MAKERS`. A ready `tf.distribute.Strategy` passes through.
 """
 
 import functools
+import os
 
 import tensorflow as tf
 
-from deepapps.settings import close_names
+from deepapps.training.cluster import find_cluster, resolve_strategy
+from deepapps.training.heartbeat import follow_launcher
 
 
 def use_devices(count):
@@ -28,24 +30,26 @@ def use_devices(count):
 
 
 def make_strategy(strategy):
-    """Makes the strategy that `auto`, `none`, `mirrored` or `mirrored:N` names.
+    """Makes the strategy that a name of the training settings means here.
 
     Args:
-        strategy: The name, or a `tf.distribute.Strategy`, which is returned as it is.
-    Raises: ValueError for an unknown name, or when the devices asked for are not there.
+        strategy: The name; a `tf.distribute.Strategy`, which is returned as it is; or None for the present one.
+    Raises: ValueError for an unknown name, or when the devices or the cluster asked for are not there.
     """
+    follow_launcher()
+    if strategy is None:
+        return tf.distribute.get_strategy()
     if not isinstance(strategy, str):
         return strategy
-    kind, _, count = strategy.partition(":")
+    kind, _, count = resolve_strategy(strategy).partition(":")
     kind = automatic() if kind == "auto" else kind
-    if kind not in _MAKERS or (count and (kind != "mirrored" or not count.isdecimal() or int(count) < 1)):
-        known = ("auto", "mirrored", "mirrored:2", "none")
-        raise ValueError(f"Unknown strategy {strategy!r}.{close_names(strategy, known)}")
     return _MAKERS[kind](int(count) if count else None)
 
 
 def automatic():
-    """The strategy that `auto` picks here: `mirrored` on several GPUs, else `none`."""
+    """The strategy that `auto` picks here: that of the cluster, else `mirrored` on several GPUs, else `none`."""
+    if find_cluster():
+        return find_cluster().strategy
     return "mirrored" if len(tf.config.list_physical_devices("GPU")) > 1 else "none"
 
 
@@ -90,4 +94,42 @@ def _mirrored_on(devices):
     return tf.distribute.MirroredStrategy(devices)
 
 
-_MAKERS = {"none": lambda count: tf.distribute.get_strategy(), "mirrored": _mirrored}
+@functools.cache
+def _multi_worker(count):
+    """One for all trainings of a process: TensorFlow takes part in one cluster only."""
+    resolver = _slurm_resolver() if find_cluster().slurm else None
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+    except RuntimeError as error:
+        raise RuntimeError(
+            "Strategy 'multi-worker' must be made before TensorFlow's first operation, and any metric or layer "
+            f"is one: train earlier in the program ({str(error).splitlines()[0]})."
+        ) from None
+
+
+def _slurm_resolver():
+    """The tasks of the job step are the workers, on ports that follow from the number of the job."""
+    port = 20_000 + int(os.environ.get("SLURM_JOB_ID", 0)) % 10_000
+    return tf.distribute.cluster_resolver.SlurmClusterResolver(
+        port_base=port, auto_set_gpu=bool(tf.config.list_physical_devices("GPU"))
+    )
+
+
+@functools.cache
+def _parameter_server(count):
+    """The chief's; the workers and the parameter servers serve it until they are ended."""
+    cluster = find_cluster()
+    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    if not cluster.is_chief:
+        config = tf.compat.v1.ConfigProto()
+        tf.distribute.Server(resolver.cluster_spec(), cluster.job, cluster.index, "grpc", config).join()
+    strategy = tf.distribute.ParameterServerStrategy(resolver)
+    return strategy
+
+
+_MAKERS = {
+    "none": lambda count: tf.distribute.get_strategy(),
+    "mirrored": _mirrored,
+    "multi-worker": _multi_worker,
+    "parameter-server": _parameter_server,
+}

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from deepapps.training.checkpoints import checkpoints, newest_checkpoint, save_checkpoint
+from deepapps.training.workers import Workers
 
 
 def save(folder, step, value=1.0):
@@ -71,11 +72,11 @@ def test_bfloat16_variables_come_back(tmp_path):
 
     from deepapps.training.checkpoints import read_variables, write_variables
 
-    strategy = tf.distribute.get_strategy()
+    workers = Workers(tf.distribute.get_strategy())
     variable = keras.Variable(np.array([1.5, 2.5]), dtype="bfloat16")
-    save_checkpoint(tmp_path, 0, 0, read_variables(strategy, {"v": variable}), {})
+    save_checkpoint(tmp_path, 0, 0, read_variables(workers, {"v": variable}), {})
     variable.assign([0, 0])
-    write_variables(strategy, {"v": variable}, newest_checkpoint(tmp_path)[1])
+    write_variables(workers, {"v": variable}, newest_checkpoint(tmp_path)[1])
     assert variable.numpy().astype(ml_dtypes.bfloat16).tolist() == [1.5, 2.5]
 
 
@@ -87,5 +88,5 @@ def test_one_that_does_not_fit_changes_nothing():
     one, other = keras.Variable(np.ones(2)), keras.Variable(np.ones(3))
     arrays = {"one": np.zeros((1, 2), "float32"), "other": np.zeros((1, 4), "float32")}
     with pytest.raises(ValueError, match=r"other needs shape \(1, 3\)"):
-        write_variables(tf.distribute.get_strategy(), {"one": one, "other": other}, arrays)
+        write_variables(Workers(tf.distribute.get_strategy()), {"one": one, "other": other}, arrays)
     assert one.numpy().tolist() == [1, 1]

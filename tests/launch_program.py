@@ -1,0 +1,27 @@
+"""A worker without TensorFlow, for `deepapps launch -- python`, that does what its argument says.
+
+wait        comes up and waits for ever
+absent N    worker N never comes up, the others do
+fail N      worker N says why and exits with status 3, the others wait
+die N       worker N is killed every time, the others wait
+"""
+
+import os
+import signal
+import sys
+import time
+
+from deepapps.training.cluster import find_cluster
+from deepapps.training.heartbeat import follow_launcher
+
+if __name__ == "__main__":
+    what, *number = sys.argv[1:]
+    mine = number == [str(find_cluster().index)]
+    if not (what == "absent" and mine):
+        follow_launcher()
+    if what == "fail" and mine:
+        print("the disk is on fire", file=sys.stderr)
+        sys.exit(3)
+    if what == "die" and mine:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(600)

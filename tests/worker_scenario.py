@@ -1,0 +1,100 @@
+"""Trainings to compare between one process, replicas and workers, and a cluster of forked processes."""
+
+import json
+import os
+import pathlib
+import socket
+
+import numpy as np
+import processes
+
+NETWORKS = ("mlp", "batch norm")
+
+
+def splits():
+    """230 images of three classes to train on, so that the last batch of 32 is not full, and 90 to validate."""
+    import deepapps
+
+    random = np.random.default_rng(0)
+    targets = random.integers(0, 3, 320).astype("int32")
+    inputs = (random.normal(size=(320, 6, 6, 1)) + targets[:, None, None, None] * 0.7).astype("float32")
+    parts = (slice(230), slice(230, None))
+    return deepapps.Splits(*(deepapps.ArraySource(inputs[part], targets[part]) for part in parts))
+
+
+class Rows:
+    """The same examples as random access, which the loop reads batch by batch."""
+
+    def __init__(self, source):
+        self._source = source
+
+    def __len__(self):
+        return len(self._source)
+
+    def __getitem__(self, indices):
+        return self._source[indices]
+
+
+def network(name):
+    import keras
+    from keras import layers
+
+    def build():
+        if name == "mlp":
+            return keras.Sequential(
+                [keras.Input((6, 6, 1)), layers.Flatten(), layers.Dense(16, "relu"), layers.Dense(3)]
+            )
+        normalization = layers.BatchNormalization(synchronized=True)
+        first = [keras.Input((6, 6, 1)), layers.Conv2D(4, 3, use_bias=False), normalization, layers.ReLU()]
+        return keras.Sequential([*first, layers.Flatten(), layers.Dense(3)])
+
+    return build
+
+
+def train(folder, name, strategy, as_rows=False, **settings):
+    """Trains a network of `NETWORKS` for 200 steps of SGD; the last weights, history and metrics."""
+    import keras
+
+    import deepapps
+
+    data = splits()
+    if as_rows:
+        data = deepapps.Splits(Rows(data.train), data.validation)
+    settings = {"epochs": 25, "batch_size": 32, "optimizer": "sgd", "learning_rate": 0.05} | settings
+    return deepapps.train(
+        model=network(name), data=data, loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"], strategy=strategy, output=pathlib.Path(folder), progress=False, **settings,
+    )  # fmt: skip
+
+
+def last_weights(folder):
+    from deepapps.training.checkpoints import newest_checkpoint
+
+    _, arrays, _ = newest_checkpoint(pathlib.Path(folder) / "checkpoints")
+    return [array for name, array in arrays.items() if name.startswith("model/")]
+
+
+def in_cluster(count, function, *arguments, job="worker"):
+    """Runs `function(*arguments)` as each of `count` workers; returns their exit codes."""
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
+    for one in sockets:
+        one.close()
+    configs = [{"cluster": {"worker": addresses}, "task": {"type": job, "index": i}} for i in range(count)]
+    started = [processes.start(_with_config, json.dumps(config), function, arguments) for config in configs]
+    for process in started:
+        process.join()
+    return [process.exitcode for process in started]
+
+
+def _with_config(config, function, arguments):
+    os.environ["TF_CONFIG"] = config
+    function(*arguments)
+
+
+def train_all(folder, cases):
+    """Trains each case, `(network, settings)`, into the folder of its number; as a worker of a cluster."""
+    for number, (name, settings) in enumerate(cases):
+        train(pathlib.Path(folder) / str(number), name, "multi-worker", **settings)
