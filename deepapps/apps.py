@@ -83,3 +83,9 @@ mnist_classifier = _app(
     "mnist_classifier",
     "Trains a classifier of digits, or of other small images, and returns its Run.",
 )
+
+sequence_classifier = _app(
+    "sequence",
+    "sequence_classifier",
+    "Trains a classifier of texts, names or time series, and returns its Run.",
+)

@@ -27,7 +27,7 @@ from deepapps.training.settings import TrainingSettings
 
 FREE_ON_RESUME = ("epochs", "progress", "tensorboard")
 _FOLDERS = ("checkpoints", "report", "tensorboard")
-_FILES = ("metrics.json", "history.jsonl", "model.keras", "labels.json")  # and settings.json
+_FILES = ("metrics.json", "history.jsonl", "model.keras", "labels.json", "encoder.json")  # and settings.json
 
 
 class Run:
@@ -83,6 +83,8 @@ class Run:
         """The `keras.Model` with the best weights by the task's monitor."""
         import keras
 
+        import deepapps.layers  # noqa: F401 (registers them)
+
         path = self.path / "model.keras"
         if not path.exists():
             raise ValueError(f"{self.path}: holds no model yet. Go on with: {self.resume_command}")
@@ -109,17 +111,21 @@ class Run:
         """The command, or the Python call, that goes on with the training."""
         return f"{self.command} --resume" if self.name in TASKS else self.command[:-1] + ", resume=True)"
 
-    def predict(self, inputs, probabilities=False):
+    def predict(self, inputs, probabilities=False, progress=False):
         """Answers raw inputs.
 
         Args:
-            inputs: What the task's `encode` takes: for images, uint8 arrays or file names.
+            inputs: What the task's `encode` takes: for images, uint8 arrays or file names; for
+                sequences strings, one or thousands.
             probabilities: Also return all that the task knows of an answer.
+            progress: Show a bar on stderr, where that is a terminal and the inputs are sequences.
         Returns: a list of answers; with `probabilities`, of dicts such as
             `{"label": "7", "probabilities": {"0": ..., ...}}`.
         """
+        from deepapps.answers import outputs_of
+
         encoded = self.task.encode(inputs)
-        answers = self.task.decode(self.model.predict(encoded, batch_size=256, verbose=0))
+        answers = self.task.decode(outputs_of(self.model, encoded, progress))
         return answers if probabilities else [next(iter(answer.values())) for answer in answers]
 
     def evaluate(self, data=None):

@@ -34,8 +34,14 @@ def tfds_image_parts(name):
     Raises: ValueError as `prepared_set` does, and when the set has no image or no label.
     """
     builder = prepared_set(name)
-    image = _feature(builder, name, "Image")
-    label = _feature(builder, name, "ClassLabel")
+    image = feature_of(builder, name, "Image", "an image classifier")
+    label = feature_of(builder, name, "ClassLabel", "an image classifier")
+    read = functools.partial(_read, builder, name, image, label)
+    return {part: functools.partial(read, split) for part, split in splits_of(builder, name).items()}
+
+
+def splits_of(builder, name):
+    """The splits of a set by their part, `{"train": "train", ...}`; of one split alone, that is the training part."""
     splits = {split: split for split in builder.info.splits}
     known = {"train", "validation", "test"}
     if len(splits) == 1 and not known & set(splits):
@@ -43,8 +49,7 @@ def tfds_image_parts(name):
     unused = sorted(set(splits) - known)
     if unused:
         logging.getLogger(__name__).warning("tfds:%s: not used: the splits %s", name, ", ".join(unused))
-    read = functools.partial(_read, builder, name, image, label)
-    return {part: functools.partial(read, split) for part, split in splits.items() if part in known}
+    return {part: split for part, split in splits.items() if part in known}
 
 
 def prepared_set(name):
@@ -67,7 +72,7 @@ def prepared_set(name):
             f"~/tensorflow_datasets/{builder.name} from there into {data_folder()}, or set TFDS_DATA_DIR to "
             f"the folder that holds {builder.name}."
         )
-    with _in_one_line(f"tfds:{name}: cannot be prepared"):
+    with in_one_line(f"tfds:{name}: cannot be prepared"):
         builder.download_and_prepare()
     return builder
 
@@ -137,8 +142,11 @@ def _answers(url):
     return True
 
 
-def _feature(builder, name, kind):
-    """Name of the one feature of a type, or among several of the one that supervised learning takes."""
+def feature_of(builder, name, kind, purpose):
+    """Name of the one feature of a type, or among several of the one that supervised learning takes.
+
+    Raises: ValueError when it has none, or several; `purpose` says what it then does not fit.
+    """
     features = builder.info.features
     names = [key for key, feature in features.items() if type(feature).__name__ == kind]
     if len(names) > 1:
@@ -147,20 +155,25 @@ def _feature(builder, name, kind):
     if len(names) != 1:
         fault = f"has {len(names)} features of type {kind}" if names else f"has no feature of type {kind}"
         raise ValueError(
-            f"tfds:{name}: {fault}, so it does not fit an image classifier. Features: {', '.join(features)}"
+            f"tfds:{name}: {fault}, so it does not fit {purpose}. Features: {', '.join(features)}"
         )
     return names[0]
 
 
 def _read(builder, name, image, label, split):
-    tfds = _import(name)
-    one_size = None not in builder.info.features[image].shape
-    with _in_one_line(f"tfds:{name}: the split {split!r} cannot be read from {builder.data_dir}"):
-        plain = tfds.ReadConfig(try_autocache=False, skip_prefetch=True)  # a third faster for one pass
-        rows = builder.as_dataset(split=split, shuffle_files=False, read_config=plain)
-        rows = rows.map(lambda row: (row[image], row[label])).batch(READ_BATCH if one_size else 1)
-        images, labels = zip(*_alike(tfds.as_numpy(rows)), strict=True)
+    batch_size = 1 if None in builder.info.features[image].shape else READ_BATCH
+    with in_one_line(f"tfds:{name}: the split {split!r} cannot be read from {builder.data_dir}"):
+        batches = read_batches(builder, name, split, (image, label), batch_size)
+        images, labels = zip(*_alike(batches), strict=True)
     return np.concatenate(images), np.concatenate(labels), builder.info.features[label].names
+
+
+def read_batches(builder, name, split, features, batch_size=READ_BATCH):
+    """Yields the features of a split in batches, a tuple of arrays each."""
+    tfds = _import(name)
+    plain = tfds.ReadConfig(try_autocache=False, skip_prefetch=True)  # a third faster for one pass
+    rows = builder.as_dataset(split=split, shuffle_files=False, read_config=plain)
+    yield from tfds.as_numpy(rows.map(lambda row: tuple(row[key] for key in features)).batch(batch_size))
 
 
 def _alike(batches):
@@ -174,7 +187,7 @@ def _alike(batches):
 
 
 @contextlib.contextmanager
-def _in_one_line(problem):
+def in_one_line(problem):
     """Turns what tfds raises, many lines at times, into a ValueError of one line."""
     try:
         yield

@@ -6,6 +6,7 @@ from deepapps.layers.cells import AttentionCell, AttentionGRUCell, AttentionLSTM
 from deepapps.layers.multi_head import MultiHeadAttention
 from deepapps.layers.pooling import AttentionPooling
 from deepapps.layers.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
+from deepapps.layers.regularization import TokenDropout
 from deepapps.layers.scores import (
     AdditiveAttention,
     ConcatAttention,
@@ -36,6 +37,7 @@ __all__ = [
     "RotaryPositions",
     "ScaledDotProductAttention",
     "SinusoidalPositions",
+    "TokenDropout",
     "TransformerDecoder",
     "TransformerEncoder",
 ]

@@ -4,7 +4,10 @@ import importlib
 
 from deepapps.settings import close_names
 
-TASKS = {"mnist": "deepapps.tasks.image_classification:Mnist"}
+TASKS = {
+    "mnist": "deepapps.tasks.image_classification:Mnist",
+    "sequence": "deepapps.tasks.sequence_classification:SequenceClassification",
+}
 _LOADED_MODEL = "deepapps.tasks.model:LoadedModel"  # of `train(model=...)`, which no command names
 
 

@@ -90,19 +90,16 @@ class ImageClassification(Task):
 
     def decode(self, outputs):
         """The label and the probabilities of each row of logits."""
-        return [
-            {
-                "label": self.class_names[row.argmax()],
-                "probabilities": dict(zip(self.class_names, row.tolist(), strict=True)),
-            }
-            for row in _softmax(outputs)
-        ]
+        from deepapps.answers import class_answers, softmax
+
+        return class_answers(softmax(outputs), self.class_names)
 
     def evaluate(self, model, source):
+        from deepapps.answers import softmax
         from deepapps.evaluation import classification_figures
 
         inputs, labels, *_ = source[np.arange(len(source))]
-        probabilities = _softmax(model.predict(inputs, batch_size=256, verbose=0))
+        probabilities = softmax(model.predict(inputs, batch_size=256, verbose=0))
         return classification_figures(probabilities, labels, self.class_names, self.settings.top_k)
 
     def evaluation_source(self, data):
@@ -144,9 +141,3 @@ class Mnist(ImageClassification):
         "warmup": 0.1,
         "final_learning_rate": 0.01,
     }
-
-
-def _softmax(logits):
-    """Probabilities of logits `(B, classes)`."""
-    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)

@@ -59,12 +59,12 @@ class Step:
     def evaluation_call(self, feed):
         """Compiles `call(block, start, steps)`, which adds that many batches to the metrics."""
 
-        def measure(element):
-            inputs, targets, weights = feed.load(self._slice(element))
+        def measure(batch):
+            inputs, targets, weights = batch
             outputs = self.model(inputs, training=False)
             self._measure(targets, outputs, weights, self._losses(targets, outputs, weights))
 
-        measure = self._jitted(measure)
+        measure = self._with_load(lambda element: feed.load(self._slice(element)), measure, feed)
 
         def call(block, start, steps):
             def one_batch(index):
@@ -82,9 +82,16 @@ class Step:
             return [self._weighted(*feed.load(self._slice(element))) for element in elements]
 
         if self.augmentation is None:
-            return self._jitted(lambda elements: self._update(load(elements)))
+            return self._with_load(load, self._update, feed)
         update = self._jitted(self._update)
         return lambda elements: update([(self.augmentation(x), *rest) for x, *rest in load(elements)])
+
+    def _with_load(self, load, function, feed):
+        """`function(load(elements))`, where `load` stays outside of XLA if that cannot compile it."""
+        if feed.is_xla:
+            return self._jitted(lambda elements: function(load(elements)))
+        function = self._jitted(function)
+        return lambda elements: function(load(elements))
 
     def _compiled(self, call, feed, steps_are_xla=True):
         """The call, compiled: by XLA as a whole where it holds nothing that XLA leaves to TensorFlow."""
