@@ -118,7 +118,9 @@ def test_pictures_are_small():
 
 def settings_tables():
     """The tables of settings.md, `{name: Markdown}`, made from the dataclasses."""
-    tables = {kind.__name__: settings_table(kind) for kind in (ImageSettings, SequenceSettings, TrainingSettings)}
+    tables = {
+        kind.__name__: settings_table(kind) for kind in (ImageSettings, SequenceSettings, TrainingSettings)
+    }
     for name in TASKS:
         rows = [f"| `{key}` | {default_text(value)} |" for key, value in find_task(name).training.items()]
         tables[f"training of {name}"] = "\n".join(["| setting | default |", "|---|---|", *rows])

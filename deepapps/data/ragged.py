@@ -47,11 +47,12 @@ class RaggedSource:
         inputs: `Ragged`, N examples.
         targets: `(N, ...)`.
         weights: Sample weights `(N,)`. None means 1 for all.
+        raw: The N inputs as they were before they were encoded, for reports. Defaults to none.
     Raises: ValueError when they do not hold the same number of examples, or none.
     """
 
-    def __init__(self, inputs, targets, weights=None):
-        self.inputs = inputs
+    def __init__(self, inputs, targets, weights=None, raw=None):
+        self.inputs, self.raw = inputs, raw
         self.rest = tuple(np.asarray(array) for array in (targets, weights) if array is not None)
         sizes = {len(inputs), *map(len, self.rest)}
         if len(sizes) > 1 or 0 in sizes:

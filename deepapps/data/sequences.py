@@ -159,7 +159,8 @@ def _source(part, examples, class_names, encoder, settings):
             "%s (%s): %d of %d sequences are cut to %d steps; --max-length sets it.",
             examples.where, part, inputs.cut, inputs.lengths.size, settings.max_length,
         )  # fmt: skip
-    return RaggedSource(inputs, targets_of(examples, class_names, settings.multi_label))
+    targets = targets_of(examples, class_names, settings.multi_label)
+    return RaggedSource(inputs, targets, raw=examples.inputs)
 
 
 def _warn_of_lost_classes(train, class_names):

@@ -88,7 +88,8 @@ class BadLines:
 
     def report(self):
         if self.count:
-            _logger.warning("%s: %d lines left out; the first: %s", self.where, self.count, self.first)
+            number = "1 line left out:" if self.count == 1 else f"{self.count} lines left out; the first:"
+            _logger.warning("%s: %s %s", self.where, number, self.first)
 
 
 def read_lines(path, bad):

@@ -6,13 +6,13 @@ from deepapps.layers.cells import AttentionCell, AttentionGRUCell, AttentionLSTM
 from deepapps.layers.multi_head import MultiHeadAttention
 from deepapps.layers.pooling import AttentionPooling
 from deepapps.layers.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
-from deepapps.layers.regularization import TokenDropout
 from deepapps.layers.scores import (
     AdditiveAttention,
     ConcatAttention,
     DotProductAttention,
     ScaledDotProductAttention,
 )
+from deepapps.layers.tokens import NGramEmbedding, TokenDropout
 from deepapps.layers.transformer import TransformerDecoder, TransformerEncoder
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "LuongLSTMCell",
     "Memory",
     "MultiHeadAttention",
+    "NGramEmbedding",
     "RotaryPositions",
     "ScaledDotProductAttention",
     "SinusoidalPositions",
