@@ -39,6 +39,9 @@ class SequenceSettings(Settings):
         None, "Text file of word vectors to begin with, as GloVe and word2vec write."
     )
     embedding_size: int = setting(128, "Width of a token's vector, where none are given.", minimum=1)
+    ngrams: int = setting(
+        4, "Runs of up to this many tokens have vectors, too; 1: none.", minimum=1, maximum=8
+    )
     units: int = setting(
         128, "Width of the network: its states, or half as many filters of each size.", minimum=2
     )

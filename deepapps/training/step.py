@@ -167,7 +167,8 @@ class Step:
         """Sums each tensor over the replicas; None, the gradient of an unused variable, stays None."""
         if self.strategy.num_replicas_in_sync == 1:
             return tensors
-        present = [tensor for tensor in tensors if tensor is not None]
+        # dense: to gather the sparse gradients of embeddings fails where lengths vary from step to step
+        present = [tf.convert_to_tensor(tensor) for tensor in tensors if tensor is not None]
         summed = iter(tf.distribute.get_replica_context().all_reduce("SUM", present))
         return [None if tensor is None else next(summed) for tensor in tensors]
 
