@@ -49,7 +49,7 @@ class TokenDropout(keras.Layer):
 
 @keras.saving.register_keras_serializable("deepapps")
 class NGramEmbedding(keras.Layer):
-    """For each step, the sum of the vectors of the runs of 2, 3, ... `size` tokens that end there.
+    """For each step, the sum of the vectors of the runs of 2, 3, ... `size` tokens that end with the next one.
 
     Runs are many, so they are not counted but hashed, and some share a vector (Joulin et al. 2016, "Bag of tricks
     for efficient text classification"; Bojanowski et al. 2017).
@@ -60,7 +60,7 @@ class NGramEmbedding(keras.Layer):
         buckets: Vectors for the runs of each length, a power of 2. Defaults to 8,192.
         embeddings_initializer: Defaults to "uniform".
     Call arguments:
-        inputs: Integers `(B, T)`. 0 stands before the beginning, and for padding.
+        inputs: Integers `(B, T)`. 0 is padding, and stands before the beginning and after the end.
     Returns: `(B, T, D)`.
     Raises: ValueError for arguments out of range.
     """
@@ -87,9 +87,10 @@ class NGramEmbedding(keras.Layer):
     def places(self, inputs):
         """The row of `embeddings` of each run, `(B, T, size - 1)`."""
         tokens, places = ops.cast(inputs, "uint32"), []
-        steps, hashes = ops.shape(inputs)[1], ops.cast(inputs, "uint32")
+        steps = ops.shape(inputs)[1]
+        hashes = ops.pad(tokens, ((0, 0), (0, 1)))[:, 1:]
         for length in range(2, self.size + 1):
-            earlier = ops.pad(tokens, ((0, 0), (length - 1, 0)))[:, :steps]
+            earlier = ops.pad(tokens, ((0, 0), (length - 2, 0)))[:, :steps]
             hashes = (hashes + 1) * ops.cast(_MULTIPLIER, "uint32") + earlier
             spread = ops.right_shift(
                 hashes * ops.cast(_MULTIPLIER, "uint32"), 32 - int(math.log2(self.buckets))

@@ -25,9 +25,11 @@ def test_token_dropout_makes_some_tokens_unknown_in_training_alone():
 
 def test_a_run_has_the_same_vector_wherever_it_stands():
     layer = NGramEmbedding(3, 5)
-    one, other = np.array([[7, 8, 9, 4]], "int32"), np.array([[2, 3, 7, 8, 9]], "int32")
-    np.testing.assert_allclose(layer(one)[:, 2], layer(other)[:, 4])
-    assert np.abs(layer(one)[:, 1] - layer(other)[:, 3]).max() > 1e-3, "3 comes before there, nothing here"
+    one, other = np.array([[7, 8, 9, 4]], "int32"), np.array([[2, 3, 7, 8, 9, 0]], "int32")
+    np.testing.assert_allclose(layer(one)[:, 1], layer(other)[:, 3])
+    assert np.abs(layer(one)[:, 0] - layer(other)[:, 2]).max() > 1e-3, "3 comes before there, nothing here"
+    assert np.abs(layer(one)[:, 2] - layer(other)[:, 4]).max() > 1e-3, "4 comes after here, nothing there"
+    np.testing.assert_allclose(layer(other[:, :5]), layer(other)[:, :5], rtol=1e-6)
 
 
 def test_each_length_has_vectors_of_its_own_and_runs_are_spread():

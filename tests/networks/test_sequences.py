@@ -60,9 +60,8 @@ def test_the_weights_of_attention_can_be_had(name):
     model, sequences = network(name), tokens(2, 5)
     sequences[1, 3:] = 0
     layer = model.get_layer("attention")
-    steps, mask = layer.input
-    weights = layer(steps, mask=mask, return_attention_scores=True)[1]
-    found = np.asarray(keras.Model(model.input, weights)(sequences))
+    steps, mask = keras.Model(model.input, layer.input)(sequences)
+    found = np.asarray(layer(steps, mask=mask, return_attention_scores=True)[1])
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
     assert (found[1, 3:] == 0).all()
 
