@@ -88,3 +88,8 @@ image_classifier = _app(
     "image_classifier",
     "Trains a classifier of images, such as photos in one folder for each class, and returns its Run.",
 )
+sequence_classifier = _app(
+    "sequence",
+    "sequence_classifier",
+    "Trains a classifier of texts, names or time series, and returns its Run.",
+)

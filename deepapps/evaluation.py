@@ -146,3 +146,33 @@ def _check(probabilities, labels, names, top_k):
         raise ValueError(f"`class_names` must all differ. Received {repeated!r} more than once.")
     if top_k < 1:
         raise ValueError(f"`top_k` must be at least 1. Received: top_k={top_k}")
+
+
+def multi_label_figures(probabilities, targets, class_names, threshold=0.5):
+    """How well `probabilities` fit examples that have any number of labels.
+
+    Args:
+        probabilities: Floats `(N, C)`, of each class by itself.
+        targets: 0 and 1, `(N, C)`.
+        class_names: The C different names of the classes.
+        threshold: The least probability at which a label counts as found.
+    Returns: A dict of
+        accuracy: Share of the examples whose labels are all found, and no other.
+        precision, recall, f1: Plain means over all classes (macro); micro_f1: over all labels.
+        per_class: `{name: {precision, recall, f1, support}}`.
+    """
+    from sklearn.metrics import precision_recall_fscore_support
+
+    found, targets = np.asarray(probabilities) >= threshold, np.asarray(targets) > 0
+    columns = precision_recall_fscore_support(targets, found, zero_division=0)
+    precision, recall, f1, support = (column.tolist() for column in columns)
+    micro = precision_recall_fscore_support(targets, found, average="micro", zero_division=0)
+    rows = zip(precision, recall, f1, support, strict=True)
+    return {
+        "accuracy": float(np.mean(np.all(found == targets, axis=1))),
+        "precision": float(np.mean(precision)),
+        "recall": float(np.mean(recall)),
+        "f1": float(np.mean(f1)),
+        "micro_f1": float(micro[2]),
+        "per_class": {name: _class_figures(*row) for name, row in zip(class_names, rows, strict=True)},
+    }

@@ -28,7 +28,9 @@ from deepapps.training.settings import TrainingSettings
 
 FREE_ON_RESUME = ("epochs", "progress", "tensorboard")
 _FOLDERS = ("checkpoints", "report", "tensorboard")
-_FILES = ("metrics.json", "history.jsonl", "examples.json", "model.keras", "labels.json")  # and settings.json
+_FILES = (  # and settings.json
+    "metrics.json", "history.jsonl", "examples.json", "model.keras", "labels.json", "encoder.json",
+)  # fmt: skip
 
 
 class Run:
@@ -93,6 +95,8 @@ class Run:
     def _load_model(self):
         import keras
 
+        import deepapps.layers  # noqa: F401 (registers them)
+
         path = self.path / "model.keras"
         if not path.exists():
             raise ValueError(f"{self.path}: holds no model yet. Go on with: {self.resume_command}")
@@ -119,21 +123,24 @@ class Run:
         """The command, or the Python call, that goes on with the training."""
         return f"{self.command} --resume" if self.name in TASKS else self.command[:-1] + ", resume=True)"
 
-    def predict(self, inputs, probabilities=False, strategy=None):
+    def predict(self, inputs, probabilities=False, strategy=None, progress=False):
         """Answers raw inputs.
 
         Args:
-            inputs: What the task's `encode` takes: for images, uint8 arrays or file names.
+            inputs: What the task's `encode` takes: for images, uint8 arrays or file names; for
+                sequences strings, one or thousands.
             probabilities: Also return all that the task knows of an answer.
             strategy: Shares the work out, as in `train`. Defaults to one device.
+            progress: Show a bar on stderr, where that is a terminal and the inputs are sequences.
         Returns: a list of answers; with `probabilities`, of dicts such as
             `{"label": "7", "probabilities": {"0": ..., ...}}`.
         """
+        from deepapps.answers import outputs_of
         from deepapps.training.predictions import shared_predict
 
         model, workers = self._model_for(strategy)
         with shared_predict(model, workers):
-            outputs = model.predict(self.task.encode(inputs), batch_size=256, verbose=0)
+            outputs = outputs_of(model, self.task.encode(inputs), progress)
         answers = self.task.decode(outputs)
         return answers if probabilities else [next(iter(answer.values())) for answer in answers]
 

@@ -17,6 +17,7 @@ from deepapps.apps import configure
 from deepapps.settings import types_of
 from deepapps.tasks import TASKS, find_task
 from deepapps.tasks.image_classification import ImageSettings
+from deepapps.tasks.sequence_classification import SequenceSettings
 from deepapps.training.settings import TrainingSettings
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -117,7 +118,9 @@ def test_pictures_are_small():
 
 def settings_tables():
     """The tables of settings.md, `{name: Markdown}`, made from the dataclasses."""
-    tables = {kind.__name__: settings_table(kind) for kind in (ImageSettings, TrainingSettings)}
+    tables = {
+        kind.__name__: settings_table(kind) for kind in (ImageSettings, SequenceSettings, TrainingSettings)
+    }
     for name in TASKS:
         rows = [f"| `{key}` | {default_text(value)} |" for key, value in find_task(name).training.items()]
         tables[f"training of {name}"] = "\n".join(["| setting | default |", "|---|---|", *rows])

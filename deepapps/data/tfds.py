@@ -39,8 +39,14 @@ def tfds_image_parts(name):
     Raises: ValueError as `prepared_set` does, and when the set has no image or no label.
     """
     builder = prepared_set(name)
-    image = _feature(builder, name, "Image")
-    label = _feature(builder, name, "ClassLabel")
+    image = feature_of(builder, name, "Image", "an image classifier")
+    label = feature_of(builder, name, "ClassLabel", "an image classifier")
+    read = functools.partial(_read, builder, name, image, label)
+    return {part: functools.partial(read, split) for part, split in splits_of(builder, name).items()}
+
+
+def splits_of(builder, name):
+    """The splits of a set by their part, `{"train": "train", ...}`; of one split alone, that is the training part."""
     splits = {split: split for split in builder.info.splits}
     known = {"train", "validation", "test"}
     if len(splits) == 1 and not known & set(splits):
@@ -48,8 +54,7 @@ def tfds_image_parts(name):
     unused = sorted(set(splits) - known)
     if unused:
         logging.getLogger(__name__).warning("tfds:%s: not used: the splits %s", name, ", ".join(unused))
-    read = functools.partial(_read, builder, name, image, label)
-    return {part: functools.partial(read, split) for part, split in splits.items() if part in known}
+    return {part: split for part, split in splits.items() if part in known}
 
 
 def prepared_set(name):
@@ -72,7 +77,7 @@ def prepared_set(name):
             f"~/tensorflow_datasets/{builder.name} from there into {data_folder()}, or set TFDS_DATA_DIR to "
             f"the folder that holds {builder.name}."
         )
-    with _in_one_line(f"tfds:{name}: cannot be prepared"):
+    with in_one_line(f"tfds:{name}: cannot be prepared"):
         builder.download_and_prepare()
     return builder
 
@@ -142,8 +147,11 @@ def _answers(url):
     return True
 
 
-def _feature(builder, name, kind):
-    """Name of the one feature of a type, or among several of the one that supervised learning takes."""
+def feature_of(builder, name, kind, purpose):
+    """Name of the one feature of a type, or among several of the one that supervised learning takes.
+
+    Raises: ValueError when it has none, or several; `purpose` says what it then does not fit.
+    """
     features = builder.info.features
     names = [key for key, feature in features.items() if type(feature).__name__ == kind]
     if len(names) > 1:
@@ -152,7 +160,7 @@ def _feature(builder, name, kind):
     if len(names) != 1:
         fault = f"has {len(names)} features of type {kind}" if names else f"has no feature of type {kind}"
         raise ValueError(
-            f"tfds:{name}: {fault}, so it does not fit an image classifier. Features: {', '.join(features)}"
+            f"tfds:{name}: {fault}, so it does not fit {purpose}. Features: {', '.join(features)}"
         )
     return names[0]
 
@@ -160,16 +168,16 @@ def _feature(builder, name, kind):
 def _read(builder, name, image, label, split, reading):
     shape, count = builder.info.features[image].shape, builder.info.splits[split].num_examples
     names = builder.info.features[label].names
-    with _in_one_line(f"tfds:{name}: the split {split!r} cannot be read from {builder.data_dir}"):
+    with in_one_line(f"tfds:{name}: the split {split!r} cannot be read from {builder.data_dir}"):
         if None not in shape and fits_memory((count, *shape)):
-            images, labels = zip(*_rows(builder, image, label, split, READ_BATCH), strict=True)
+            images, labels = zip(*read_batches(builder, name, split, (image, label)), strict=True)
             return np.concatenate(images), np.concatenate(labels), names
         wanted = (count, *(reading.shape or (*[reading.size or SIDE] * 2, shape[-1] or 3)))
         if not (reading.cache or fits_memory(wanted)):
             raise ValueError(
                 f"{count} images of {wanted[1:]} do not fit into memory: name a folder with --cache"
             )
-        rows = functools.partial(_rows, builder, image, label, split, 1)
+        rows = functools.partial(read_batches, builder, name, split, (image, label), batch_size=1)
         make = functools.partial(_fitted, rows, wanted, reading.resize)
         images, about = cached(
             make, reading.cache, builder.name, builder.data_dir, split, wanted, reading.resize
@@ -191,16 +199,16 @@ def _fitted(rows, shape, resize, path):
     return (array if path is None else opened(path)), about
 
 
-def _rows(builder, image, label, split, batch_size):
-    """The images and labels of a split, in batches."""
-    tfds = _import(builder.name)
+def read_batches(builder, name, split, features, batch_size=READ_BATCH):
+    """Yields the features of a split in batches, a tuple of arrays each."""
+    tfds = _import(name)
     plain = tfds.ReadConfig(try_autocache=False, skip_prefetch=True)  # a third faster for one pass
     rows = builder.as_dataset(split=split, shuffle_files=False, read_config=plain)
-    return tfds.as_numpy(rows.map(lambda row: (row[image], row[label])).batch(batch_size))
+    yield from tfds.as_numpy(rows.map(lambda row: tuple(row[key] for key in features)).batch(batch_size))
 
 
 @contextlib.contextmanager
-def _in_one_line(problem):
+def in_one_line(problem):
     """Turns what tfds raises, many lines at times, into a ValueError of one line."""
     try:
         yield

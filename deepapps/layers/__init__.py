@@ -12,6 +12,7 @@ from deepapps.layers.scores import (
     DotProductAttention,
     ScaledDotProductAttention,
 )
+from deepapps.layers.tokens import NGramEmbedding, TokenDropout
 from deepapps.layers.transformer import TransformerDecoder, TransformerEncoder
 
 __all__ = [
@@ -33,9 +34,11 @@ __all__ = [
     "LuongLSTMCell",
     "Memory",
     "MultiHeadAttention",
+    "NGramEmbedding",
     "RotaryPositions",
     "ScaledDotProductAttention",
     "SinusoidalPositions",
+    "TokenDropout",
     "TransformerDecoder",
     "TransformerEncoder",
 ]

@@ -7,6 +7,7 @@ from deepapps.settings import close_names
 TASKS = {
     "mnist": "deepapps.tasks.image_classification:Mnist",
     "image": "deepapps.tasks.image_classification:Image",
+    "sequence": "deepapps.tasks.sequence_classification:SequenceClassification",
 }
 _LOADED_MODEL = "deepapps.tasks.model:LoadedModel"  # of `train(model=...)`, which no command names
 

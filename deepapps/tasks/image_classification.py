@@ -128,13 +128,9 @@ class ImageClassification(Task):
 
     def decode(self, outputs):
         """The label and the probabilities of each row of logits."""
-        return [
-            {
-                "label": self.class_names[row.argmax()],
-                "probabilities": dict(zip(self.class_names, row.tolist(), strict=True)),
-            }
-            for row in softmax(main_output(outputs))
-        ]
+        from deepapps.answers import class_answers, softmax
+
+        return class_answers(softmax(main_output(outputs)), self.class_names)
 
     def explain(self, model, raw, target=None):
         """Integrated gradients and Grad-CAM, an `ImageExplanation`."""
@@ -146,6 +142,7 @@ class ImageClassification(Task):
         return explain_image(model, images[0], self.class_names, target)
 
     def evaluate(self, model, source):
+        from deepapps.answers import softmax
         from deepapps.evaluation import classification_figures, predicted
 
         logits, labels = predicted(model, source)
@@ -258,9 +255,3 @@ def is_right(targets, outputs):
     labels = targets if len(targets.shape) == 1 else ops.argmax(targets, axis=-1)
     answers = ops.argmax(main_output(outputs), axis=-1)
     return ops.cast(ops.equal(ops.cast(labels, answers.dtype), answers), "float32")
-
-
-def softmax(logits):
-    """Probabilities of logits `(B, classes)`."""
-    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)

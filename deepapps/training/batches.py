@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
+from deepapps.data.ragged import RaggedSource
 from deepapps.data.source import ArraySource
 
 
@@ -37,7 +38,7 @@ def index_batches(size, batch_size, seed=None, epoch=0):
 
 
 def make_feed(source, batch_size, seed=None, share=(0, 1)):
-    """The feed that fits the source: arrays in memory, random access, or a `tf.data.Dataset`.
+    """The feed that fits the source: arrays or sequences in memory, random access, or a `tf.data.Dataset`.
 
     Args:
         source: What `Splits` holds.
@@ -48,8 +49,13 @@ def make_feed(source, batch_size, seed=None, share=(0, 1)):
     """
     if isinstance(source, tf.data.Dataset):
         return DatasetFeed(source, share)
-    kind = ArrayFeed if isinstance(source, ArraySource) else SourceFeed
-    return kind(source, batch_size, seed, share)
+    if isinstance(source, ArraySource):
+        return ArrayFeed(source, batch_size, seed, share)
+    if isinstance(source, RaggedSource):
+        from deepapps.training.bucketed import BucketedFeed  # which needs this module
+
+        return BucketedFeed(source, batch_size, seed, share)
+    return SourceFeed(source, batch_size, seed, share)
 
 
 def share_of(rows, share):

@@ -9,6 +9,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
+    track,
 )
 
 
@@ -57,6 +58,14 @@ class ProgressReport(keras.callbacks.Callback):
         if self._bar:
             self._bar.stop()
             self._bar = None
+
+
+def progress_bar(items, description, shown=True):
+    """Passes a list on, with a bar on stderr where that is a terminal."""
+    console = Console(stderr=True)
+    yield from track(
+        items, description, console=console, transient=True, disable=not (shown and console.is_terminal)
+    )
 
 
 def _line(figures):

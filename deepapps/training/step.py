@@ -75,12 +75,12 @@ class Step:
         return self._evaluation_call(feed)
 
     def _evaluation_call(self, feed):
-        def measure(element):
-            inputs, targets, weights = feed.load(self._slice(element))
+        def measure(batch):
+            inputs, targets, weights = batch
             outputs = self.model(inputs, training=False)
             self._measure(targets, outputs, weights, self._losses(targets, outputs, weights))
 
-        measure = self._jitted(measure)
+        measure = self._with_load(lambda element: feed.load(self._slice(element)), measure, feed)
 
         def call(block, start, steps):
             def one_batch(index):
@@ -98,9 +98,16 @@ class Step:
             return [self._weighted(*feed.load(self._slice(element))) for element in elements]
 
         if self.augmentation is None:
-            return self._jitted(lambda elements: self._update(load(elements)))
+            return self._with_load(load, self._update, feed)
         update, augment = self._jitted(self._update), on_pairs(self.augmentation)
         return lambda elements: update([(*augment(*pair), weights) for *pair, weights in load(elements)])
+
+    def _with_load(self, load, function, feed):
+        """`function(load(elements))`, where `load` stays outside of XLA if that cannot compile it."""
+        if feed.is_xla:
+            return self._jitted(lambda elements: function(load(elements)))
+        function = self._jitted(function)
+        return lambda elements: function(load(elements))
 
     def _compiled(self, call, feed, steps_are_xla=True):
         """The call, compiled: by XLA as a whole where it holds nothing that XLA leaves to TensorFlow."""
@@ -168,16 +175,16 @@ class Step:
         if self.strategy.num_replicas_in_sync == 1:
             return tensors
         reduce = functools.partial(tf.distribute.get_replica_context().all_reduce, "SUM")
-        dense = [tensor for tensor in tensors if isinstance(tensor, tf.Tensor)]
-        flat = reduce(tf.concat([tf.reshape(tensor, [-1]) for tensor in dense], 0))  # one message, not many
-        parts = tf.split(flat, [tensor.shape.num_elements() for tensor in dense])
-        summed = (tf.reshape(part, tensor.shape) for part, tensor in zip(parts, dense, strict=True))
-        rest = (
-            (None if tensor is None else reduce(tensor))
-            for tensor in tensors
-            if not isinstance(tensor, tf.Tensor)
-        )
-        return [next(summed if isinstance(tensor, tf.Tensor) else rest) for tensor in tensors]
+        # dense: to gather the sparse gradients of embeddings fails where lengths vary from step to step
+        present = [tf.convert_to_tensor(tensor) for tensor in tensors if tensor is not None]
+        if len({tensor.dtype for tensor in present}) == 1:  # one message, not many
+            flat = reduce(tf.concat([tf.reshape(tensor, [-1]) for tensor in present], 0))
+            parts = tf.split(flat, [tensor.shape.num_elements() for tensor in present])
+            summed = [tf.reshape(part, tensor.shape) for part, tensor in zip(parts, present, strict=True)]
+        else:
+            summed = reduce(present)
+        summed = iter(summed)
+        return [None if tensor is None else next(summed) for tensor in tensors]
 
 
 def jit_pays(model):

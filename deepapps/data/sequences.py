@@ -1,0 +1,170 @@
+"""Sequences and their labels: the `data=` grammar of the sequence classifier."""
+
+import dataclasses
+import logging
+import os
+
+from deepapps.data.examples import Examples, known_examples, labels_of, learn_class_names, targets_of
+from deepapps.data.names import language_names
+from deepapps.data.ragged import RaggedSource
+from deepapps.data.series import SeriesEncoder, npz_series_parts
+from deepapps.data.source import Splits, hash_split
+from deepapps.data.text_files import Columns, is_text_file, read_texts
+from deepapps.data.texts import TextEncoder
+from deepapps.data.tfds_texts import tfds_text_parts
+from deepapps.settings import close_names
+
+SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
+ACCEPTED = (
+    "`sample`, `tfds:NAME[/CONFIG]`, a .tsv, .csv or .jsonl file of texts and labels, a .txt file with the label "
+    "first on each line, or an .npz file of series"
+)
+_logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class SequenceData:
+    """Sequences to learn from.
+
+    Attributes:
+        splits: `Splits` of `RaggedSource`s.
+        class_names: The name of each target, a list of strings.
+        encoder: The `TextEncoder` or `SeriesEncoder` that made the inputs.
+    """
+
+    splits: Splits
+    class_names: list
+    encoder: object
+
+
+def load_sequences(settings):
+    """Loads sequences and splits them into train, validation and test.
+
+    Args:
+        settings: `SequenceSettings`. `data` names the training set; a test part that comes with it is the test
+            set. `validation` and `test` take the same grammar: of a set with parts, the first takes the
+            training part, the second the test part. A part that is not there is split off, 10 % each.
+    Returns: `SequenceData`. What is split off is chosen by a hash of each text, or series; of pairs, by a hash
+        of that side whose texts repeat more.
+    Raises: ValueError when something cannot be read, or is not fit to learn from.
+    """
+    parts = find_parts(settings.data, settings)
+    train = _read(settings.data, parts, "train")
+    class_names = learn_class_names(train)
+    sets = {
+        "validation": _held_out("validation", parts, settings.validation, settings, "train"),
+        "test": _held_out("test", parts, settings.test, settings, "test"),
+    }
+    sets = {part: examples for part, examples in sets.items() if examples is not None}
+    sets |= _split(train, [part for part in SHARES if part not in sets])
+    encoder = learn_encoder(sets["train"].inputs, settings)
+    _warn_of_lost_classes(sets["train"], class_names)
+    sources = {
+        part: _source(part, examples, class_names, encoder, settings) for part, examples in sets.items()
+    }
+    return SequenceData(Splits(**sources), class_names, encoder)
+
+
+def load_evaluation_sequences(data, class_names, encoder, settings):
+    """Loads sequences to evaluate a trained model on; of a set with parts the test part.
+
+    Returns: `RaggedSource`, its targets indexed by `class_names`.
+    Raises: ValueError when they cannot be read, or have unknown labels.
+    """
+    return _source("test", _held_out("test", {}, data, settings, "test"), class_names, encoder, settings)
+
+
+def find_parts(data, settings):
+    """Finds what a value of the `data=` grammar names.
+
+    Returns: `{part: read}` for the parts it has of "train", "validation" and "test"; `read()` returns `Examples`,
+        or None where the part has no labels.
+    Raises: ValueError when the value has no known form or names nothing that is there.
+    """
+    value = os.fspath(data)
+    columns = Columns(
+        settings.text_column, settings.label_column, settings.second_text_column, settings.multi_label
+    )
+    if value == "sample":
+        return {"train": lambda: Examples("sample", *language_names())}
+    if value.startswith("tfds:"):
+        return tfds_text_parts(value.removeprefix("tfds:"), columns)
+    path = os.path.expanduser(value)
+    if not os.path.exists(path):
+        hint = close_names(value, ["sample"]) if os.sep not in value and "." not in value else ""
+        raise ValueError(
+            f"{value}: no such file.{hint.partition(' Known')[0]} Sequences are given as {ACCEPTED}."
+        )
+    if is_text_file(path) and not os.path.isdir(path):
+        return {"train": lambda: read_texts(path, columns, settings.skip_bad_lines)}
+    if path.endswith(".npz"):
+        return npz_series_parts(path)
+    raise ValueError(f"{value}: is of no known kind. Sequences are given as {ACCEPTED}.")
+
+
+def learn_encoder(inputs, settings):
+    """The encoder that fits the training inputs: of texts or of series."""
+    if not isinstance(inputs[0], str | tuple):
+        return SeriesEncoder.learn(inputs, settings.max_length)
+    names = ("vocabulary_size", "minimum_count", "lowercase", "max_length")
+    return TextEncoder.learn(
+        inputs, kind=settings.tokens, **{name: getattr(settings, name) for name in names}
+    )
+
+
+def _read(data, parts, part):
+    if part not in parts:
+        raise ValueError(f"{data}: has no {part} part. Found: {', '.join(parts)}")
+    examples = parts[part]()
+    if examples is None:
+        raise ValueError(f"{data}: its {part} part has no labels.")
+    return examples
+
+
+def _held_out(part, parts, given, settings, wanted):
+    """The examples of a part that is given or comes with the data; None where it must be split off."""
+    if given is None:
+        return parts[part]() if part in parts else None
+    parts = find_parts(given, settings)
+    return _read(given, parts, wanted if wanted in parts else "train")
+
+
+def _split(train, names):
+    """Splits a training set by a hash of each example into the named parts, "train" the first of them."""
+    rest = [SHARES[name] for name in names[1:]]
+    parts = dict(zip(names, hash_split(_keys(train.inputs), [1 - sum(rest), *rest]), strict=True))
+    for name, indices in parts.items():
+        if not len(indices):
+            remedy = "" if name == "train" else f" or {name}="
+            raise ValueError(
+                f"{train.where}: of its {len(train.inputs)} examples none falls into the {name} part. "
+                f"Give more examples{remedy}."
+            )
+    return {name: train.take(indices) for name, indices in parts.items()}
+
+
+def _keys(inputs):
+    """The bytes that stand for each example in a hash."""
+    if isinstance(inputs[0], tuple):
+        sides = list(zip(*inputs, strict=True))
+        inputs = min(sides, key=lambda side: len(set(side)))
+    return [text.encode() if isinstance(text, str) else text.tobytes() for text in inputs]
+
+
+def _source(part, examples, class_names, encoder, settings):
+    examples = known_examples(examples, class_names, settings.skip_bad_lines)
+    inputs = encoder.encode(examples.inputs, examples.where)
+    if inputs.cut:
+        _logger.warning(
+            "%s (%s): %d of %d sequences are cut to %d steps; --max-length sets it.",
+            examples.where, part, inputs.cut, inputs.lengths.size, settings.max_length,
+        )  # fmt: skip
+    targets = targets_of(examples, class_names, settings.multi_label)
+    return RaggedSource(inputs, targets, raw=examples.inputs)
+
+
+def _warn_of_lost_classes(train, class_names):
+    present = labels_of(train)
+    lost = [name for name in class_names if name not in present]
+    if lost:
+        _logger.warning("%s: all examples are held out of class %s", train.where, ", ".join(lost))

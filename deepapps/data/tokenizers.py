@@ -1,0 +1,115 @@
+"""Texts to numbers: words, characters or subwords, with a vocabulary from the training texts alone."""
+
+import json
+
+import numpy as np
+
+from deepapps.data.ragged import Ragged
+
+PADDING, UNKNOWN = 0, 1  # their numbers
+_NAMES = ["[PAD]", "[UNK]"]
+_WORDS = r"\w+(?:['’]\w+)*|[^\w\s]"  # "don't" is one word, a punctuation mark another
+_SHORT_TEXT = 3  # words
+
+
+class Tokenizer:
+    """Texts to lists of token numbers, and back to what each token stands for in the text.
+
+    A wrapper of one of the package `tokenizers`. Number 0 is padding, 1 any unknown token.
+
+    Args:
+        tokenizer: A `tokenizers.Tokenizer`.
+        max_length: Tokens after which a text is cut.
+    """
+
+    def __init__(self, tokenizer, max_length):
+        tokenizer.encode_special_tokens = True  # a text may hold "[PAD]", too
+        self._tokenizer, self.max_length = tokenizer, max_length
+
+    @property
+    def size(self):
+        """Number of tokens, padding and the unknown one included."""
+        return self._tokenizer.get_vocab_size()
+
+    def words(self):
+        """The tokens in the order of their numbers."""
+        numbers = self._tokenizer.get_vocab()
+        return sorted(numbers, key=numbers.get)
+
+    def encode(self, texts):
+        """Texts as `Ragged` token numbers, int32, at least one for each text."""
+        numbers = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
+        cut = sum(len(row) > self.max_length for row in numbers)
+        numbers = [
+            row[: self.max_length] or [UNKNOWN] for row in numbers
+        ]  # nothing at all is an unknown token
+        lengths = np.fromiter(map(len, numbers), "int32", len(numbers))
+        values = np.fromiter((number for row in numbers for number in row), "int32", int(lengths.sum()))
+        return Ragged(values, lengths, cut)
+
+    def spans(self, text):
+        """Where each token stands in a text, `[(start, end), ...]` in characters; as many as `encode` gives."""
+        return self._tokenizer.encode(text).offsets[: self.max_length] or [(0, len(text))]
+
+    def stored(self):
+        """The tokenizer as a dict that JSON can hold."""
+        return {"max_length": self.max_length, "tokenizer": json.loads(self._tokenizer.to_str())}
+
+    @classmethod
+    def loaded(cls, max_length, tokenizer):
+        """Brings back what `stored` gave."""
+        import tokenizers
+
+        return cls(tokenizers.Tokenizer.from_str(json.dumps(tokenizer)), max_length)
+
+
+def kind_of(texts):
+    """What "auto" means for these texts: characters where a text has fewer than 3 words on average.
+
+    So names are read by characters, and so is text that is written without spaces between words.
+    """
+    words = np.mean([len(text.split()) for text in texts])
+    return "characters" if words < _SHORT_TEXT else "words"
+
+
+def learn_tokenizer(
+    texts, kind="auto", vocabulary_size=20_000, minimum_count=2, lowercase=None, max_length=512
+):
+    """Makes the tokenizer of a set of texts.
+
+    Args:
+        texts: The training texts.
+        kind: "words", "characters", "subwords" (byte-level BPE, Sennrich et al. 2016, which knows every text),
+            or "auto"; see `kind_of`.
+        vocabulary_size: Most tokens, the commonest ones.
+        minimum_count: Times that a token must occur to be known.
+        lowercase: Whether to read all in lower case. None: words alone.
+        max_length: Tokens after which a text is cut.
+    Returns: `Tokenizer`.
+    """
+    import tokenizers
+    from tokenizers import models, normalizers, pre_tokenizers, trainers
+
+    kind = kind_of(texts) if kind == "auto" else kind
+    lowercase = kind == "words" if lowercase is None else lowercase
+    pattern = _WORDS if kind == "words" else r"[\s\S]"
+    steps = [normalizers.NFC()]
+    if kind == "words":  # spaces around Chinese characters
+        steps.append(normalizers.BertNormalizer(clean_text=True, strip_accents=False, lowercase=False))
+    steps += [normalizers.Lowercase()] if lowercase else []
+    options = {
+        "vocab_size": vocabulary_size, "min_frequency": minimum_count, "special_tokens": _NAMES,
+        "show_progress": False,
+    }  # fmt: skip
+    if kind == "subwords":
+        made = tokenizers.Tokenizer(models.BPE())
+        made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+        trainer = trainers.BpeTrainer(initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), **options)
+    else:
+        made = tokenizers.Tokenizer(models.WordLevel(unk_token=_NAMES[UNKNOWN]))
+        behaviour = ("removed", True) if kind == "words" else ("isolated", False)
+        made.pre_tokenizer = pre_tokenizers.Split(tokenizers.Regex(pattern), *behaviour)
+        trainer = trainers.WordLevelTrainer(**options)
+    made.normalizer = normalizers.Sequence(steps)
+    made.train_from_iterator(texts, trainer)
+    return Tokenizer(made, max_length)

@@ -1,0 +1,123 @@
+"""Networks for sequences: functions from settings to a `keras.Model`, from token numbers to logits.
+
+Padding, at the end of a sequence, is number 0, or a step of zeros. The layer `attention`, where a network
+has one, gives the weight of each step, with `return_attention_scores=True`.
+"""
+
+import keras
+from keras import layers, ops
+
+from deepapps.layers import (
+    AttentionPooling,
+    NGramEmbedding,
+    SinusoidalPositions,
+    TokenDropout,
+    TransformerEncoder,
+)
+
+
+def sequence_network(settings, outputs, vocabulary=None, features=None, pairs=False, vectors=None):
+    """The network that `settings.network` names.
+
+    Args:
+        settings: The `SequenceSettings`.
+        outputs: Number of logits.
+        vocabulary: Number of tokens, for inputs `(B, T)`; for pairs `(B, 2, T)`.
+        features: Width of a step, for inputs `(B, T, features)`.
+        pairs: Whether an example is two texts, which one encoder reads; u and v become (u, v, |u - v|, u v), as
+            in InferSent (Conneau et al. 2017).
+        vectors: Values that the embedding begins with, `(vocabulary, D)`. None: random ones.
+    Returns: a model to logits `(B, outputs)`.
+    """
+    shape = (None,) if features is None else (None, features)
+    inputs = keras.Input(shape, dtype="int32" if features is None else "float32", name="sequence")
+    mask = ops.not_equal(inputs if features is None else inputs[..., 0], 0)
+    x, width = inputs, None if vectors is None else vectors.shape[1]
+    x = x if vocabulary is None else _embedded(settings, x, vocabulary, width)
+    x = ENCODERS[settings.network](settings, x, mask)
+    if pairs:
+        encoder, inputs = keras.Model(inputs, x, name="encoder"), keras.Input((2, None), dtype="int32")
+        u, v = encoder(inputs[:, 0]), encoder(inputs[:, 1])
+        x = layers.Concatenate()([u, v, ops.abs(u - v), u * v])
+        x = layers.Dense(settings.units, activation="relu")(x)
+    x = layers.Dropout(settings.dropout)(x)
+    x = layers.Dense(outputs, dtype="float32", name="logits")(x)
+    model = keras.Model(inputs, x, name=settings.network.replace("-", "_"))
+    if vectors is not None:
+        (encoder if pairs else model).get_layer("embedding").set_weights([vectors])
+    return model
+
+
+def rnn(settings, x, mask):
+    """Elman's recurrence (1990), read left to right; its last state."""
+    return _recurrent(settings, x, mask, layers.SimpleRNN)
+
+
+def lstm(settings, x, mask):
+    """LSTM (Hochreiter & Schmidhuber 1997), read left to right; its last state."""
+    return _recurrent(settings, x, mask, layers.LSTM)
+
+
+def gru(settings, x, mask):
+    """GRU (Cho et al. 2014), read left to right; its last state."""
+    return _recurrent(settings, x, mask, layers.GRU)
+
+
+def bilstm(settings, x, mask):
+    """LSTMs from both ends (Graves & Schmidhuber 2005); their last states."""
+    return _recurrent(settings, x, mask, layers.LSTM, both=True)
+
+
+def attention_lstm(settings, x, mask):
+    """A bidirectional LSTM whose outputs are summed by attention (Zhou et al. 2016; Yang et al. 2016)."""
+    for _ in range(settings.depth or 1):
+        x = layers.Bidirectional(layers.LSTM(settings.units, return_sequences=True))(x, mask=mask)
+        x = layers.Dropout(settings.dropout)(x)
+    return AttentionPooling(name="attention")(x, mask=mask)
+
+
+def transformer(settings, x, mask):
+    """Blocks of self-attention (Vaswani et al. 2017), two unless `depth` says otherwise, and attention pooling."""
+    heads = next(heads for heads in (4, 2, 1) if settings.units % heads == 0)
+    x = layers.Dense(settings.units, name="width")(x)
+    x = SinusoidalPositions()(x)
+    for _ in range(settings.depth or 2):
+        x = TransformerEncoder(heads, 2 * settings.units, dropout=settings.dropout)(x, mask=mask)
+    x = layers.LayerNormalization()(x)
+    return AttentionPooling(name="attention")(x, mask=mask)
+
+
+def cnn(settings, x, mask):
+    """Convolutions over 2, 3, 4 and 5 steps, and the largest value of each filter (Kim 2014)."""
+    real, parts = ops.expand_dims(mask, -1), []
+    x = ops.where(real, x, 0.0)
+    for width in (2, 3, 4, 5):
+        part = layers.Conv1D(settings.units // 2, width, padding="same", activation="relu")(x)
+        parts.append(ops.max(ops.where(real, part, 0.0), axis=1))
+    return layers.Concatenate()(parts)
+
+
+ENCODERS = {
+    "attention-lstm": attention_lstm, "bilstm": bilstm, "lstm": lstm, "gru": gru, "rnn": rnn,
+    "transformer": transformer, "cnn": cnn,
+}  # fmt: skip
+
+
+def _embedded(settings, inputs, vocabulary, width):
+    """Tokens as vectors, some of them dropped in training."""
+    width = width or settings.embedding_size
+    tokens = TokenDropout(settings.word_dropout)(inputs)
+    x = layers.Embedding(vocabulary, width, name="embedding")(tokens)
+    if settings.ngrams > 1:
+        x = layers.Add()([x, NGramEmbedding(settings.ngrams, width, name="ngrams")(tokens)])
+    return layers.SpatialDropout1D(settings.embedding_dropout)(x)  # the same units at all steps
+
+
+def _recurrent(settings, x, mask, kind, both=False):
+    """Layers of a recurrence; the last states of the last layer."""
+    depth = settings.depth or 1
+    for number in range(depth):
+        layer = kind(settings.units, return_sequences=number < depth - 1)
+        x = (layers.Bidirectional(layer) if both else layer)(x, mask=mask)
+        x = layers.Dropout(settings.dropout)(x) if number < depth - 1 else x
+    return x

@@ -1,0 +1,161 @@
+"""Sequence classification: settings and task."""
+
+import dataclasses
+
+from deepapps.files import read_json, write_json
+from deepapps.settings import Settings, setting
+from deepapps.tasks.task import Task
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SequenceSettings(Settings):
+    """What a sequence classifier learns from, and with which network."""
+
+    data: str = setting(
+        "sample",
+        "Training sequences: `sample`, `tfds:NAME`, a .tsv, .csv, .jsonl or label-first .txt file, or an .npz file.",
+    )
+    validation: str | None = setting(None, "Validation sequences; default: 10 % of the training sequences.")
+    test: str | None = setting(None, "Test sequences; default: those that come with the data, else 10 %.")
+    text_column: str | None = setting(None, "Column or key of the text; default: found.")
+    label_column: str | None = setting(None, "Column or key of the label; default: found.")
+    second_text_column: str | None = setting(None, "Column or key of the second text of a pair.")
+    multi_label: bool = setting(False, "An example has any number of labels, separated by commas.")
+    skip_bad_lines: bool = setting(False, "Leave lines that cannot be used out, and say how many.")
+    network: str = setting(
+        "attention-lstm",
+        "Network to train.",
+        choices=("attention-lstm", "bilstm", "lstm", "gru", "rnn", "transformer", "cnn"),
+    )
+    tokens: str = setting(
+        "auto", "What a text is read by; auto: characters where texts have under 3 words on average, else words.",
+        choices=("auto", "words", "characters", "subwords"),
+    )  # fmt: skip
+    vocabulary_size: int = setting(20_000, "Most different tokens, the commonest ones.", minimum=300)
+    minimum_count: int = setting(2, "Times that a token must occur in training to be known.", minimum=1)
+    lowercase: bool | None = setting(None, "Read all in lower case; default: words alone.")
+    max_length: int = setting(512, "Tokens, or steps of a series, after which the rest is cut.", minimum=1)
+    embeddings: str | None = setting(
+        None, "Text file of word vectors to begin with, as GloVe and word2vec write."
+    )
+    embedding_size: int = setting(128, "Width of a token's vector, where none are given.", minimum=1)
+    ngrams: int = setting(
+        4, "Runs of up to this many tokens have vectors, too; 1: none.", minimum=1, maximum=8
+    )
+    units: int = setting(
+        128, "Width of the network: its states, or half as many filters of each size.", minimum=2
+    )
+    depth: int | None = setting(None, "Layers; default: 1 recurrent one, 2 of `transformer`.", minimum=1)
+    dropout: float = setting(0.4, "Share of outputs dropped in training.", minimum=0, maximum=0.9)
+    embedding_dropout: float = setting(
+        0.2, "Share of a token's vector dropped, the same at all steps.", minimum=0, maximum=0.9
+    )
+    word_dropout: float = setting(0.05, "Share of tokens made unknown in training.", minimum=0, maximum=0.9)
+    label_smoothing: float = setting(
+        0.1, "Share of a target spread over all classes.", minimum=0, maximum=0.9
+    )
+    top_k: int = setting(3, "The k of `top_k_accuracy`, in classes.", minimum=1)
+
+
+class SequenceClassification(Task):
+    """Which class does a text, a name or a time series belong to?
+
+    Inputs are token numbers `(B, T)`, of pairs `(B, 2, T)`, or steps of series `(B, T, features)`, padded with 0;
+    targets int32 class indices `(B,)`, or float32 `(B, classes)` of 0 and 1; outputs logits `(B, classes)`.
+    """
+
+    Settings = SequenceSettings
+    name = "sequence"
+    training = {
+        "epochs": 20,
+        "batch_size": 64,
+        "optimizer": "adam",
+        "learning_rate": 3e-3,
+        "learning_rate_schedule": "CosineDecay",
+        "warmup": 0.1,
+        "final_learning_rate": 0.01,
+        "global_clipnorm": 1.0,
+        "use_ema": True,
+        "ema_momentum": 0.99,
+    }
+
+    def data(self):
+        from deepapps.data.sequences import load_sequences
+
+        data = load_sequences(self.settings)
+        self.class_names, self.encoder = data.class_names, data.encoder
+        return data.splits
+
+    def network(self):
+        from deepapps.networks.sequences import sequence_network
+
+        return sequence_network(self.settings, len(self.class_names), **self._form())
+
+    def loss(self):
+        from deepapps.losses import smoothed
+
+        return smoothed(self.settings.label_smoothing, self.settings.multi_label)
+
+    def metrics(self):
+        import keras
+
+        from deepapps.losses import all_labels_right
+
+        if self.settings.multi_label:
+            return [keras.metrics.MeanMetricWrapper(all_labels_right, "accuracy")]
+        return [keras.metrics.SparseCategoricalAccuracy("accuracy")]
+
+    def encode(self, raw):
+        """Raw inputs as `Ragged`: texts, pairs of texts, or series `(T, F)`; one or a list."""
+        return self.encoder.encode(raw)
+
+    def decode(self, outputs):
+        """The label, or the labels, and the probabilities of each row of logits."""
+        from deepapps.answers import class_answers, label_answers, sigmoid, softmax
+
+        if self.settings.multi_label:
+            return label_answers(sigmoid(outputs), self.class_names)
+        return class_answers(softmax(outputs), self.class_names)
+
+    def evaluate(self, model, source):
+        from deepapps.answers import outputs_of, sigmoid, softmax
+        from deepapps.evaluation import classification_figures, multi_label_figures
+
+        logits = outputs_of(model, source.inputs)
+        if self.settings.multi_label:
+            figures = multi_label_figures(sigmoid(logits), source.targets, self.class_names)
+        else:
+            figures = classification_figures(
+                softmax(logits), source.targets, self.class_names, self.settings.top_k
+            )
+        return figures | self.encoder.figures(source.inputs)
+
+    def evaluation_source(self, data):
+        from deepapps.data.sequences import load_evaluation_sequences
+
+        return load_evaluation_sequences(data, self.class_names, self.encoder, self.settings)
+
+    def save(self, folder):
+        from deepapps.data.encoders import stored_encoder
+
+        write_json(folder / "labels.json", {"class_names": self.class_names})
+        write_json(folder / "encoder.json", stored_encoder(self.encoder))
+
+    def load(self, folder):
+        from deepapps.data.encoders import loaded_encoder
+
+        stored = read_json(folder / "labels.json")
+        try:
+            self.class_names = list(stored["class_names"])
+            self.encoder = loaded_encoder(read_json(folder / "encoder.json"))
+        except (KeyError, TypeError):
+            raise ValueError(f"{folder}: labels.json or encoder.json is damaged.") from None
+
+    def _form(self):
+        """What the network must know of its inputs."""
+        form = self.encoder.form()
+        if self.settings.embeddings is not None:
+            from deepapps.data.vectors import embedding_matrix
+
+            form["vectors"] = embedding_matrix(self.settings.embeddings, self.encoder.tokenizer)
+        return form
