@@ -15,7 +15,7 @@ from deepapps.files import write_atomically
 TRAINING = {"label": "Training", "color": "#0072B2", "linestyle": "-", "marker": "o"}
 VALIDATION = {"label": "Validation", "color": "#D55E00", "linestyle": "--", "marker": "s"}
 INK, MUTED, FAINT = "#222a33", "#8b96a3", "#d5dbe1"
-SPECIAL_NAMES = {"bleu": "BLEU", "chrf": "chrF", "top_k_accuracy": "top-k accuracy"}
+SPECIAL_NAMES = {"bleu": "BLEU", "f1": "F1", "chrf": "chrF", "top_k_accuracy": "top-k accuracy"}
 
 
 def figure_name(key):
