@@ -47,7 +47,7 @@ def _page(run, folder):
     part = "test" if run.metrics.get("test") else "validation"
     figures = run.metrics.get(part) or {}
     sections = [Section("Figures", [_metrics_table(run.metrics)])] if figures else []
-    sections += _samples(pathlib.Path(run.path) / "report" / "samples.png", folder)
+    sections += _samples(pathlib.Path(run.path) / "samples.png", folder)
     sections += _curves(run.history, folder)
     sections += run.task.sections(figures, run.examples, folder) if figures else []
     sections += [Section("Epochs", [_history_table(run.history)])] if run.history else []

@@ -30,6 +30,7 @@ FREE_ON_RESUME = ("epochs", "progress", "tensorboard")
 _FOLDERS = ("checkpoints", "report", "tensorboard")
 _FILES = (  # and settings.json
     "metrics.json", "history.jsonl", "examples.json", "model.keras", "labels.json", "encoder.json",
+    "samples.png",
 )  # fmt: skip
 
 

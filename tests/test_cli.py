@@ -149,7 +149,7 @@ def test_every_setting_is_a_flag(name):
     for setting in (*task.Settings.names(), *TrainingSettings.names()):
         assert f"--{setting.replace('_', '-')}" in flags
     text = " ".join(processes.deepapps("train", name, "--help").out.split())
-    for flag in flags | {"--no-deterministic", "--no-augment"}:
+    for flag in flags | {"--no-deterministic"}:
         assert re.search(rf"(?<![\w-]){flag}\b", text), flag
     assert f"[default: {task.training['epochs']}]" in text
 
@@ -229,7 +229,7 @@ def test_explain_of_what_it_cannot(run, picture, tmp_path):
         ((picture, "--to", path, "--target", "seven"), "Unknown target 'seven'. Known: 0, 1, 2"),
         ((picture, "--to", tmp_path / "why.pdf"), "why.pdf"),
         ((tmp_path / "none.png", "--to", path), "none.png: no such file"),
-        ((tmp_path / "text.png", "--to", path), "text.png: cannot be read as an image"),
+        ((tmp_path / "text.png", "--to", path), "text.png: is not an image"),
         ((picture, picture, "--to", path), "unexpected extra argument"),
         ((picture,), "Missing option '--to'"),
     ):

@@ -142,8 +142,7 @@ def test_figures_settings_versions_and_command_are_there(page):
 
 def test_training_examples_are_shown_where_there_are_some(run, page):
     assert "Training examples" not in page.texts
-    write_report(run)
-    Image.new("L", (7, 5), 90).save(run.path / "report" / "samples.png")
+    Image.new("L", (7, 5), 90).save(run.path / "samples.png")
     for _ in range(2):
         assert "Training examples" in Page(write_report(run).read_text(encoding="utf-8")).texts
 

@@ -31,6 +31,7 @@ FILES = {
     "settings.json", "metrics.json", "examples.json", "history.jsonl", "labels.json", "model.keras",
     "checkpoints/*.npz", "report/index.html", "report/curves.png", "report/confusion_matrix.png",
     "report/calibration.png",
+    "report/samples.png", "samples.png",
 }  # fmt: skip
 RUN = '{"task": "%s", "settings": %s, "training": %s, "versions": {"deepapps": "0.1.0"}}'
 
@@ -76,6 +77,7 @@ def test_the_files_of_a_run(trained):
     assert stored(trained.path, "labels.json") == {
         "class_names": [str(digit) for digit in range(10)],
         "image_shape": [28, 28, 1],
+        "invert_bright": True,
     }
 
 
@@ -128,7 +130,7 @@ def test_the_report_is_made_again_from_the_folder_alone(trained, copied):
     (copied / "settings.json").write_text(json.dumps(settings))
     again = deepapps.load_run(copied).report().read_text()
     pictures = re.compile(r"data:image/png;base64,[^\"]+")
-    assert pictures.findall(again) == pictures.findall(page) and len(pictures.findall(page)) == 3 + 24
+    assert pictures.findall(again) == pictures.findall(page) and len(pictures.findall(page)) == 4 + 24
 
 
 def test_history(trained):
@@ -204,7 +206,7 @@ def test_predict_refuses_what_is_no_such_image(trained, digits, tmp_path):
     fails(lambda: trained.predict([]), "uint8")
     fails(lambda: trained.predict(tmp_path / "none.png"), "none.png: no such file")
     (tmp_path / "text.png").write_text("no image")
-    fails(lambda: trained.predict([tmp_path / "text.png"]), "text.png: cannot be read as an image")
+    fails(lambda: trained.predict([tmp_path / "text.png"]), "text.png: is not an image")
     fails(lambda: trained.predict(tmp_path), "cannot be read as an image")
 
 

@@ -168,7 +168,7 @@ class ImageClassification(Task):
 
     def save(self, folder):
         write_json(folder / "labels.json", {name: getattr(self, name) for name in _LEARNT})
-        self._draw_samples(folder / "report" / "samples.png")
+        self._draw_samples(folder / "samples.png")
 
     def load(self, folder):
         path = folder / "labels.json"
