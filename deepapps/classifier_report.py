@@ -16,7 +16,7 @@ def classifier_sections(figures, examples, folder):
         examples: `figures["mistakes"]`, each with a `picture`, a `data:` URI, or a `text`.
         folder: Where the pictures are drawn.
     """
-    sections = [_confusion(figures, folder), _classes(figures["per_class"])]
+    sections = [_confusion(figures, folder), classes_section(figures["per_class"])]
     if figures.get("calibration"):
         sections.append(_calibration(figures, folder))
     if examples:
@@ -50,12 +50,23 @@ def _confused_pairs(matrix, names):
     return Table("True class", ["Taken for", "Examples", "Of the class"], rows)
 
 
-def _classes(per_class):
+def classes_section(per_class):
+    """The figures of each class, `{name: {figure: value}}`, as a `Section`."""
     rows, text = list(per_class.items()), "Support is the number of examples of the class"
     if len(rows) > FEW_CLASSES:
         rows.sort(key=lambda row: row[1]["f1"])
         text += "; the classes with the lowest F1 first"
     return Section("Classes", [figures_table("Class", rows)], f"{text}.")
+
+
+def length_section(by_length):
+    """The accuracy for short and for long examples, as `accuracy_by_length` gives it, as a `Section`."""
+    rows = [
+        (f"{low} to {high}", [str(support), figure_text(accuracy)])
+        for low, high, support, accuracy in by_length
+    ]
+    text = "Examples in five parts of about the same size, by their number of tokens or steps."
+    return Section("Length", [Table("Tokens or steps", ["Examples", "Accuracy"], rows)], text)
 
 
 def _calibration(figures, folder):

@@ -148,6 +148,26 @@ def _check(probabilities, labels, names, top_k):
         raise ValueError(f"`top_k` must be at least 1. Received: top_k={top_k}")
 
 
+def accuracy_by_length(lengths, right, parts=5):
+    """The accuracy for short and for long examples.
+
+    Args:
+        lengths: Integers `(N,)`.
+        right: Whether each answer is right, `(N,)`.
+        parts: Parts of about the same number of examples. Equal lengths stay together, so there may be fewer.
+    Returns: a list of `[shortest, longest, examples, accuracy]`.
+    """
+    lengths, right = np.asarray(lengths), np.asarray(right)
+    ends = np.unique(np.quantile(lengths, np.linspace(0, 1, parts + 1)[1:], method="higher"))
+    part = np.searchsorted(ends, lengths)
+    groups = [part == number for number in range(len(ends))]
+    return [
+        [int(lengths[group].min()), int(lengths[group].max()), int(group.sum()), float(right[group].mean())]
+        for group in groups
+        if group.any()
+    ]
+
+
 def multi_label_figures(probabilities, targets, class_names, threshold=0.5):
     """How well `probabilities` fit examples that have any number of labels.
 

@@ -148,6 +148,37 @@ def plot_explanation(explanation, path):
     _save(figure, path)
 
 
+def plot_text_explanation(explanation, path, most=60):
+    """Draws a bar for each token, of its integrated gradients and of its attention, as a PNG.
+
+    Args:
+        explanation: A `TextExplanation`.
+        path: File to write.
+        most: Of more tokens, those with the largest integrated gradients are drawn. Defaults to 60.
+    """
+    tokens = [token for tokens in explanation.tokens for token in tokens]
+    gradients = np.concatenate(explanation.integrated_gradients)
+    shown = np.sort(np.argsort(-np.abs(gradients), kind="stable")[:most])
+    columns = 1 if explanation.attention is None else 2
+    figure = Figure(figsize=(4.2 * columns, 0.22 * len(shown) + 1.4), layout="constrained")
+    panels = figure.subplots(1, columns, squeeze=False, sharey=True)[0]
+    colors = np.where(gradients[shown] > 0, TRAINING["color"], VALIDATION["color"])
+    panels[0].barh(range(len(shown)), gradients[shown], color=colors)
+    panels[0].set_title("Integrated gradients", color=INK)
+    names = [_short(tokens[place].strip() or "␣", 24) for place in shown]
+    panels[0].set_yticks(range(len(shown)), names, parse_math=False)
+    panels[0].invert_yaxis()
+    if explanation.attention is not None:
+        panels[1].barh(range(len(shown)), np.concatenate(explanation.attention)[shown], color="#E69F00")
+        agreement = explanation.agreement
+        text = "" if agreement is None else f", rank correlation {agreement:.2f}"
+        panels[1].set_title(f"Attention{text}", color=INK)
+    for panel in panels:
+        _plain(panel)
+    figure.suptitle(_explanation_title(explanation), color=INK, parse_math=False)
+    _save(figure, path)
+
+
 def plot_samples(rows, names, path):
     """Draws rows of images below one another, as a PNG.
 

@@ -8,7 +8,7 @@ import pytest
 from sklearn.calibration import calibration_curve
 
 from deepapps.data.source import ArraySource
-from deepapps.evaluation import calibration, classification_figures, predicted
+from deepapps.evaluation import accuracy_by_length, calibration, classification_figures, predicted
 
 NAMES = ["ant", "bee", "cat", "dog", "elk"]
 
@@ -177,3 +177,9 @@ def test_one_class_only():
 def test_what_does_not_fit_together_is_refused(arguments, rule):
     with pytest.raises(ValueError, match=rule):
         classification_figures(*arguments)
+
+
+def test_accuracy_by_length():
+    lengths, right = [1, 1, 1, 1, 2, 3, 4, 5, 9, 9], [1, 1, 0, 1, 1, 1, 1, 1, 0, 0]
+    assert accuracy_by_length(lengths, right, parts=2) == [[1, 3, 6, 5 / 6], [4, 9, 4, 0.5]]
+    assert accuracy_by_length([7, 7], [1, 0]) == [[7, 7, 2, 0.5]]

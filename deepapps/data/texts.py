@@ -47,6 +47,10 @@ class TextEncoder:
         tokens = self.tokenizer.encode([text for pair in texts for text in _pair(pair, where)])
         return Ragged(tokens.values, tokens.lengths.reshape(-1, 2), tokens.cut)
 
+    def texts_of(self, raw):
+        """The texts of one example: one, or the two of a pair."""
+        return _pair(raw, "text") if self.pairs else (raw,)
+
     def form(self):
         """The inputs as `sequence_network` must know them."""
         return {"vocabulary": self.tokenizer.size, "pairs": self.pairs}

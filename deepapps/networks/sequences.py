@@ -110,7 +110,8 @@ def _embedded(settings, inputs, vocabulary, width):
     x = layers.Embedding(vocabulary, width, name="embedding")(tokens)
     if settings.ngrams > 1:
         x = layers.Add()([x, NGramEmbedding(settings.ngrams, width, name="ngrams")(tokens)])
-    return layers.SpatialDropout1D(settings.embedding_dropout)(x)  # the same units at all steps
+    # the same units at all steps
+    return layers.SpatialDropout1D(settings.embedding_dropout, name="embedded")(x)
 
 
 def _recurrent(settings, x, mask, kind, both=False):

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import numpy as np
+
 from deepapps.files import read_json, write_json
 from deepapps.settings import Settings, setting
 from deepapps.tasks.task import Task
@@ -117,9 +119,20 @@ class SequenceClassification(Task):
             return label_answers(sigmoid(outputs), self.class_names)
         return class_answers(softmax(outputs), self.class_names)
 
+    def explain(self, model, raw, target=None):
+        """Integrated gradients and attention of a text, a `TextExplanation`."""
+        from deepapps.answers import sigmoid, softmax
+        from deepapps.data.texts import TextEncoder
+        from deepapps.explain_text import explain_text
+
+        if not isinstance(self.encoder, TextEncoder):
+            raise ValueError("Texts can be explained, and series cannot.")
+        shares = sigmoid if self.settings.multi_label else softmax
+        return explain_text(model, self.encoder, raw, self.class_names, target, shares)
+
     def evaluate(self, model, source):
         from deepapps.answers import outputs_of, sigmoid, softmax
-        from deepapps.evaluation import classification_figures, multi_label_figures
+        from deepapps.evaluation import accuracy_by_length, classification_figures, multi_label_figures
 
         logits = outputs_of(model, source.inputs)
         if self.settings.multi_label:
@@ -128,7 +141,21 @@ class SequenceClassification(Task):
             figures = classification_figures(
                 softmax(logits), source.targets, self.class_names, self.settings.top_k
             )
+            right = logits.argmax(axis=-1) == source.targets
+            figures["by_length"] = accuracy_by_length(source.inputs.sizes, right)
         return figures | self.encoder.figures(source.inputs)
+
+    def examples(self, model, source, figures):
+        """The worst mistakes, with their texts and the tokens that got the most attention."""
+        mistakes = figures.get("mistakes", ())
+        return [m | {"text": self._shown(model, source, m["index"])} for m in mistakes if source.raw]
+
+    def sections(self, figures, examples, folder):
+        from deepapps.classifier_report import classes_section, classifier_sections, length_section
+
+        if self.settings.multi_label:
+            return [classes_section(figures["per_class"])]
+        return [*classifier_sections(figures, examples, folder), length_section(figures["by_length"])]
 
     def evaluation_source(self, data):
         from deepapps.data.sequences import load_evaluation_sequences
@@ -150,6 +177,27 @@ class SequenceClassification(Task):
             self.encoder = loaded_encoder(read_json(folder / "encoder.json"))
         except (KeyError, TypeError):
             raise ValueError(f"{folder}: labels.json or encoder.json is damaged.") from None
+
+    def _shown(self, model, source, index, most=3):
+        """A text as the report shows it; of a series how long it is."""
+        from deepapps.data.texts import TextEncoder
+        from deepapps.explain_text import attention_weights
+
+        raw = source.raw[index]
+        if not isinstance(self.encoder, TextEncoder):
+            return f"{len(raw)} steps"
+        texts = self.encoder.texts_of(raw)
+        tokens = source.inputs.padded(np.array([index]))
+        weights = attention_weights(model, tokens[0] if self.encoder.pairs else tokens)
+        shown = " | ".join(texts)
+        if weights is None:
+            return shown
+        spans = [(text, *span) for text in texts for span in self.encoder.tokenizer.spans(text)]
+        lengths = np.atleast_1d(source.inputs.lengths[index])
+        shares = np.concatenate([row[:n] for row, n in zip(weights, lengths, strict=True)])
+        heaviest = np.argsort(-shares, kind="stable")[:most]
+        words = (f"“{spans[at][0][spans[at][1] : spans[at][2]]}” {shares[at]:.2f}" for at in heaviest)
+        return f"{shown} (most attention: {', '.join(words)})"
 
     def _form(self):
         """What the network must know of its inputs."""

@@ -1,5 +1,6 @@
 """The sequence classifier from a file of texts to answers, and through a kill."""
 
+import html
 import os
 import signal
 
@@ -44,6 +45,17 @@ def test_it_learns_and_says_what_it_did_not_know(trained):
     figures = trained.metrics["test"]
     assert figures["accuracy"] >= 0.9 and 0 <= figures["unknown_tokens"] < 0.1 and figures["cut_texts"] == 0
     assert set(figures["per_class"]) == {"good", "bad"}
+
+
+def test_its_report_shows_mistakes_with_their_texts_and_lengths(trained):
+    lengths = trained.metrics["test"]["by_length"]
+    assert sum(examples for _, _, examples, _ in lengths) == len(trained.task.data().test)
+    page = trained.report().read_text(encoding="utf-8")
+    assert "<h2>Length</h2>" in page and "<h2>Confusion matrix</h2>" in page
+    for example in trained.examples:
+        assert example["text"] in html.unescape(page) and "most attention: “" in example["text"]
+    explained = deepapps.load_run(trained.path).explain("a film of joy")
+    assert explained.label == "good" and explained.tokens == [["a", "film", "of", "joy"]]
 
 
 def test_a_loaded_run_reads_raw_strings_one_or_thousands(trained):
