@@ -16,12 +16,19 @@ class ProgressReport(keras.callbacks.Callback):
     """Shows the steps of the epoch as a bar, where stderr is a terminal, and a line at its end.
 
     Batch hooks come once a compiled call, as under Keras's `steps_per_execution`.
+
+    Args:
+        first: A line to begin with, or None.
     """
 
-    def __init__(self):
+    def __init__(self, first=None):
         super().__init__()
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._bar = None
+        self._bar, self._first = None, first
+
+    def on_train_begin(self, logs=None):
+        if self._first:
+            self._console.print(self._first)
 
     def on_epoch_begin(self, epoch, logs=None):
         if self._console.is_terminal:

@@ -42,6 +42,12 @@ class Workers:
         self._gathers = {}
         self._reduce = tf.function(self._reduced, autograph=False, reduce_retracing=True)
 
+    def __str__(self):
+        """What the work is shared out to, such as "2 workers of 1 replica"."""
+        if self.is_asynchronous:
+            return f"{self.strategy.extended._num_workers} workers with parameter servers"
+        return f"{self.count} workers of {self.replicas} replica{'s'[: self.replicas > 1]}"
+
     def settle(self, signals, *decisions):
         """Has all workers do the same: the chief decides, and a signal to any worker counts for all.
 
