@@ -44,6 +44,9 @@ def network(name):
             return keras.Sequential(
                 [keras.Input((6, 6, 1)), layers.Flatten(), layers.Dense(16, "relu"), layers.Dense(3)]
             )
+        if name == "dropout":
+            dense = [layers.Flatten(), layers.Dense(16, "relu"), layers.Dropout(0.2), layers.Dense(3)]
+            return keras.Sequential([keras.Input((6, 6, 1)), *dense])
         normalization = layers.BatchNormalization(synchronized=True)
         first = [keras.Input((6, 6, 1)), layers.Conv2D(4, 3, use_bias=False), normalization, layers.ReLU()]
         return keras.Sequential([*first, layers.Flatten(), layers.Dense(3)])
@@ -74,19 +77,38 @@ def last_weights(folder):
     return [array for name, array in arrays.items() if name.startswith("model/")]
 
 
-def in_cluster(count, function, *arguments, job="worker"):
-    """Runs `function(*arguments)` as each of `count` workers; returns their exit codes."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
-    for one in sockets:
-        one.close()
-    configs = [{"cluster": {"worker": addresses}, "task": {"type": job, "index": i}} for i in range(count)]
-    started = [processes.start(_with_config, json.dumps(config), function, arguments) for config in configs]
-    for process in started:
+def in_cluster(jobs, function, *arguments):
+    """Runs `function(*arguments)` as each process of a cluster; returns the exit codes.
+
+    Those that serve the chief beside parameter servers are ended when the chief has ended.
+
+    Args:
+        jobs: `{job: count}`, or the number of workers.
+    """
+    jobs = {"worker": jobs} if isinstance(jobs, int) else jobs
+    places = [(job, index) for job, count in jobs.items() for index in range(count)]
+    cluster = {job: [f"127.0.0.1:{_free_port()}" for _ in range(count)] for job, count in jobs.items()}
+    started = [
+        processes.start(
+            _with_config,
+            json.dumps({"cluster": cluster, "task": {"type": job, "index": index}}),
+            function,
+            arguments,
+        )
+        for job, index in places
+    ]
+    awaited = started[:1] if "ps" in jobs else started
+    for process in awaited:
         process.join()
-    return [process.exitcode for process in started]
+    for process in started:
+        process.kill()
+    return [process.exitcode for process in awaited]
+
+
+def _free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 def _with_config(config, function, arguments):

@@ -48,7 +48,7 @@ class State:
             self.model, augmentation = task.network(), task.augmentation()
             self.metrics = [keras.metrics.Mean("loss"), *task.metrics()]
             if self.workers.is_asynchronous:
-                check_asynchronous(self.model)
+                check_asynchronous(self.model, train_source)
             self.optimizer, loss = make_optimizer(settings, updates), per_example(task.loss())
             self._build(loss, settings.class_weight)
         self.model.optimizer, self.model.stop_training = self.optimizer, False
