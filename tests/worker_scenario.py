@@ -86,23 +86,30 @@ def in_cluster(jobs, function, *arguments):
         jobs: `{job: count}`, or the number of workers.
     """
     jobs = {"worker": jobs} if isinstance(jobs, int) else jobs
-    places = [(job, index) for job, count in jobs.items() for index in range(count)]
     cluster = {job: [f"127.0.0.1:{_free_port()}" for _ in range(count)] for job, count in jobs.items()}
-    started = [
-        processes.start(
-            _with_config,
-            json.dumps({"cluster": cluster, "task": {"type": job, "index": index}}),
-            function,
-            arguments,
-        )
-        for job, index in places
-    ]
-    awaited = started[:1] if "ps" in jobs else started
-    for process in awaited:
+    tasks = [{"type": job, "index": index} for job, count in jobs.items() for index in range(count)]
+    configs = [{"TF_CONFIG": json.dumps({"cluster": cluster, "task": task})} for task in tasks]
+    return _together(configs, function, arguments, 1 if "ps" in jobs else len(configs))
+
+
+def under_slurm(count, function, *arguments):
+    """The same for the tasks of a job step of Slurm on this machine."""
+    step = {
+        "SLURM_JOB_ID": str(_free_port()), "SLURM_STEP_NUM_TASKS": str(count), "SLURM_STEP_NODELIST": "localhost",
+        "SLURM_STEP_TASKS_PER_NODE": str(count),
+    }  # fmt: skip
+    return _together(
+        [step | {"SLURM_PROCID": str(rank)} for rank in range(count)], function, arguments, count
+    )
+
+
+def _together(environments, function, arguments, awaited):
+    started = [processes.start(_within, one, function, arguments) for one in environments]
+    for process in started[:awaited]:
         process.join()
     for process in started:
         process.kill()
-    return [process.exitcode for process in awaited]
+    return [process.exitcode for process in started[:awaited]]
 
 
 def _free_port():
@@ -111,8 +118,8 @@ def _free_port():
         return free.getsockname()[1]
 
 
-def _with_config(config, function, arguments):
-    os.environ["TF_CONFIG"] = config
+def _within(environment, function, arguments):
+    os.environ |= environment
     function(*arguments)
 
 
