@@ -174,15 +174,15 @@ class Run:
         return evaluate_model(self.task, model, source, self.training.batch_size, workers)
 
     def _model_for(self, strategy):
-        """The model, made in the scope of a strategy where that has several replicas, and its `Workers`."""
+        """The model, made in the scope of the strategy, and its `Workers`."""
         from deepapps.training.strategies import make_strategy
         from deepapps.training.workers import Workers
 
         workers = Workers(make_strategy(strategy))
-        if workers.strategy.num_replicas_in_sync == 1:
+        if workers.has_one_device:
             return self.model, workers
         with workers.strategy.scope():
-            return self._load_model(), workers
+            return workers.adopt(self._load_model()), workers
 
     def report(self):
         """Writes `report/index.html` anew and returns its path."""

@@ -5,12 +5,15 @@ Run as a program, `python tests/test_docs.py`, it writes the tables of docs/sett
 
 import configparser
 import dataclasses
+import json
 import pathlib
 import re
 import shlex
+import subprocess
 
 import click
 import pytest
+import yaml
 
 from deepapps import cli
 from deepapps.apps import configure
@@ -86,6 +89,35 @@ def parse(words):
         task = find_task(command.name)
         names = {*task.Settings.names(), *TrainingSettings.names()}
         configure(command.name, {k: v for k, v in context.params.items() if k in names and v is not None})
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "yaml", "json", "bash")], ids=named)
+def test_recipes_have_no_mistake_of_syntax(page):
+    """The commands of deepapps in them are parsed, too."""
+    for _, code in blocks(page, "json"):
+        json.loads(code)
+    for _, code in blocks(page, "bash"):
+        subprocess.run(["bash", "-n"], input=code, text=True, check=True)
+        lines = [line.partition("deepapps ")[2] for line in code.splitlines() if "deepapps " in line]
+        assert lines
+        for line in lines:
+            parse(shlex.split(line))
+    for _, code in blocks(page, "yaml"):
+        words = list(commands_of(yaml.safe_load(code)))
+        assert words
+        for one in words:
+            parse(one)
+
+
+def commands_of(value):
+    """The words behind `deepapps` of every container that a YAML value describes."""
+    if isinstance(value, dict) and "command" in value:
+        name, *words = value["command"] + value.get("args", [])
+        assert name == "deepapps"
+        yield words
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from commands_of(part)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)

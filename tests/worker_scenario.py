@@ -44,6 +44,9 @@ def network(name):
             return keras.Sequential(
                 [keras.Input((6, 6, 1)), layers.Flatten(), layers.Dense(16, "relu"), layers.Dense(3)]
             )
+        if name == "dropout":
+            dense = [layers.Flatten(), layers.Dense(16, "relu"), layers.Dropout(0.2), layers.Dense(3)]
+            return keras.Sequential([keras.Input((6, 6, 1)), *dense])
         normalization = layers.BatchNormalization(synchronized=True)
         first = [keras.Input((6, 6, 1)), layers.Conv2D(4, 3, use_bias=False), normalization, layers.ReLU()]
         return keras.Sequential([*first, layers.Flatten(), layers.Dense(3)])
@@ -74,23 +77,49 @@ def last_weights(folder):
     return [array for name, array in arrays.items() if name.startswith("model/")]
 
 
-def in_cluster(count, function, *arguments, job="worker"):
-    """Runs `function(*arguments)` as each of `count` workers; returns their exit codes."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
-    for one in sockets:
-        one.close()
-    configs = [{"cluster": {"worker": addresses}, "task": {"type": job, "index": i}} for i in range(count)]
-    started = [processes.start(_with_config, json.dumps(config), function, arguments) for config in configs]
-    for process in started:
+def in_cluster(jobs, function, *arguments):
+    """Runs `function(*arguments)` as each process of a cluster; returns the exit codes.
+
+    Those that serve the chief beside parameter servers are ended when the chief has ended.
+
+    Args:
+        jobs: `{job: count}`, or the number of workers.
+    """
+    jobs = {"worker": jobs} if isinstance(jobs, int) else jobs
+    cluster = {job: [f"127.0.0.1:{_free_port()}" for _ in range(count)] for job, count in jobs.items()}
+    tasks = [{"type": job, "index": index} for job, count in jobs.items() for index in range(count)]
+    configs = [{"TF_CONFIG": json.dumps({"cluster": cluster, "task": task})} for task in tasks]
+    return _together(configs, function, arguments, 1 if "ps" in jobs else len(configs))
+
+
+def under_slurm(count, function, *arguments):
+    """The same for the tasks of a job step of Slurm on this machine."""
+    step = {
+        "SLURM_JOB_ID": str(_free_port()), "SLURM_STEP_NUM_TASKS": str(count), "SLURM_STEP_NODELIST": "localhost",
+        "SLURM_STEP_TASKS_PER_NODE": str(count),
+    }  # fmt: skip
+    return _together(
+        [step | {"SLURM_PROCID": str(rank)} for rank in range(count)], function, arguments, count
+    )
+
+
+def _together(environments, function, arguments, awaited):
+    started = [processes.start(_within, one, function, arguments) for one in environments]
+    for process in started[:awaited]:
         process.join()
-    return [process.exitcode for process in started]
+    for process in started:
+        process.kill()
+    return [process.exitcode for process in started[:awaited]]
 
 
-def _with_config(config, function, arguments):
-    os.environ["TF_CONFIG"] = config
+def _free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def _within(environment, function, arguments):
+    os.environ |= environment
     function(*arguments)
 
 

@@ -4,6 +4,7 @@ import logging
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from deepapps.training.progress import ProgressReport
 
@@ -62,7 +63,9 @@ def make_callbacks(run, state, callbacks):
     if settings.tensorboard:
         callbacks.append(keras.callbacks.TensorBoard(run.path / "tensorboard"))
     if settings.progress:
-        callbacks.append(ProgressReport(run.task.describe()))
+        said = settings.strategy == "auto" and state.workers.strategy is not tf.distribute.get_strategy()
+        first = [f"strategy: {state.workers}"] if said else []
+        callbacks.append(ProgressReport("\n".join([*first, run.task.describe()])))
     directions = {metric.name: _direction(metric) for metric in state.metrics}
     set_directions(callbacks, {"loss": "min", **directions, run.task.monitor: run.task.direction})
     chief = state.workers.is_chief

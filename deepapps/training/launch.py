@@ -5,7 +5,6 @@ then all start again from the last checkpoint. A worker that fails by itself end
 """
 
 import contextlib
-import ctypes
 import itertools
 import json
 import os
@@ -13,17 +12,14 @@ import pathlib
 import shlex
 import shutil
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import time
 
 from deepapps.run import new_folder
-from deepapps.training.heartbeat import BEAT, VARIABLE
+from deepapps.training.processes import Process, reserved_port
 
 GRACE = 5.0  # seconds in which the others may follow a worker that has ended
-_TAIL = 10  # lines of a log that are shown
 
 
 class Lost(Exception):
@@ -62,7 +58,7 @@ def _run_again(command, jobs, folder, restarts, timeout, signals):
     """Runs the cluster, and again after a loss, as often as it may."""
     for attempt in itertools.count(1):
         try:
-            return _run(command.words(), jobs, folder, timeout, signals)
+            return _run(command.words(), jobs, folder, restarts, timeout, signals)
         except Lost as lost:
             if attempt > restarts:
                 raise RuntimeError(f"{lost}, after {restarts} restarts. Logs: {folder}") from None
@@ -105,71 +101,11 @@ class Command:
         return found.st_ino, found.st_mtime_ns
 
 
-class Process:
-    """One process of the cluster.
-
-    Args:
-        words: Its command line.
-        job, index: Its place in the cluster.
-        config: The value of `TF_CONFIG`.
-        log: File of its output; None for the chief, whose output is that of this process.
-    """
-
-    def __init__(self, words, job, index, config, log):
-        self.name, self.log, self.beats, self.answered = f"{job} {index}", log, 0, True
-        self.is_server = job == "ps"
-        self._line, theirs = socket.socketpair()
-        self._line.setblocking(False)
-        environment = {"TF_CONFIG": config, "TF_GRPC_REUSE_PORT": "1", VARIABLE: str(theirs.fileno())}
-        with contextlib.closing(theirs), open(log, "a") if log else contextlib.nullcontext() as output:
-            self._process = subprocess.Popen(
-                words, env=os.environ | environment, pass_fds=[theirs.fileno()], preexec_fn=_die_with_launcher,
-                stdin=subprocess.DEVNULL if log else None, stdout=output, stderr=output, start_new_session=True,
-            )  # fmt: skip
-
-    @property
-    def status(self):
-        """The exit status, negative for a signal; None while it runs."""
-        return self._process.poll()
-
-    def signal(self, number):
-        """Sends a signal to it and all it has started."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, number)
-
-    def end(self):
-        """Ends it at once."""
-        self.signal(signal.SIGKILL)
-        self._process.wait()
-        self._line.close()
-
-    def listen(self):
-        """Counts the signs of life that have come; whether there were any."""
-        try:
-            signs = self._line.recv(65536)
-        except OSError:
-            return False
-        self.beats += signs.count(BEAT)
-        self.answered = self.answered or bool(signs)
-        return BEAT in signs
-
-    def ask(self):
-        """Asks for an answer, which even a process that computes can give."""
-        self.answered = False
-        with contextlib.suppress(OSError):
-            self._line.send(b"?")
-
-    def tail(self):
-        """The last lines of its log."""
-        lines = self.log.read_text(errors="replace").splitlines() if self.log else []
-        return [f"{self.name}: {line}" for line in lines[-_TAIL:]]
-
-
-def _run(words, jobs, folder, timeout, signals):
+def _run(words, jobs, folder, restarts, timeout, signals):
     """Starts the cluster once and waits for its end; returns the exit status."""
     with contextlib.ExitStack() as stack:
         places = [(job, index) for job, count in jobs.items() for index in range(count)]
-        ports = [stack.enter_context(_reserved_port()) for _ in places]
+        ports = [stack.enter_context(reserved_port()) for _ in places]
         addresses = {job: [] for job in jobs}
         for (job, _), port in zip(places, ports, strict=True):
             addresses[job].append(f"127.0.0.1:{port}")
@@ -177,7 +113,8 @@ def _run(words, jobs, folder, timeout, signals):
         for number, (job, index) in enumerate(places):
             config = json.dumps({"cluster": addresses, "task": {"type": job, "index": index}})
             log = folder / f"{job}-{index}.log" if number else None
-            processes.append(Process(words, job, index, config, log))
+            spares = restarts if job == "worker" and "ps" in jobs else 0
+            processes.append(Process(words, job, index, config, log, "ps" in jobs and number > 0, spares))
             stack.callback(processes[-1].end)
         return _watch(processes, timeout, signals)
 
@@ -188,15 +125,19 @@ def _watch(processes, timeout, signals):
     Raises: Lost when one was killed, RuntimeError when one hangs.
     """
     passed_on, heard = 0, time.monotonic()
-    workers = [process for process in processes if not process.is_server]
-    while not all(process.status == 0 for process in workers):
+    awaited = [process for process in processes if not process.serves]
+    while not all(process.status == 0 for process in awaited):
         time.sleep(0.05)
         for number in signals[passed_on:]:
-            for process in processes:
+            for process in awaited:
                 process.signal(number)
         passed_on = len(signals)
         if sum(process.listen() for process in processes):
             heard = time.monotonic()
+        for process in processes:
+            if process.is_killed and process.spares and not signals:
+                print(f"deepapps: {process.name} was killed: it starts again", file=sys.stderr, flush=True)
+                process.start_again()
         if any(process.status for process in processes):
             return _failed(processes, signals)
         if time.monotonic() - heard > timeout:
@@ -209,10 +150,10 @@ def _failed(processes, signals):
 
     Raises: Lost when it was killed.
     """
-    _wait(processes, 1.0 if not signals and any(_is_killed(p) for p in processes) else GRACE)
+    _wait(processes, 1.0 if not signals and any(process.is_killed for process in processes) else GRACE)
     if signals:
         return 128 + signals[0]
-    killed = next((process for process in processes if _is_killed(process)), None)
+    killed = next((process for process in processes if process.is_killed), None)
     if killed:
         raise Lost(f"{killed.name} was killed ({signal.Signals(-killed.status).name})")
     hung = _unanswering(processes)
@@ -232,10 +173,6 @@ def _wait(processes, seconds):
     end = time.monotonic() + seconds
     while any(process.status is None for process in processes) and time.monotonic() < end:
         time.sleep(0.05)
-
-
-def _is_killed(process):
-    return process.status is not None and process.status < 0
 
 
 def _silent(processes, timeout):
@@ -261,41 +198,6 @@ def _unanswering(processes):
 
 
 @contextlib.contextmanager
-def _reserved_port():
-    """A free port that stays reserved, and that nobody reaches from outside this machine.
-
-    TensorFlow listens on all addresses of the machine, and whoever reaches it can run code. Here a
-    socket listens on every address but the loopback's, which comes before TensorFlow's, and never answers.
-    """
-    with contextlib.ExitStack() as stack:
-        with socket.socket() as free:
-            free.bind(("", 0))
-            port = free.getsockname()[1]
-        stack.enter_context(_bound("0.0.0.0", port))
-        for address in _outside_addresses():
-            with contextlib.suppress(OSError):  # one that has just gone away
-                stack.enter_context(_bound(address, port)).listen(0)
-        yield port
-
-
-def _outside_addresses():
-    import psutil
-
-    found = [address.address for group in psutil.net_if_addrs().values() for address in group
-             if address.family in (socket.AF_INET, socket.AF_INET6)]  # fmt: skip
-    return [address for address in found if not address.startswith("127.") and address != "::1"]
-
-
-def _bound(address, port):
-    """A socket bound so that TensorFlow's server can be bound beside it."""
-    family, *_, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
-    bound = socket.socket(family)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    bound.bind(place)
-    return bound
-
-
-@contextlib.contextmanager
 def _signals():
     """Yields the list of the signals to stop that have come."""
     received = []
@@ -306,12 +208,6 @@ def _signals():
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _die_with_launcher():
-    """Has Linux kill this process when its launcher ends, however it ends."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _own_words(workers, parameter_servers):

@@ -42,7 +42,8 @@ def train(task=None, *, model=None, data=None, loss=None, metrics=(), output=Non
         resume: Go on with the Run in `output`; start where there is none, return it where it is finished.
         overwrite: Replace a Run that stands in `output`.
         callbacks: `keras.callbacks.Callback` objects; batch hooks come once a compiled call.
-        strategy: `auto`, `none`, `mirrored[:N]`, or a `tf.distribute.Strategy`.
+        strategy: `auto`, `none`, `mirrored[:N]`, `multi-worker`, `parameter-server`, or a
+            `tf.distribute.Strategy`.
         **training: Settings of `TrainingSettings`, such as `epochs`.
     Returns: the `Run`, whose model has the best weights by the task's `monitor`.
     Raises:

@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from deepapps.data.source import ArraySource
+
 
 class ScheduledCall:
     """A compiled call of a `Step`, cut into one piece a worker.
@@ -56,8 +58,12 @@ def _copy(metric):
     return copy
 
 
-def check_asynchronous(model):
-    """Raises ValueError when a layer of the model would wait for the other replicas."""
+def check_asynchronous(model, source):
+    """Raises ValueError when a layer of the model would wait for the other replicas, or the data cannot be sent."""
+    if not isinstance(source, ArraySource):
+        raise ValueError(
+            f"Parameter servers need data in memory, an ArraySource. Received: {type(source).__name__}"
+        )
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization) and layer.synchronized:
             raise ValueError(

@@ -57,7 +57,7 @@ class TrainingSettings(Settings):
         0, "Seed of the weights, the order, dropout and augmentation.", minimum=0, maximum=2**32 - 1
     )
     deterministic: bool = setting(True, "Bit-identical on the same machine; costs about 10 % on CPU.")
-    strategy: str = setting("auto", "`auto`, `none` or `mirrored[:N]`.")
+    strategy: str = setting("auto", "`auto`, `none`, `mirrored[:N]`, `multi-worker` or `parameter-server`.")
     dtype_policy: str = setting("float32", "Keras dtype policy of the network.", choices=DTYPE_POLICIES)
     jit_compile: bool | str = setting(
         "auto", "Compile the step with XLA; auto: where it pays.", choices=("auto",)

@@ -49,16 +49,15 @@ class State:
             self.model, augmentation = task.network(), task.augmentation()
             self.metrics = [keras.metrics.Mean("loss"), *task.metrics()]
             if self.workers.is_asynchronous:
-                check_asynchronous(self.model)
+                check_asynchronous(self.model, train_source)
             self.optimizer, loss = make_optimizer(settings, updates), per_example(task.loss())
             class_weight = class_weights(settings.class_weight, train_source)
             self._build(loss, class_weight)
         self.model.optimizer, self.model.stop_training = self.optimizer, False
-        if self.workers.count > 1 or self.workers.is_asynchronous:
-            self.model._distribute_strategy = None  # Keras's own `predict` then keeps to this process
+        self.workers.adopt(self.model)
         self.code = Step(
             self.model, self.optimizer, loss, self.metrics, self.workers, augmentation, class_weight,
-            use_jit(settings.jit_compile, self.model, strategy),
+            use_jit(settings.jit_compile, self.model, self.workers),
         )  # fmt: skip
         self._variables = _named(
             model=self.model.variables,
@@ -189,18 +188,17 @@ class State:
         self.take_figures()
 
 
-def use_jit(setting, model, strategy):
+def use_jit(setting, model, workers):
     """Whether XLA compiles the step.
 
     Raises: ValueError when it is asked for on several replicas, where the sums over them forbid it.
     """
-    if setting is True and strategy.num_replicas_in_sync > 1:
+    if setting is True and not workers.has_one_device:
         raise ValueError(
             "`jit_compile` must be False or 'auto' on several replicas. "
-            f"Received: jit_compile=True, {strategy.num_replicas_in_sync} replicas"
+            f"Received: jit_compile=True, {workers.strategy.num_replicas_in_sync} replicas"
         )
-    one_device = strategy.num_replicas_in_sync == 1 and not Workers(strategy).is_asynchronous
-    return setting is True or (setting == "auto" and one_device and jit_pays(model))
+    return setting is True or (setting == "auto" and workers.has_one_device and jit_pays(model))
 
 
 @contextlib.contextmanager

@@ -110,8 +110,13 @@ def _multi_worker(count):
 def _slurm_resolver():
     """The tasks of the job step are the workers, on ports that follow from the number of the job."""
     port = 20_000 + int(os.environ.get("SLURM_JOB_ID", 0)) % 10_000
+    has_gpus = bool(tf.config.list_physical_devices("GPU"))
+    tasks = find_cluster().jobs[
+        "worker"
+    ]  # TensorFlow counts tasks by GPUs: without any, one is claimed for each
+    options = {} if has_gpus else {"gpus_per_node": tasks, "gpus_per_task": 1}
     return tf.distribute.cluster_resolver.SlurmClusterResolver(
-        port_base=port, auto_set_gpu=bool(tf.config.list_physical_devices("GPU"))
+        port_base=port, auto_set_gpu=has_gpus, **options
     )
 
 
@@ -121,10 +126,8 @@ def _parameter_server(count):
     cluster = find_cluster()
     resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
     if not cluster.is_chief:
-        config = tf.compat.v1.ConfigProto()
-        tf.distribute.Server(resolver.cluster_spec(), cluster.job, cluster.index, "grpc", config).join()
-    strategy = tf.distribute.ParameterServerStrategy(resolver)
-    return strategy
+        tf.distribute.Server(resolver.cluster_spec(), cluster.job, cluster.index, "grpc").join()
+    return tf.distribute.ParameterServerStrategy(resolver)
 
 
 _MAKERS = {

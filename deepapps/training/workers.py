@@ -27,6 +27,7 @@ class Workers:
         is_chief: Whether this one writes the Run.
         is_asynchronous: Whether others compute for this one, each at its own pace, with parameter servers.
         replicas: Replicas of each worker.
+        has_one_device: Whether this process computes by itself, on one device.
         strategy: The strategy.
     """
 
@@ -38,9 +39,16 @@ class Workers:
             self.count = strategy.num_replicas_in_sync // self.replicas
             self.index = _index_of(strategy.cluster_resolver)
         self.is_asynchronous = isinstance(strategy, tf.distribute.ParameterServerStrategy)
+        self.has_one_device = strategy.num_replicas_in_sync == 1 and not self.is_asynchronous
         self.is_chief, self.share = self.index == 0, (self.index, self.count)
         self._gathers = {}
         self._reduce = tf.function(self._reduced, autograph=False, reduce_retracing=True)
+
+    def __str__(self):
+        """What the work is shared out to, such as "2 workers of 1 replica"."""
+        if self.is_asynchronous:
+            return f"{self.strategy.extended._num_workers} workers with parameter servers"
+        return f"{self.count} workers of {self.replicas} replica{'s'[: self.replicas > 1]}"
 
     def settle(self, signals, *decisions):
         """Has all workers do the same: the chief decides, and a signal to any worker counts for all.
@@ -68,6 +76,12 @@ class Workers:
             raise ValueError(
                 "The workers found different checkpoints: `output` must be a folder that all of them share."
             )
+
+    def adopt(self, model):
+        """Has Keras's own `predict` keep to this process: it fails on several workers. Returns the model."""
+        if self.count > 1 or self.is_asynchronous:
+            model._distribute_strategy = None
+        return model
 
     def slice(self, tensor):
         """The contiguous part of this worker's share of a batch that is the present replica's."""

@@ -20,7 +20,8 @@ import worker_scenario
 from commands import QUICK
 
 import deepapps
-from deepapps.training.launch import Command, _reserved_port
+from deepapps.training.launch import Command
+from deepapps.training.processes import reserved_port
 
 TESTS = pathlib.Path(__file__).parents[1]
 LAUNCH = (sys.executable, "-m", "deepapps", "launch", "--workers", "2")
@@ -169,6 +170,29 @@ def test_a_worker_that_is_killed_every_time_is_given_up():
     assert "worker 1 was killed (SIGKILL), after 1 restarts" in lines[1]
 
 
+@pytest.mark.slow
+def test_parameter_servers_survive_the_loss_of_a_worker_and_of_the_chief(tmp_path):
+    folder = tmp_path / "run"
+    words = [*QUICK[:-1], "--epochs", "10", "--checkpoint-seconds", "0.5", "--output", folder]
+    process = started("--parameter-servers", 1, "--", *words)
+    wait_for(folder / "history.jsonl", process)
+    chief, worker, *_ = workers_of(process)
+    worker.kill()
+    line = process.stderr.readline()
+    while "was killed" not in line:
+        line = process.stderr.readline()
+    assert line == "deepapps: worker 0 was killed: it starts again\n"
+    chief.kill()
+    status, _, lines = ended(process)
+    assert status == 0, lines
+    assert [line for line in lines if "killed" in line] == [
+        "deepapps: chief 0 was killed (SIGKILL): all start again, 1 of 5"
+    ]
+    run = deepapps.load_run(folder)
+    assert [line["epoch"] for line in run.history] == list(range(1, 11))
+    assert run.metrics["test"]["accuracy"] > 0.85
+
+
 def test_a_mistake_is_one_line():
     status, out, lines = ended(started("--", "train", "mnist", "--epoch", "3"))
     assert (status, out, len(lines)) == (2, "", 1) and "'--epochs'" in lines[0]
@@ -201,7 +225,7 @@ def test_all_workers_get_one_folder():
 
 def test_a_port_is_reserved_and_out_of_reach_from_outside():
     """A server beside the reservation, as TensorFlow's, is reached by the loopback alone."""
-    with _reserved_port() as port, _reserved_port() as other, socket.socket() as server:
+    with reserved_port() as port, reserved_port() as other, socket.socket() as server:
         assert port != other
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         server.bind(("", port))

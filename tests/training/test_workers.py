@@ -43,6 +43,19 @@ def test_workers_learn_what_one_process_learns(count, alone, tmp_path):
 
 
 @pytest.mark.slow
+def test_slurm_makes_the_same_cluster(alone, tmp_path):
+    assert scenario.under_slurm(2, scenario.train_all, tmp_path, CASES[:1]) == [0, 0]
+    assert_equal(alone[0], deepapps.load_run(tmp_path / "0"))
+
+
+@pytest.mark.slow
+def test_every_feature_works_under_every_strategy_or_is_refused_as_the_docs_say(tmp_path):
+    import strategy_table
+
+    assert strategy_table.current_table() in strategy_table.PAGE.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
 def test_accumulated_batches_equal_a_large_one_under_workers(tmp_path):
     sgd = {"epochs": 3, "learning_rate": 0.1}
     cases = [
