@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from deepapps.evaluation import classification_figures
+from deepapps.evaluation import classification_figures, multi_label_figures
 
 NAMES = ["ant", "bee", "cat", "dog", "elk"]
 
@@ -112,3 +112,14 @@ def test_one_class_only():
 def test_what_does_not_fit_together_is_refused(arguments, rule):
     with pytest.raises(ValueError, match=rule):
         classification_figures(*arguments)
+
+
+def test_many_labels_by_hand():
+    targets = [[1, 1, 0], [0, 1, 0], [0, 0, 0], [1, 0, 0]]
+    probabilities = [[0.9, 0.5, 0.2], [0.6, 0.7, 0.1], [0.1, 0.2, 0.3], [0.4, 0.1, 0.0]]
+    figures = multi_label_figures(probabilities, targets, ["a", "b", "c"])
+    assert figures["accuracy"] == 0.5
+    assert figures["per_class"]["a"] == {"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 2}
+    assert figures["per_class"]["b"] == {"precision": 1.0, "recall": 1.0, "f1": 1.0, "support": 2}
+    assert figures["per_class"]["c"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
+    assert figures["f1"] == pytest.approx(0.5) and figures["micro_f1"] == pytest.approx(0.75)

@@ -16,13 +16,14 @@ from deepapps.layers import (
 )
 
 
-def sequence_network(settings, outputs, vocabulary=None, features=None, pairs=False, vectors=None):
+def sequence_network(settings, outputs, vocabulary=None, ngrams=1, features=None, pairs=False, vectors=None):
     """The network that `settings.network` names.
 
     Args:
         settings: The `SequenceSettings`.
         outputs: Number of logits.
         vocabulary: Number of tokens, for inputs `(B, T)`; for pairs `(B, 2, T)`.
+        ngrams: Tokens of the longest runs that have vectors, where the settings do not say. Defaults to 1, none.
         features: Width of a step, for inputs `(B, T, features)`.
         pairs: Whether an example is two texts, which one encoder reads; u and v become (u, v, |u - v|, u v), as
             in InferSent (Conneau et al. 2017).
@@ -33,7 +34,7 @@ def sequence_network(settings, outputs, vocabulary=None, features=None, pairs=Fa
     inputs = keras.Input(shape, dtype="int32" if features is None else "float32", name="sequence")
     mask = ops.not_equal(inputs if features is None else inputs[..., 0], 0)
     x, width = inputs, None if vectors is None else vectors.shape[1]
-    x = x if vocabulary is None else _embedded(settings, x, vocabulary, width)
+    x = x if vocabulary is None else _embedded(settings, x, vocabulary, settings.ngrams or ngrams, width)
     x = ENCODERS[settings.network](settings, x, mask)
     if pairs:
         encoder, inputs = keras.Model(inputs, x, name="encoder"), keras.Input((2, None), dtype="int32")
@@ -103,13 +104,13 @@ ENCODERS = {
 }  # fmt: skip
 
 
-def _embedded(settings, inputs, vocabulary, width):
+def _embedded(settings, inputs, vocabulary, ngrams, width):
     """Tokens as vectors, some of them dropped in training."""
     width = width or settings.embedding_size
     tokens = TokenDropout(settings.word_dropout)(inputs)
     x = layers.Embedding(vocabulary, width, name="embedding")(tokens)
-    if settings.ngrams > 1:
-        x = layers.Add()([x, NGramEmbedding(settings.ngrams, width, name="ngrams")(tokens)])
+    if ngrams > 1:
+        x = layers.Add()([x, NGramEmbedding(ngrams, width, name="ngrams")(tokens)])
     return layers.SpatialDropout1D(settings.embedding_dropout)(x)  # the same units at all steps
 
 

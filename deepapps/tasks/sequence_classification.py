@@ -39,9 +39,10 @@ class SequenceSettings(Settings):
         None, "Text file of word vectors to begin with, as GloVe and word2vec write."
     )
     embedding_size: int = setting(128, "Width of a token's vector, where none are given.", minimum=1)
-    ngrams: int = setting(
-        4, "Runs of up to this many tokens have vectors, too; 1: none.", minimum=1, maximum=8
-    )
+    ngrams: int | None = setting(
+        None, "Runs of up to this many tokens have vectors, too; default: 4 of characters, 1, which is none, else.",
+        minimum=1, maximum=8,
+    )  # fmt: skip
     units: int = setting(
         128, "Width of the network: its states, or half as many filters of each size.", minimum=2
     )
@@ -89,7 +90,10 @@ class SequenceClassification(Task):
     def network(self):
         from deepapps.networks.sequences import sequence_network
 
-        return sequence_network(self.settings, len(self.class_names), **self._form())
+        form = self.encoder.form()
+        if self.settings.embeddings is not None:
+            form["vectors"] = self._vectors()
+        return sequence_network(self.settings, len(self.class_names), **form)
 
     def loss(self):
         from deepapps.losses import smoothed
@@ -151,11 +155,10 @@ class SequenceClassification(Task):
         except (KeyError, TypeError):
             raise ValueError(f"{folder}: labels.json or encoder.json is damaged.") from None
 
-    def _form(self):
-        """What the network must know of its inputs."""
-        form = self.encoder.form()
-        if self.settings.embeddings is not None:
-            from deepapps.data.vectors import embedding_matrix
+    def _vectors(self):
+        """What the embedding begins with: the vectors of the file in the settings."""
+        from deepapps.data.vectors import embedding_matrix
 
-            form["vectors"] = embedding_matrix(self.settings.embeddings, self.encoder.tokenizer)
-        return form
+        if not hasattr(self.encoder, "tokenizer"):
+            raise ValueError("`embeddings` are of words: they do not fit series.")
+        return embedding_matrix(self.settings.embeddings, self.encoder.tokenizer)
