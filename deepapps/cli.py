@@ -83,12 +83,12 @@ def evaluate(run, data, as_json):
 @click.argument("inputs", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, with probabilities.")
 def predict(run, inputs, as_json):
-    """Answer INPUTS (for images: files) with the model of RUN; `-` reads them from stdin, one a line."""
+    """Answer INPUTS (texts, or image files) with the model of RUN; `-` reads them from stdin, one a line."""
     lines = [line for item in inputs for line in (sys.stdin.read().splitlines() if item == "-" else [item])]
     run = load_run(run)
     _start_tensorflow()
     asked = [line for line in lines if line]
-    answers = iter(run.predict(asked, probabilities=True) if asked else ())
+    answers = iter(run.predict(asked, probabilities=True, progress=True) if asked else ())
     for line in lines:
         answer = next(answers) if line else {}
         print(json.dumps(answer) if as_json else next(iter(answer.values()), ""))

@@ -30,22 +30,24 @@ def sequence_network(settings, outputs, vocabulary=None, ngrams=1, features=None
         vectors: Values that the embedding begins with, `(vocabulary, D)`. None: random ones.
     Returns: a model to logits `(B, outputs)`.
     """
-    shape = (None,) if features is None else (None, features)
-    inputs = keras.Input(shape, dtype="int32" if features is None else "float32", name="sequence")
+    shape, kind = ((None,), "int32") if features is None else ((None, features), "float32")
+    inputs, ngrams = keras.Input(shape, dtype=kind, name="sequence"), settings.ngrams or ngrams
     mask = ops.not_equal(inputs if features is None else inputs[..., 0], 0)
-    x, width = inputs, None if vectors is None else vectors.shape[1]
-    x = x if vocabulary is None else _embedded(settings, x, vocabulary, settings.ngrams or ngrams, width)
+    x = inputs
+    if vocabulary is not None:
+        tokens = TokenDropout(settings.word_dropout)(inputs)
+        width = settings.embedding_size if vectors is None else vectors.shape[1]
+        x = _embedded(settings, tokens, vocabulary, ngrams, width)
     x = ENCODERS[settings.network](settings, x, mask)
     if pairs:
-        encoder, inputs = keras.Model(inputs, x, name="encoder"), keras.Input((2, None), dtype="int32")
-        u, v = encoder(inputs[:, 0]), encoder(inputs[:, 1])
-        x = layers.Concatenate()([u, v, ops.abs(u - v), u * v])
-        x = layers.Dense(settings.units, activation="relu")(x)
+        inputs, x = _compared(settings, keras.Model(inputs, x, name="encoder"))
     x = layers.Dropout(settings.dropout)(x)
     x = layers.Dense(outputs, dtype="float32", name="logits")(x)
+    if vocabulary is not None and ngrams > 1 and not pairs:
+        x = layers.Add(dtype="float32")([x, _wide(tokens, vocabulary, ngrams, outputs)])
     model = keras.Model(inputs, x, name=settings.network.replace("-", "_"))
     if vectors is not None:
-        (encoder if pairs else model).get_layer("embedding").set_weights([vectors])
+        (model.get_layer("encoder") if pairs else model).get_layer("embedding").set_weights([vectors])
     return model
 
 
@@ -104,14 +106,31 @@ ENCODERS = {
 }  # fmt: skip
 
 
-def _embedded(settings, inputs, vocabulary, ngrams, width):
-    """Tokens as vectors, some of them dropped in training."""
-    width = width or settings.embedding_size
-    tokens = TokenDropout(settings.word_dropout)(inputs)
+def _embedded(settings, tokens, vocabulary, ngrams, width):
+    """Tokens as vectors; the same units of the vectors are dropped at all steps."""
     x = layers.Embedding(vocabulary, width, name="embedding")(tokens)
     if ngrams > 1:
         x = layers.Add()([x, NGramEmbedding(ngrams, width, name="ngrams")(tokens)])
-    return layers.SpatialDropout1D(settings.embedding_dropout)(x)  # the same units at all steps
+    return layers.SpatialDropout1D(settings.embedding_dropout)(x)
+
+
+def _wide(tokens, vocabulary, ngrams, outputs):
+    """Logits that are linear in the tokens and runs there are: the wide part of "Wide & deep learning for
+    recommender systems" (Cheng et al. 2016)."""
+    start = {"embeddings_initializer": "zeros"}
+    single = layers.Embedding(vocabulary, outputs, name="wide_tokens", **start)(tokens)
+    runs = NGramEmbedding(ngrams, outputs, buckets=16_384, name="wide_ngrams", **start)(tokens)
+    x = layers.Dropout(0.1)(layers.Add()([single, runs]))
+    real = ops.cast(ops.expand_dims(ops.not_equal(tokens, 0), -1), x.dtype)
+    return ops.sum(x * real, axis=1) / ops.sqrt(ops.sum(real, axis=1))
+
+
+def _compared(settings, encoder):
+    """Reads both texts of a pair, `(B, 2, T)`, with the same encoder, and compares the two vectors."""
+    inputs = keras.Input((2, None), dtype="int32", name="pair")
+    u, v = encoder(inputs[:, 0]), encoder(inputs[:, 1])
+    x = layers.Concatenate()([u, v, ops.abs(u - v), u * v])
+    return inputs, layers.Dense(settings.units, activation="relu")(x)
 
 
 def _recurrent(settings, x, mask, kind, both=False):

@@ -38,20 +38,20 @@ class SequenceSettings(Settings):
     embeddings: str | None = setting(
         None, "Text file of word vectors to begin with, as GloVe and word2vec write."
     )
-    embedding_size: int = setting(128, "Width of a token's vector, where none are given.", minimum=1)
+    embedding_size: int = setting(64, "Width of a token's vector, where none are given.", minimum=1)
     ngrams: int | None = setting(
         None, "Runs of up to this many tokens have vectors, too; default: 4 of characters, 1, which is none, else.",
         minimum=1, maximum=8,
     )  # fmt: skip
     units: int = setting(
-        128, "Width of the network: its states, or half as many filters of each size.", minimum=2
+        96, "Width of the network: its states, or half as many filters of each size.", minimum=2
     )
     depth: int | None = setting(None, "Layers; default: 1 recurrent one, 2 of `transformer`.", minimum=1)
-    dropout: float = setting(0.4, "Share of outputs dropped in training.", minimum=0, maximum=0.9)
+    dropout: float = setting(0.5, "Share of outputs dropped in training.", minimum=0, maximum=0.9)
     embedding_dropout: float = setting(
-        0.2, "Share of a token's vector dropped, the same at all steps.", minimum=0, maximum=0.9
+        0.3, "Share of a token's vector dropped, the same at all steps.", minimum=0, maximum=0.9
     )
-    word_dropout: float = setting(0.05, "Share of tokens made unknown in training.", minimum=0, maximum=0.9)
+    word_dropout: float = setting(0.15, "Share of tokens made unknown in training.", minimum=0, maximum=0.9)
     label_smoothing: float = setting(
         0.1, "Share of a target spread over all classes.", minimum=0, maximum=0.9
     )
@@ -68,8 +68,8 @@ class SequenceClassification(Task):
     Settings = SequenceSettings
     name = "sequence"
     training = {
-        "epochs": 20,
-        "batch_size": 64,
+        "epochs": 16,
+        "batch_size": 128,
         "optimizer": "adam",
         "learning_rate": 3e-3,
         "learning_rate_schedule": "CosineDecay",
