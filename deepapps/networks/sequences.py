@@ -31,20 +31,17 @@ def sequence_network(settings, outputs, vocabulary=None, ngrams=1, features=None
     Returns: a model to logits `(B, outputs)`.
     """
     shape, kind = ((None,), "int32") if features is None else ((None, features), "float32")
-    inputs, ngrams = keras.Input(shape, dtype=kind, name="sequence"), settings.ngrams or ngrams
+    inputs = keras.Input(shape, dtype=kind, name="sequence")
     mask = ops.not_equal(inputs if features is None else inputs[..., 0], 0)
     x = inputs
     if vocabulary is not None:
-        tokens = TokenDropout(settings.word_dropout)(inputs)
         width = settings.embedding_size if vectors is None else vectors.shape[1]
-        x = _embedded(settings, tokens, vocabulary, ngrams, width)
+        x = _embedded(settings, inputs, vocabulary, settings.ngrams or ngrams, width)
     x = ENCODERS[settings.network](settings, x, mask)
     if pairs:
         inputs, x = _compared(settings, keras.Model(inputs, x, name="encoder"))
     x = layers.Dropout(settings.dropout)(x)
     x = layers.Dense(outputs, dtype="float32", name="logits")(x)
-    if vocabulary is not None and ngrams > 1 and not pairs:
-        x = layers.Add(dtype="float32")([x, _wide(tokens, vocabulary, ngrams, outputs)])
     model = keras.Model(inputs, x, name=settings.network.replace("-", "_"))
     if vectors is not None:
         (model.get_layer("encoder") if pairs else model).get_layer("embedding").set_weights([vectors])
@@ -106,23 +103,13 @@ ENCODERS = {
 }  # fmt: skip
 
 
-def _embedded(settings, tokens, vocabulary, ngrams, width):
-    """Tokens as vectors; the same units of the vectors are dropped at all steps."""
+def _embedded(settings, inputs, vocabulary, ngrams, width):
+    """Tokens, some of them made unknown, as vectors, whose same units are dropped at all steps."""
+    tokens = TokenDropout(settings.word_dropout)(inputs)
     x = layers.Embedding(vocabulary, width, name="embedding")(tokens)
     if ngrams > 1:
         x = layers.Add()([x, NGramEmbedding(ngrams, width, name="ngrams")(tokens)])
     return layers.SpatialDropout1D(settings.embedding_dropout)(x)
-
-
-def _wide(tokens, vocabulary, ngrams, outputs):
-    """Logits that are linear in the tokens and runs there are: the wide part of "Wide & deep learning for
-    recommender systems" (Cheng et al. 2016)."""
-    start = {"embeddings_initializer": "zeros"}
-    single = layers.Embedding(vocabulary, outputs, name="wide_tokens", **start)(tokens)
-    runs = NGramEmbedding(ngrams, outputs, buckets=16_384, name="wide_ngrams", **start)(tokens)
-    x = layers.Dropout(0.1)(layers.Add()([single, runs]))
-    real = ops.cast(ops.expand_dims(ops.not_equal(tokens, 0), -1), x.dtype)
-    return ops.sum(x * real, axis=1) / ops.sqrt(ops.sum(real, axis=1))
 
 
 def _compared(settings, encoder):
