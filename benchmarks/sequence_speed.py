@@ -95,9 +95,8 @@ def seconds(function):
 @click.command()
 @click.argument("data")
 @click.option("--epochs", default=3, show_default=True)
-@click.option("--ngrams", default=1, show_default=True, help="More than the peer has, where above 1.")
-def main(data, epochs, ngrams):
-    settings = SequenceSettings(data=data, ngrams=ngrams)
+def main(data, epochs):
+    settings = SequenceSettings(data=data)
     task = SequenceClassification(settings)
     splits = task.data()
     loaded = load_sequences(settings)

@@ -97,14 +97,14 @@ def evaluate(run, data, strategy, as_json):
 @_strategy
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, with probabilities.")
 def predict(run, inputs, strategy, as_json):
-    """Answer INPUTS (for images: files) with the model of RUN; `-` reads them from stdin, one a line."""
+    """Answer INPUTS (texts, or image files) with the model of RUN; `-` reads them from stdin, one a line."""
     run, strategy = load_run(run), resolve_strategy(strategy)
     if "-" in inputs and find_cluster():
         raise click.UsageError("Several workers cannot read the inputs from stdin: name them.")
     lines = [line for item in inputs for line in (sys.stdin.read().splitlines() if item == "-" else [item])]
     _start_tensorflow(strategy=strategy)
     asked = [line for line in lines if line]
-    answers = iter(run.predict(asked, probabilities=True, strategy=strategy) if asked else ())
+    answers = iter(run.predict(asked, True, strategy, progress=True) if asked else ())
     if not _is_chief():
         return
     for line in lines:

@@ -22,3 +22,11 @@ def test_mnist_classifier_reads_digits(tmp_path):
     assert accuracy >= 0.97
     assert ended.stdout.count("read as") == 5
     assert list((tmp_path / "runs").glob("mnist-*/report/index.html"))
+
+
+@pytest.mark.slow
+def test_sequence_classifier_tells_languages(tmp_path):
+    app = next(path for path in APPS if path.name == "sequence_classifier.py")
+    ended = subprocess.run([sys.executable, app], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert float(ended.stdout.split()[2].rstrip(",")) >= 0.88
+    assert ended.stdout.count("read as") == 5

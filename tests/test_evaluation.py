@@ -8,7 +8,13 @@ import pytest
 from sklearn.calibration import calibration_curve
 
 from deepapps.data.source import ArraySource
-from deepapps.evaluation import accuracy_by_length, calibration, classification_figures, predicted
+from deepapps.evaluation import (
+    accuracy_by_length,
+    calibration,
+    classification_figures,
+    multi_label_figures,
+    predicted,
+)
 
 NAMES = ["ant", "bee", "cat", "dog", "elk"]
 
@@ -183,3 +189,14 @@ def test_accuracy_by_length():
     lengths, right = [1, 1, 1, 1, 2, 3, 4, 5, 9, 9], [1, 1, 0, 1, 1, 1, 1, 1, 0, 0]
     assert accuracy_by_length(lengths, right, parts=2) == [[1, 3, 6, 5 / 6], [4, 9, 4, 0.5]]
     assert accuracy_by_length([7, 7], [1, 0]) == [[7, 7, 2, 0.5]]
+
+
+def test_many_labels_by_hand():
+    targets = [[1, 1, 0], [0, 1, 0], [0, 0, 0], [1, 0, 0]]
+    probabilities = [[0.9, 0.5, 0.2], [0.6, 0.7, 0.1], [0.1, 0.2, 0.3], [0.4, 0.1, 0.0]]
+    figures = multi_label_figures(probabilities, targets, ["a", "b", "c"])
+    assert figures["accuracy"] == 0.5
+    assert figures["per_class"]["a"] == {"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 2}
+    assert figures["per_class"]["b"] == {"precision": 1.0, "recall": 1.0, "f1": 1.0, "support": 2}
+    assert figures["per_class"]["c"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
+    assert figures["f1"] == pytest.approx(0.5) and figures["micro_f1"] == pytest.approx(0.75)

@@ -9,11 +9,11 @@ _ENCODERS = {"text": TextEncoder, "series": SeriesEncoder}
 def stored_encoder(encoder):
     """An encoder as a dict that JSON can hold."""
     kind = next(kind for kind, made in _ENCODERS.items() if isinstance(encoder, made))
-    return {"kind": kind, **encoder.stored()}
+    return {"inputs": kind, **encoder.stored()}
 
 
 def loaded_encoder(stored):
     """Brings back what `stored_encoder` gave."""
     stored = dict(stored)
-    kind = _ENCODERS[stored.pop("kind")]
+    kind = _ENCODERS[stored.pop("inputs")]
     return getattr(kind, "loaded", kind)(**stored)

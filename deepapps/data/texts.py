@@ -53,7 +53,8 @@ class TextEncoder:
 
     def form(self):
         """The inputs as `sequence_network` must know them."""
-        return {"vocabulary": self.tokenizer.size, "pairs": self.pairs}
+        ngrams = 4 if self.tokenizer.kind == "characters" else 1
+        return {"vocabulary": self.tokenizer.size, "ngrams": ngrams, "pairs": self.pairs}
 
     def figures(self, inputs):
         """What evaluation says of encoded texts beside the answers."""

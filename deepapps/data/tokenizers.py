@@ -19,12 +19,13 @@ class Tokenizer:
 
     Args:
         tokenizer: A `tokenizers.Tokenizer`.
+        kind: "words", "characters" or "subwords".
         max_length: Tokens after which a text is cut.
     """
 
-    def __init__(self, tokenizer, max_length):
+    def __init__(self, tokenizer, kind, max_length):
         tokenizer.encode_special_tokens = True  # a text may hold "[PAD]", too
-        self._tokenizer, self.max_length = tokenizer, max_length
+        self._tokenizer, self.kind, self.max_length = tokenizer, kind, max_length
 
     @property
     def size(self):
@@ -53,14 +54,18 @@ class Tokenizer:
 
     def stored(self):
         """The tokenizer as a dict that JSON can hold."""
-        return {"max_length": self.max_length, "tokenizer": json.loads(self._tokenizer.to_str())}
+        return {
+            "kind": self.kind,
+            "max_length": self.max_length,
+            "tokenizer": json.loads(self._tokenizer.to_str()),
+        }
 
     @classmethod
-    def loaded(cls, max_length, tokenizer):
+    def loaded(cls, kind, max_length, tokenizer):
         """Brings back what `stored` gave."""
         import tokenizers
 
-        return cls(tokenizers.Tokenizer.from_str(json.dumps(tokenizer)), max_length)
+        return cls(tokenizers.Tokenizer.from_str(json.dumps(tokenizer)), kind, max_length)
 
 
 def kind_of(texts):
@@ -112,4 +117,4 @@ def learn_tokenizer(
         trainer = trainers.WordLevelTrainer(**options)
     made.normalizer = normalizers.Sequence(steps)
     made.train_from_iterator(texts, trainer)
-    return Tokenizer(made, max_length)
+    return Tokenizer(made, kind, max_length)

@@ -16,35 +16,35 @@ from deepapps.layers import (
 )
 
 
-def sequence_network(settings, outputs, vocabulary=None, features=None, pairs=False, vectors=None):
+def sequence_network(settings, outputs, vocabulary=None, ngrams=1, features=None, pairs=False, vectors=None):
     """The network that `settings.network` names.
 
     Args:
         settings: The `SequenceSettings`.
         outputs: Number of logits.
         vocabulary: Number of tokens, for inputs `(B, T)`; for pairs `(B, 2, T)`.
+        ngrams: Tokens of the longest runs that have vectors, where the settings do not say. Defaults to 1, none.
         features: Width of a step, for inputs `(B, T, features)`.
         pairs: Whether an example is two texts, which one encoder reads; u and v become (u, v, |u - v|, u v), as
             in InferSent (Conneau et al. 2017).
         vectors: Values that the embedding begins with, `(vocabulary, D)`. None: random ones.
     Returns: a model to logits `(B, outputs)`.
     """
-    shape = (None,) if features is None else (None, features)
-    inputs = keras.Input(shape, dtype="int32" if features is None else "float32", name="sequence")
+    shape, kind = ((None,), "int32") if features is None else ((None, features), "float32")
+    inputs = keras.Input(shape, dtype=kind, name="sequence")
     mask = ops.not_equal(inputs if features is None else inputs[..., 0], 0)
-    x, width = inputs, None if vectors is None else vectors.shape[1]
-    x = x if vocabulary is None else _embedded(settings, x, vocabulary, width)
+    x = inputs
+    if vocabulary is not None:
+        width = settings.embedding_size if vectors is None else vectors.shape[1]
+        x = _embedded(settings, inputs, vocabulary, settings.ngrams or ngrams, width)
     x = ENCODERS[settings.network](settings, x, mask)
     if pairs:
-        encoder, inputs = keras.Model(inputs, x, name="encoder"), keras.Input((2, None), dtype="int32")
-        u, v = encoder(inputs[:, 0]), encoder(inputs[:, 1])
-        x = layers.Concatenate()([u, v, ops.abs(u - v), u * v])
-        x = layers.Dense(settings.units, activation="relu")(x)
+        inputs, x = _compared(settings, keras.Model(inputs, x, name="encoder"))
     x = layers.Dropout(settings.dropout)(x)
     x = layers.Dense(outputs, dtype="float32", name="logits")(x)
     model = keras.Model(inputs, x, name=settings.network.replace("-", "_"))
     if vectors is not None:
-        (encoder if pairs else model).get_layer("embedding").set_weights([vectors])
+        (model.get_layer("encoder") if pairs else model).get_layer("embedding").set_weights([vectors])
     return model
 
 
@@ -103,15 +103,21 @@ ENCODERS = {
 }  # fmt: skip
 
 
-def _embedded(settings, inputs, vocabulary, width):
-    """Tokens as vectors, some of them dropped in training."""
-    width = width or settings.embedding_size
+def _embedded(settings, inputs, vocabulary, ngrams, width):
+    """Tokens, some of them made unknown, as vectors, whose same units are dropped at all steps."""
     tokens = TokenDropout(settings.word_dropout)(inputs)
     x = layers.Embedding(vocabulary, width, name="embedding")(tokens)
-    if settings.ngrams > 1:
-        x = layers.Add()([x, NGramEmbedding(settings.ngrams, width, name="ngrams")(tokens)])
-    # the same units at all steps
+    if ngrams > 1:
+        x = layers.Add()([x, NGramEmbedding(ngrams, width, name="ngrams")(tokens)])
     return layers.SpatialDropout1D(settings.embedding_dropout, name="embedded")(x)
+
+
+def _compared(settings, encoder):
+    """Reads both texts of a pair, `(B, 2, T)`, with the same encoder, and compares the two vectors."""
+    inputs = keras.Input((2, None), dtype="int32", name="pair")
+    u, v = encoder(inputs[:, 0]), encoder(inputs[:, 1])
+    x = layers.Concatenate()([u, v, ops.abs(u - v), u * v])
+    return inputs, layers.Dense(settings.units, activation="relu")(x)
 
 
 def _recurrent(settings, x, mask, kind, both=False):

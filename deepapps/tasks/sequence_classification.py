@@ -40,19 +40,20 @@ class SequenceSettings(Settings):
     embeddings: str | None = setting(
         None, "Text file of word vectors to begin with, as GloVe and word2vec write."
     )
-    embedding_size: int = setting(128, "Width of a token's vector, where none are given.", minimum=1)
-    ngrams: int = setting(
-        4, "Runs of up to this many tokens have vectors, too; 1: none.", minimum=1, maximum=8
-    )
+    embedding_size: int = setting(64, "Width of a token's vector, where none are given.", minimum=1)
+    ngrams: int | None = setting(
+        None, "Runs of up to this many tokens have vectors, too; default: 4 of characters, 1, which is none, else.",
+        minimum=1, maximum=8,
+    )  # fmt: skip
     units: int = setting(
-        128, "Width of the network: its states, or half as many filters of each size.", minimum=2
+        96, "Width of the network: its states, or half as many filters of each size.", minimum=2
     )
     depth: int | None = setting(None, "Layers; default: 1 recurrent one, 2 of `transformer`.", minimum=1)
-    dropout: float = setting(0.4, "Share of outputs dropped in training.", minimum=0, maximum=0.9)
+    dropout: float = setting(0.5, "Share of outputs dropped in training.", minimum=0, maximum=0.9)
     embedding_dropout: float = setting(
-        0.2, "Share of a token's vector dropped, the same at all steps.", minimum=0, maximum=0.9
+        0.3, "Share of a token's vector dropped, the same at all steps.", minimum=0, maximum=0.9
     )
-    word_dropout: float = setting(0.05, "Share of tokens made unknown in training.", minimum=0, maximum=0.9)
+    word_dropout: float = setting(0.15, "Share of tokens made unknown in training.", minimum=0, maximum=0.9)
     label_smoothing: float = setting(
         0.1, "Share of a target spread over all classes.", minimum=0, maximum=0.9
     )
@@ -69,8 +70,8 @@ class SequenceClassification(Task):
     Settings = SequenceSettings
     name = "sequence"
     training = {
-        "epochs": 20,
-        "batch_size": 64,
+        "epochs": 16,
+        "batch_size": 128,
         "optimizer": "adam",
         "learning_rate": 3e-3,
         "learning_rate_schedule": "CosineDecay",
@@ -91,7 +92,10 @@ class SequenceClassification(Task):
     def network(self):
         from deepapps.networks.sequences import sequence_network
 
-        return sequence_network(self.settings, len(self.class_names), **self._form())
+        form = self.encoder.form()
+        if self.settings.embeddings is not None:
+            form["vectors"] = self._vectors()
+        return sequence_network(self.settings, len(self.class_names), **form)
 
     def loss(self):
         from deepapps.losses import smoothed
@@ -199,11 +203,10 @@ class SequenceClassification(Task):
         words = (f"“{spans[at][0][spans[at][1] : spans[at][2]]}” {shares[at]:.2f}" for at in heaviest)
         return f"{shown} (most attention: {', '.join(words)})"
 
-    def _form(self):
-        """What the network must know of its inputs."""
-        form = self.encoder.form()
-        if self.settings.embeddings is not None:
-            from deepapps.data.vectors import embedding_matrix
+    def _vectors(self):
+        """What the embedding begins with: the vectors of the file in the settings."""
+        from deepapps.data.vectors import embedding_matrix
 
-            form["vectors"] = embedding_matrix(self.settings.embeddings, self.encoder.tokenizer)
-        return form
+        if not hasattr(self.encoder, "tokenizer"):
+            raise ValueError("`embeddings` are of words: they do not fit series.")
+        return embedding_matrix(self.settings.embeddings, self.encoder.tokenizer)

@@ -107,12 +107,13 @@ def test_pairs_and_series_from_end_to_end(tmp_path):
     rows = [f"is it w{row % 97} or so,it is w{(row + row % 2) % 97} or so,{row % 2}" for row in range(200)]
     path.write_text("\n".join(["question,answer,label", *rows]))
     columns = {"text_column": "question", "second_text_column": "answer"}
-    run = deepapps.sequence_classifier(data=path, epochs=1, output=tmp_path / "pairs", **columns, **SMALL)
+    options = SMALL | {"network": "cnn"}
+    run = deepapps.sequence_classifier(data=path, epochs=1, output=tmp_path / "pairs", **columns, **options)
     assert set(run.predict(["is it w1\tit is w1", "w2\tw3"])) <= {"0", "1"}
     x = np.random.default_rng(0).normal(size=(200, 9, 2)) + 4 * (np.arange(200)[:, None, None] % 2)
     np.savez(tmp_path / "series.npz", x=x, y=np.arange(200) % 2)
     run = deepapps.sequence_classifier(
-        data=tmp_path / "series.npz", epochs=3, output=tmp_path / "series", **SMALL
+        data=tmp_path / "series.npz", epochs=3, output=tmp_path / "series", learning_rate=0.02, **options
     )
     assert deepapps.load_run(run.path).predict([np.full((4, 2), 4.0), np.full((2, 2), 0.0)]) == ["1", "0"]
 
@@ -136,11 +137,11 @@ def train_and_die(data, folder, strategy="none", calls=None):
 
     deepapps.sequence_classifier(
         data=data, epochs=3, output=folder, resume=True, callbacks=[Killer()], strategy=strategy,
-        steps_per_execution=2, checkpoint_seconds=0.0, **SMALL,
+        steps_per_execution=2, checkpoint_seconds=0.0, ngrams=2, **SMALL | {"network": "cnn"},
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("strategy", ["none", "mirrored:2"])
+@pytest.mark.parametrize("strategy", ["none", pytest.param("mirrored:2", marks=pytest.mark.slow)])
 def test_killed_and_resumed_it_ends_with_the_same_bits(strategy, tmp_path):
     data = write_reviews(tmp_path / "reviews.tsv")
     assert processes.run(train_and_die, data, tmp_path / "whole", strategy) == 0
