@@ -169,16 +169,23 @@ class Step:
         if self.strategy.num_replicas_in_sync == 1:
             return tensors
         reduce = functools.partial(tf.distribute.get_replica_context().all_reduce, "SUM")
-        dense = [tensor for tensor in tensors if isinstance(tensor, tf.Tensor)]
-        flat = reduce(tf.concat([tf.reshape(tensor, [-1]) for tensor in dense], 0))  # one message, not many
-        parts = tf.split(flat, [tensor.shape.num_elements() for tensor in dense])
-        summed = (tf.reshape(part, tensor.shape) for part, tensor in zip(parts, dense, strict=True))
-        rest = (
-            (None if tensor is None else reduce(tensor))
+        summed = [
+            tensor if tensor is None or isinstance(tensor, tf.Tensor) else reduce(tensor)
             for tensor in tensors
-            if not isinstance(tensor, tf.Tensor)
-        )
-        return [next(summed if isinstance(tensor, tf.Tensor) else rest) for tensor in tensors]
+        ]
+        for dtype in dict.fromkeys(tensor.dtype for tensor in tensors if isinstance(tensor, tf.Tensor)):
+            places = [
+                i
+                for i, tensor in enumerate(tensors)
+                if isinstance(tensor, tf.Tensor) and tensor.dtype == dtype
+            ]
+            flat = reduce(
+                tf.concat([tf.reshape(tensors[i], [-1]) for i in places], 0)
+            )  # one message, not many
+            parts = tf.split(flat, [tensors[i].shape.num_elements() for i in places])
+            for place, part in zip(places, parts, strict=True):
+                summed[place] = tf.reshape(part, tensors[place].shape)
+        return summed
 
 
 def jit_pays(model):
