@@ -51,9 +51,8 @@ class ScheduledCall:
 
 def _copy(metric):
     copy = type(metric).from_config(metric.get_config())
-    for variable in metric.variables[
-        len(copy.variables) :
-    ]:  # of a metric that is built when it is first used
+    late = metric.variables[len(copy.variables) :]  # of a metric that is built when it is first used
+    for variable in late:
         copy.add_variable(variable.shape, "zeros", variable.dtype, name=variable.name)
     return copy
 

@@ -176,15 +176,15 @@ class Step:
             return tensors
         reduce = functools.partial(tf.distribute.get_replica_context().all_reduce, "SUM")
         # dense: to gather the sparse gradients of embeddings fails where lengths vary from step to step
-        present = [tf.convert_to_tensor(tensor) for tensor in tensors if tensor is not None]
-        if len({tensor.dtype for tensor in present}) == 1:  # one message, not many
-            flat = reduce(tf.concat([tf.reshape(tensor, [-1]) for tensor in present], 0))
-            parts = tf.split(flat, [tensor.shape.num_elements() for tensor in present])
-            summed = [tf.reshape(part, tensor.shape) for part, tensor in zip(parts, present, strict=True)]
-        else:
-            summed = reduce(present)
-        summed = iter(summed)
-        return [None if tensor is None else next(summed) for tensor in tensors]
+        dense = [None if tensor is None else tf.convert_to_tensor(tensor) for tensor in tensors]
+        summed = [None] * len(dense)
+        for dtype in {tensor.dtype: None for tensor in dense if tensor is not None}:  # one message, not many
+            places = [i for i, tensor in enumerate(dense) if tensor is not None and tensor.dtype == dtype]
+            flat = reduce(tf.concat([tf.reshape(dense[i], [-1]) for i in places], 0))
+            parts = tf.split(flat, [dense[i].shape.num_elements() for i in places])
+            for i, part in zip(places, parts, strict=True):
+                summed[i] = tf.reshape(part, dense[i].shape)
+        return summed
 
 
 def jit_pays(model):
