@@ -32,6 +32,7 @@ benchmark: install
 	$(BIN)/python benchmarks/mnist.py
 	$(BIN)/python benchmarks/seconds_to_99.py
 	$(BIN)/python benchmarks/layers.py
+	$(BIN)/python benchmarks/sequence.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -53,9 +53,8 @@ class BucketedFeed:
 
     def start(self, epoch, step):
         rows, valid, widths = bucketed_batches(self._sizes, self.batch_size, self.seed, epoch)
-        widths = np.repeat(
-            widths[:, None], self.batch_size, axis=1
-        )  # a part for each replica, as of the rest
+        # a width for each example, so that replicas share it as they do the rest
+        widths = np.repeat(widths[:, None], self.batch_size, axis=1)
         return tuple(tf.convert_to_tensor(part) for part in (rows, valid, widths))
 
     def element(self, block, index):
