@@ -33,6 +33,7 @@ benchmark: install
 	$(BIN)/python benchmarks/seconds_to_99.py
 	$(BIN)/python benchmarks/layers.py
 	$(BIN)/python benchmarks/cluster.py
+	$(BIN)/python benchmarks/sequence.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

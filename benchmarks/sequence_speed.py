@@ -32,17 +32,12 @@ def peer(data, settings):
     """The natural program, compiled, and its padded inputs and targets."""
     source = data.splits.train
     width = int(np.percentile(source.inputs.sizes, 95))
-    model = keras.Sequential(
-        [
-            keras.Input((width,), dtype="int32"),
-            layers.Embedding(data.encoder.tokenizer.size, settings.embedding_size, mask_zero=True),
-            layers.Bidirectional(layers.LSTM(settings.units, return_sequences=True)),
-        ]
-    )
-    steps = model.output
+    tokens = keras.Input((width,), dtype="int32")
+    x = layers.Embedding(data.encoder.tokenizer.size, settings.embedding_size, mask_zero=True)(tokens)
+    steps = layers.Bidirectional(layers.LSTM(settings.units, return_sequences=True))(x)
     pooled = layers.GlobalAveragePooling1D()(layers.Attention()([steps, steps]))
     outputs = layers.Dense(len(data.class_names))(layers.Dropout(settings.dropout)(pooled))
-    model = keras.Model(model.input, outputs)
+    model = keras.Model(tokens, outputs)
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     return model, width, source.inputs.padded(np.arange(len(source)), width), source.targets
 

@@ -1,5 +1,6 @@
 """Files of labelled texts: .tsv, .csv, .jsonl and label-first .txt, each plain or .gz."""
 
+import collections
 import csv
 import dataclasses
 import gzip
@@ -190,6 +191,12 @@ def _find_columns(path, rows, columns):
             "name them with --text-column and --label-column."
         )
     label = _label_like(rows)
+    counts = collections.Counter(row[label] for row in rows)
+    if len(counts) > 2 and [value for value, count in counts.items() if count == 1] == [rows[0][label]]:
+        raise ValueError(
+            f"{path}: line 1 looks like a header: its label {rows[0][label]!r} is the only one that never comes "
+            "again. Name the columns with --text-column and --label-column."
+        )
     return {"text": 1 - label, "label": label}, 0
 
 

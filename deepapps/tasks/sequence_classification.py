@@ -175,11 +175,10 @@ class SequenceClassification(Task):
     def load(self, folder):
         from deepapps.data.encoders import loaded_encoder
 
-        stored = read_json(folder / "labels.json")
+        labels, encoder = (read_json(folder / name) for name in ("labels.json", "encoder.json"))
         try:
-            self.class_names = list(stored["class_names"])
-            self.encoder = loaded_encoder(read_json(folder / "encoder.json"))
-        except (KeyError, TypeError):
+            self.class_names, self.encoder = list(labels["class_names"]), loaded_encoder(encoder)
+        except Exception:  # the package tokenizers raises no subclass of it
             raise ValueError(f"{folder}: labels.json or encoder.json is damaged.") from None
 
     def _shown(self, model, source, index, most=3):

@@ -95,6 +95,11 @@ def test_bad_lines_are_left_out_and_counted_where_that_is_asked_for(name, tmp_pa
         ("three.tsv", "a\tb\tc\nd\te\tf\n", "name them with --text-column and --label-column"),
         ("two.csv", "text,title,label\na,b,c\n", "the columns text and title may all be the text"),
         ("none.csv", "words,other,label\na,b,c\n", "no column has a name of the text"),
+        (
+            "unknown.tsv",
+            "opinion\tstars\n" + "a\t1\nb\t5\n" * 3,
+            "line 1 looks like a header: its label 'stars'",
+        ),
         ("bad.tsv.gz", b"", "holds no labelled text"),
     ],
 )

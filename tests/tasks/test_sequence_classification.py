@@ -2,6 +2,7 @@
 
 import html
 import os
+import shutil
 import signal
 
 import numpy as np
@@ -83,6 +84,14 @@ def test_the_command_line(trained, tmp_path):
     assert (ended.status, ended.out, ended.err) == (0, "good\n\nbad\n", "")
     ended = processes.deepapps("evaluate", trained.path, "--data", tmp_path / "none.tsv")
     assert ended.status == 2 and ended.err.count("\n") == 1 and "no such file" in ended.err
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"inputs": "text", "tokenizer": {}}'])
+def test_a_damaged_vocabulary(content, trained, tmp_path):
+    folder = shutil.copytree(trained.path, tmp_path / "copy")
+    (folder / "encoder.json").write_text(content)
+    with pytest.raises(ValueError, match="labels.json or encoder.json is damaged"):
+        deepapps.load_run(folder)
 
 
 def test_many_labels(tmp_path):
