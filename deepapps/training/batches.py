@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
-from deepapps.data.ragged import RaggedSource
+from deepapps.data.ragged import PairSource, RaggedSource
 from deepapps.data.source import ArraySource
 
 
@@ -49,10 +49,11 @@ def make_feed(source, batch_size, seed=None):
         return DatasetFeed(source)
     if isinstance(source, ArraySource):
         return ArrayFeed(source, batch_size, seed)
-    if isinstance(source, RaggedSource):
-        from deepapps.training.bucketed import BucketedFeed  # which needs this module
+    if isinstance(source, RaggedSource | PairSource):
+        from deepapps.training.bucketed import BucketedFeed, PairFeed  # which need this module
 
-        return BucketedFeed(source, batch_size, seed)
+        feed = PairFeed if isinstance(source, PairSource) else BucketedFeed
+        return feed(source, batch_size, seed)
     return SourceFeed(source, batch_size, seed)
 
 
