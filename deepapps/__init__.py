@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 _PLACES = {
     "mnist_classifier": "deepapps.apps",
     "sequence_classifier": "deepapps.apps",
+    "translator": "deepapps.apps",
     "train": "deepapps.training.loop",
     "use_devices": "deepapps.training.strategies",
     "load_run": "deepapps.run",

@@ -111,7 +111,7 @@ class Run:
         """The command, or the Python call, that goes on with the training."""
         return f"{self.command} --resume" if self.name in TASKS else self.command[:-1] + ", resume=True)"
 
-    def predict(self, inputs, probabilities=False, progress=False):
+    def predict(self, inputs, probabilities=False, progress=False, **answering):
         """Answers raw inputs.
 
         Args:
@@ -119,29 +119,35 @@ class Run:
                 sequences strings, one or thousands.
             probabilities: Also return all that the task knows of an answer.
             progress: Show a bar on stderr, where that is a terminal and the inputs are sequences.
+            **answering: Settings of the task's `Answering`, such as `beam` of a translator.
         Returns: a list of answers; with `probabilities`, of dicts such as
             `{"label": "7", "probabilities": {"0": ..., ...}}`.
         """
-        from deepapps.answers import outputs_of
-
-        encoded = self.task.encode(inputs)
-        answers = self.task.decode(outputs_of(self.model, encoded, progress))
+        self._check_answering(answering)
+        answers = self.task.answer(self.model, inputs, progress, **answering)
         return answers if probabilities else [next(iter(answer.values())) for answer in answers]
 
-    def evaluate(self, data=None):
+    def evaluate(self, data=None, **answering):
         """The figures of the model on other data of the same kind.
 
         Args:
             data: As the task's `data` setting, or a source. None: the test split of the Run's own data.
+            **answering: As in `predict`.
         """
         from deepapps.training.calls import evaluate_model
 
+        self._check_answering(answering)
         source = self.task.data().test if data is None else data
         if isinstance(source, str | os.PathLike):
             source = self.task.evaluation_source(source)
         if source is None:
             raise ValueError(f"{self.path}: the data have no test split; name data to evaluate on.")
-        return evaluate_model(self.task, self.model, source, self.training.batch_size)
+        return evaluate_model(self.task, self.model, source, self.training.batch_size, **answering)
+
+    def _check_answering(self, answering):
+        """Raises ValueError for a setting of answers that the task has not, or that is out of range."""
+        check_keywords(answering, self.task.Answering.names())
+        self.task.Answering(**answering)
 
     def report(self):
         """Writes `report/index.html` anew and returns its path."""

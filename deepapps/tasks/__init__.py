@@ -7,6 +7,7 @@ from deepapps.settings import close_names
 TASKS = {
     "mnist": "deepapps.tasks.image_classification:Mnist",
     "sequence": "deepapps.tasks.sequence_classification:SequenceClassification",
+    "translator": "deepapps.tasks.translation:Translation",
 }
 _LOADED_MODEL = "deepapps.tasks.model:LoadedModel"  # of `train(model=...)`, which no command names
 

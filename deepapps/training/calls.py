@@ -68,8 +68,8 @@ class Measure:
         return figures
 
 
-def evaluate_model(task, model, source, batch_size):
+def evaluate_model(task, model, source, batch_size, **answering):
     """All figures of a model on a source: loss, the task's metrics, and what its `evaluate` adds."""
     metrics = [keras.metrics.Mean("loss"), *task.metrics()]
     code = Step(model, None, per_example(task.loss()), metrics, tf.distribute.get_strategy())
-    return {**Measure(code, source, batch_size)(), **task.evaluate(model, source)}
+    return {**Measure(code, source, batch_size)(), **task.evaluate(model, source, **answering)}

@@ -128,7 +128,7 @@ def _validate(task, model, measure, validation):
         return {}
     figures = measure()
     if task.monitor not in figures:
-        figures |= task.evaluate(model, validation)
+        figures |= task.validate(model, validation)
     return {f"val_{name}": value for name, value in figures.items()}
 
 
