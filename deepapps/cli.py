@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import logging
 import os
@@ -17,6 +18,7 @@ from deepapps.settings import close_names, read_settings, types_of
 from deepapps.tasks import TASKS, find_task
 from deepapps.training.settings import TrainingSettings
 
+PREDICT_LINES = 4096  # answered together, and printed before further ones are read
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
@@ -61,6 +63,15 @@ def command():
     """
 
 
+def _given(options):
+    """The options that are given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _stdin_lines():
+    return (line.rstrip("\n") for line in sys.stdin)
+
+
 @command.group(cls=_Group)
 def train():
     """Train a task and leave a Run: its weights, figures and report, in a folder."""
@@ -70,28 +81,35 @@ def train():
 @click.argument("run")
 @click.option("--data", help="Other data, in the grammar of the task; default: the Run's own test split.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON alone.")
-def evaluate(run, data, as_json):
+def evaluate(run, data, as_json, **answering):
     """Measure the model of RUN on a test set."""
     run = load_run(run)
     _start_tensorflow()
-    figures = run.evaluate(data)
+    figures = run.evaluate(data, **_given(answering))
     print(json.dumps(figures)) if as_json else _print_figures({"test": figures})
 
 
 @command.command()
 @click.argument("run")
 @click.argument("inputs", nargs=-1, required=True)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, with probabilities.")
-def predict(run, inputs, as_json):
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object a line, with all that is known of an answer.",
+)
+def predict(run, inputs, as_json, **answering):
     """Answer INPUTS (for images: files) with the model of RUN; `-` reads them from stdin, one a line."""
-    lines = [line for item in inputs for line in (sys.stdin.read().splitlines() if item == "-" else [item])]
     run = load_run(run)
     _start_tensorflow()
-    asked = [line for line in lines if line]
-    answers = iter(run.predict(asked, probabilities=True) if asked else ())
-    for line in lines:
-        answer = next(answers) if line else {}
-        print(json.dumps(answer) if as_json else next(iter(answer.values()), ""))
+    lines = itertools.chain.from_iterable(_stdin_lines() if item == "-" else [item] for item in inputs)
+    while block := list(itertools.islice(lines, PREDICT_LINES)):
+        asked = [line for line in block if line]
+        answers = iter(run.predict(asked, probabilities=True, **_given(answering)) if asked else ())
+        for line in block:
+            answer = next(answers) if line else {}
+            print(json.dumps(answer, ensure_ascii=False) if as_json else next(iter(answer.values()), ""))
+        sys.stdout.flush()
 
 
 @command.command()
@@ -184,6 +202,18 @@ def _silent_stderr():
         os.close(nothing)
 
 
+def _answering_options():
+    """A flag for every `Answering` setting that a task has."""
+    fields = {
+        field.name: (task, field)
+        for task in map(find_task, TASKS)
+        for field in dataclasses.fields(task.Answering)
+    }
+    for name, (task, field) in fields.items():
+        text, types = f"Of {task.name}: {field.metadata['help']}", types_of(task.Answering)[name]
+        yield _option(name, types, text, field.metadata["choices"], field.default)
+
+
 def _option(name, types, text, choices, default):
     """The flag of a setting. A flag that is not given is None, so that a resume knows."""
     flag = f"--{name.replace('_', '-')}"
@@ -235,9 +265,14 @@ def _print_figures(metrics):
     table = Table("", *metrics)
     for name in dict.fromkeys(name for figures in metrics.values() for name in figures):
         values = [figures.get(name) for figures in metrics.values()]
-        if all(isinstance(value, int | float | None) for value in values):
-            table.add_row(name, *("-" if value is None else f"{value:.4f}" for value in values))
+        if all(isinstance(value, str | int | float | None) for value in values):
+            table.add_row(name, *map(_cell, values))
     Console().print(table)
+
+
+def _cell(value):
+    """A figure as text."""
+    return "-" if value is None else value if isinstance(value, str) else f"{value:.4f}"
 
 
 def _one_line(error):
@@ -251,3 +286,5 @@ def _one_line(error):
 
 for _name in TASKS:
     train.add_command(_train_command(_name))
+for _command in (evaluate, predict):
+    _command.params.extend(_answering_options())

@@ -60,7 +60,9 @@ class Search:
 
     def __post_init__(self):
         if self.temperature is not None and self.beam > 1:
-            raise ValueError(f"`temperature` draws a single sequence: `beam` must be 1. Received: beam={self.beam}")
+            raise ValueError(
+                f"`temperature` draws a single sequence: `beam` must be 1. Received: beam={self.beam}"
+            )
 
     def __call__(self, step, state, size, length, begin, end, prefix=None, source_mask=None):
         """Searches.
@@ -146,7 +148,9 @@ class Search:
         if self.temperature is None:  # of twice as many some go on whatever ends
             most = tf.minimum(1 if self.beam == 1 else 2 * self.beam, tf.shape(scores)[1])
             return tf.math.top_k(scores, most)
-        logits = filtered((scores - tf.reduce_max(scores, 1, keepdims=True)) / self.temperature, self.top_k, self.top_p)
+        logits = filtered(
+            (scores - tf.reduce_max(scores, 1, keepdims=True)) / self.temperature, self.top_k, self.top_p
+        )
         chosen = tf.random.stateless_categorical(logits, 1, [self.seed, position], dtype="int32")
         return tf.gather(scores, chosen, batch_dims=1), chosen
 
@@ -156,7 +160,9 @@ class Search:
             tokens = tf.reshape(alive["tokens"], [-1, tf.shape(alive["tokens"])[2]])
             steps = without_repeats(steps, tokens, position, self.no_repeat_ngram)
         prefix = alive["prefix"]
-        given = tf.repeat(tf.gather(prefix, tf.minimum(position, tf.shape(prefix)[1] - 1), axis=1), self.beam)[:, None]
+        given = tf.repeat(
+            tf.gather(prefix, tf.minimum(position, tf.shape(prefix)[1] - 1), axis=1), self.beam
+        )[:, None]
         given = tf.where(position < tf.shape(prefix)[1], given, 0)
         free = tf.logical_or(given == 0, tf.range(tf.shape(steps)[1]) == given)
         return tf.where(free, steps, LOWEST)
@@ -190,7 +196,10 @@ class Search:
         sentences = tf.gather_nd(alive["sentence"], places)[:, None]
         ended = (tf.gather_nd(alive[name], places) for name in ("ended", "ended_scores"))
         results = Found(
-            *(tf.tensor_scatter_nd_update(old, sentences, new) for old, new in zip(results, ended, strict=True))
+            *(
+                tf.tensor_scatter_nd_update(old, sentences, new)
+                for old, new in zip(results, ended, strict=True)
+            )
         )
         rows = tf.reshape(kept[:, None] * self.beam + tf.range(self.beam, dtype="int64"), [-1])
         alive = tree.map_structure(lambda part: tf.gather(part, kept), alive)

@@ -83,7 +83,8 @@ class Run:
         """The `keras.Model` with the best weights by the task's monitor."""
         import keras
 
-        import deepapps.layers  # noqa: F401 (registers them)
+        import deepapps.layers
+        import deepapps.networks.translation  # noqa: F401 (registers its models, as above the layers)
 
         path = self.path / "model.keras"
         if not path.exists():
@@ -146,7 +147,10 @@ class Run:
 
     def _check_answering(self, answering):
         """Raises ValueError for a setting of answers that the task has not, or that is out of range."""
-        check_keywords(answering, self.task.Answering.names())
+        known = self.task.Answering.names()
+        if answering and not known:
+            raise ValueError(f"A Run of {self.name} has no setting {next(iter(answering))!r} of its answers.")
+        check_keywords(answering, known)
         self.task.Answering(**answering)
 
     def report(self):

@@ -5,12 +5,15 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from deepapps.data.pairs import BOUNDARY
+from deepapps.data.pair_encoder import BOUNDARY
 from deepapps.decoding import LOWEST, Search
 from deepapps.training.progress import progress_bar
 
 BATCH_TOKENS = 8192  # of the sources of a batch, all hypotheses counted
-MOST_TIMES, MOST_MORE = 3, 20  # a translation has at most this many times the subwords of its source, and these more
+MOST_TIMES, MOST_MORE = (
+    3,
+    20,
+)  # a translation has at most this many times the subwords of its source, and these more
 
 
 def translate(model, encoder, sources, settings, wanted=1, progress=False):
@@ -33,7 +36,9 @@ def translate(model, encoder, sources, settings, wanted=1, progress=False):
     given = encoder.encode_targets([prefix]).values[1:-1] if prefix else np.zeros(0, "int32")
     order = np.argsort(sources.sizes, kind="stable")
     answers = [None] * len(sources)
-    for chunk in progress_bar(_chunks(sources.sizes[order], order, options["beam"]), "translate", shown=progress):
+    for chunk in progress_bar(
+        _chunks(sources.sizes[order], order, options["beam"]), "translate", shown=progress
+    ):
         found = call(sources.padded(chunk), np.tile(given, (len(chunk), 1)).astype("int32"))
         for index, answer in zip(chunk, _answers(encoder, *(part.numpy() for part in found)), strict=True):
             answers[index] = answer

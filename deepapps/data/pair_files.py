@@ -35,7 +35,9 @@ def read_parallel(source, target, skip_bad_lines=False):
         one file alone.
     """
     where, faults = f"{source}:{target}", [BadLines(path, skip_bad_lines) for path in (source, target)]
-    sides = [dict(read_lines(path, bad, empty=True)) for path, bad in zip((source, target), faults, strict=True)]
+    sides = [
+        dict(read_lines(path, bad, empty=True)) for path, bad in zip((source, target), faults, strict=True)
+    ]
     lengths = [max(side, default=0) for side in sides]
     if lengths[0] != lengths[1]:
         raise ValueError(

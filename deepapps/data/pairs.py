@@ -7,67 +7,17 @@ import os
 
 import numpy as np
 
-from deepapps.data.examples import Examples
+from deepapps.data.pair_encoder import PairEncoder
 from deepapps.data.pair_files import ENDS, read_pairs, read_parallel
 from deepapps.data.parts import load_evaluation_part, load_parts
 from deepapps.data.phrases import phrase_pairs
-from deepapps.data.ragged import PairSource, Ragged
+from deepapps.data.ragged import PairSource
 from deepapps.data.source import Splits
 from deepapps.data.tfds_pairs import tfds_pair_parts
-from deepapps.data.tokenizers import UNKNOWN, Tokenizer, learn_tokenizer
 from deepapps.settings import close_names
 
-BOUNDARY = UNKNOWN  # subwords know every text, so its number is free: it begins and ends a target, and ends a source
-ACCEPTED = (
-    "`sample`, `tfds:NAME[/CONFIG]`, a tab-separated .tsv or .txt file, or SOURCE_FILE:TARGET_FILE with a sentence a line"
-)
+ACCEPTED = "`sample`, `tfds:NAME[/CONFIG]`, a tab-separated .tsv or .txt file, or SOURCE_FILE:TARGET_FILE with a sentence a line"
 _logger = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True)
-class PairEncoder:
-    """Turns sentences of both languages into subword numbers, and back.
-
-    Attributes:
-        source, target: The `Tokenizer` of each side; the same one where they share it.
-    """
-
-    source: Tokenizer
-    target: Tokenizer
-
-    @classmethod
-    def learn(cls, pairs, joint, **options):
-        """The encoder of training pairs: one vocabulary for both sides if `joint`; options as of `learn_tokenizer`."""
-        sides = [[text for pair in pairs for text in pair]] if joint else list(zip(*pairs, strict=True))
-        learnt = [learn_tokenizer(side, "subwords", **options) for side in sides]
-        return cls(learnt[0], learnt[-1])
-
-    def encode(self, raw, where="sentences"):
-        """One source sentence, or many, as `Ragged` numbers, a boundary at the end of each.
-
-        Raises: ValueError for what is no text.
-        """
-        return _bounded(self.source, [raw] if isinstance(raw, str) else list(raw), where, begin=False)
-
-    def encode_targets(self, raw, where="sentences"):
-        """Target sentences as `Ragged` numbers, a boundary at both ends of each."""
-        return _bounded(self.target, raw, where)
-
-    def decode(self, numbers):
-        """The text of each row of target numbers; what comes after the first boundary counts no more."""
-        rows = [list(row) for row in numbers]
-        return self.target.decode([row[: row.index(BOUNDARY)] if BOUNDARY in row else row for row in rows])
-
-    def stored(self):
-        """The encoder as a dict that JSON can hold."""
-        joint = self.source is self.target
-        return {"source": self.source.stored(), "target": None if joint else self.target.stored()}
-
-    @classmethod
-    def loaded(cls, source, target):
-        """Brings back what `stored` gave."""
-        source = Tokenizer.loaded(**source)
-        return cls(source, source if target is None else Tokenizer.loaded(**target))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +47,9 @@ def load_pairs(settings):
     _, sets = load_parts(settings.data, settings.validation, settings.test, find)
     train = sets["train"].inputs
     if all(source == target for source, target in train):
-        raise ValueError(f"{sets['train'].where}: source and target must differ. Received: the same texts twice")
+        raise ValueError(
+            f"{sets['train'].where}: source and target must differ. Received: the same texts twice"
+        )
     encoder = PairEncoder.learn(
         train, settings.vocabulary == "joint", vocabulary_size=settings.vocabulary_size,
         max_length=settings.max_length,
@@ -113,7 +65,12 @@ def load_evaluation_pairs(data, encoder, settings):
     Returns: `PairSource`.
     Raises: ValueError when they cannot be read.
     """
-    return _source("test", load_evaluation_part(data, functools.partial(find_parts, settings=settings)), encoder, settings)
+    return _source(
+        "test",
+        load_evaluation_part(data, functools.partial(find_parts, settings=settings)),
+        encoder,
+        settings,
+    )
 
 
 def find_parts(data, settings):
@@ -192,21 +149,3 @@ def _filtered(examples, source, encoder, settings):
         examples.where, left_out["too long"], settings.max_length, left_out["too unequal"], settings.max_ratio,
     )  # fmt: skip
     return _source("train", examples.take(kept), encoder, settings), left_out
-
-
-def _bounded(tokenizer, texts, where, begin=True):
-    """Texts as numbers with a boundary at the end, and one at the beginning unless it is not wanted."""
-    for text in texts:
-        if not isinstance(text, str):
-            raise ValueError(f"{where}: must be strings. Received: {text!r:.80}")
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise ValueError(f"{where}: must be text that UTF-8 can hold. Received: {text!r:.80}") from None
-    ragged = tokenizer.encode(texts)
-    lengths = ragged.lengths + (1 + begin)
-    values = np.full(int(lengths.sum()), BOUNDARY, "int32")
-    starts = np.cumsum(lengths, dtype="int64") - lengths
-    places = np.repeat(starts + begin - ragged.starts, ragged.lengths) + np.arange(len(ragged.values))
-    values[places] = ragged.values
-    return Ragged(values, lengths, ragged.cut)

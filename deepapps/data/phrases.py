@@ -14,7 +14,32 @@ _UNITS = (
     "area-square-kilometer", "speed-kilometer-per-hour", "speed-meter-per-second", "temperature-celsius",
     "power-kilowatt", "energy-kilocalorie", "energy-kilowatt-hour", "frequency-megahertz", "digital-gigabyte",
 )  # fmt: skip
-_CURRENCIES = "USD EUR GBP JPY CHF CAD AUD CNY INR BRL MXN SEK NOK DKK PLN CZK HUF TRY RUB ZAR KRW THB ILS NZD".split()
+_CURRENCIES = [
+    "USD",
+    "EUR",
+    "GBP",
+    "JPY",
+    "CHF",
+    "CAD",
+    "AUD",
+    "CNY",
+    "INR",
+    "BRL",
+    "MXN",
+    "SEK",
+    "NOK",
+    "DKK",
+    "PLN",
+    "CZK",
+    "HUF",
+    "TRY",
+    "RUB",
+    "ZAR",
+    "KRW",
+    "THB",
+    "ILS",
+    "NZD",
+]
 _SPANS = {"second": 59, "minute": 59, "hour": 23, "day": 30, "week": 51, "month": 23, "year": 99}
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800, "month": 2592000, "year": 31536000}  # fmt: skip
 
@@ -53,7 +78,9 @@ def _locale(name):
         return babel.Locale.parse(name.replace("-", "_"))
     except (ValueError, babel.UnknownLocaleError):
         hint = close_names(name, babel.localedata.locale_identifiers()).partition(" Known")[0]
-        raise ValueError(f"Unknown locale {name!r}, as `source_language` or `target_language`.{hint}") from None
+        raise ValueError(
+            f"Unknown locale {name!r}, as `source_language` or `target_language`.{hint}"
+        ) from None
 
 
 def _visible(text):
@@ -81,7 +108,10 @@ def _duration(draw):
     from babel import lists
 
     large, small = draw.choice((("day", "hour"), ("hour", "minute"), ("minute", "second"), ("year", "month")))
-    counts = {large: draw.randrange(1, _SPANS[large] + 1), small: draw.randrange(1, min(_SPANS[small], 59) + 1)}
+    counts = {
+        large: draw.randrange(1, _SPANS[large] + 1),
+        small: draw.randrange(1, min(_SPANS[small], 59) + 1),
+    }
 
     def write(locale):
         parts = [_amount(count, f"duration-{unit}", "long", locale) for unit, count in counts.items()]

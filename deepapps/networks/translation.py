@@ -120,7 +120,9 @@ class RecurrentTranslator(Translator):
         options = {"return_sequences": True, "return_attention_scores": True, "name": "decoder"}
         luong = attention == "luong"
         self.decoder = (
-            LuongLSTM(units, ScaledDotProductAttention(), **options) if luong else AttentionLSTM(units, **options)
+            LuongLSTM(units, ScaledDotProductAttention(), **options)
+            if luong
+            else AttentionLSTM(units, **options)
         )
         self.beginning = [layers.Dense(units, "tanh", name=f"beginning_{part}") for part in "hc"]
         self.readout = layers.Dense(units, "tanh", name="readout")
@@ -215,9 +217,7 @@ class TransformerTranslator(Translator):
 
     def start(self, sources, length):
         memory, mask = self.encode(sources)
-        caches = [
-            layer.initial_cache(ops.shape(sources)[0], length, memory, mask) for layer in self.decoders
-        ]
+        caches = [layer.initial_cache(ops.shape(sources)[0], length, memory, mask) for layer in self.decoders]
         own, read = zip(*caches, strict=True)
         return State((list(read), mask), list(own))
 
@@ -234,7 +234,9 @@ class TransformerTranslator(Translator):
         return logits, weights, State(state.memory, carried, state.position + 1)
 
     def _embedded(self, vectors, position, training):
-        return self.dropout_layer(self.positions(vectors * self.units**0.5, start=position), training=training)
+        return self.dropout_layer(
+            self.positions(vectors * self.units**0.5, start=position), training=training
+        )
 
     def get_config(self):
         return {**super().get_config(), "depth": self.depth, "heads": self.heads}

@@ -30,25 +30,35 @@ class TranslatorSettings(Settings):
         128, "Subwords from which on a training pair is left out, and any other sentence cut.", minimum=2
     )
     max_ratio: float = setting(
-        4.0, "Most times that one side of a training pair is longer, in subwords, where it has over 10.", minimum=1
+        4.0,
+        "Most times that one side of a training pair is longer, in subwords, where it has over 10.",
+        minimum=1,
     )
     vocabulary: str = setting(
         "joint", "One vocabulary of subwords for both sides, or one for each.", choices=("joint", "separate")
     )
     vocabulary_size: int = setting(8_000, "Most subwords of a vocabulary.", minimum=300)
     batch_tokens: int | None = setting(
-        None, "Most subwords of a training batch on its longer side, padding included; default: no bound.", minimum=1
+        None,
+        "Most subwords of a training batch on its longer side, padding included; default: no bound.",
+        minimum=1,
     )
     network: str = setting("attention-lstm", "Network to train.", choices=("attention-lstm", "transformer"))
     attention: str = setting(
-        "bahdanau", "Attention of `attention-lstm`: before the step, or after it.", choices=("bahdanau", "luong")
+        "bahdanau",
+        "Attention of `attention-lstm`: before the step, or after it.",
+        choices=("bahdanau", "luong"),
     )
     units: int = setting(256, "Width of the network and of the vectors of subwords.", minimum=2)
     depth: int | None = setting(
-        None, "Layers of the encoder, and of the decoder of `transformer`; default: 1, of `transformer` 3.", minimum=1
+        None,
+        "Layers of the encoder, and of the decoder of `transformer`; default: 1, of `transformer` 3.",
+        minimum=1,
     )
     dropout: float = setting(0.2, "Share of outputs dropped in training.", minimum=0, maximum=0.9)
-    label_smoothing: float = setting(0.1, "Share of a target spread over all subwords.", minimum=0, maximum=0.9)
+    label_smoothing: float = setting(
+        0.1, "Share of a target spread over all subwords.", minimum=0, maximum=0.9
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,12 +69,20 @@ class TranslatingSettings(Settings):
     length_penalty: float = setting(
         1.0, "The log-probability of a sentence is divided by its subwords to this power.", minimum=0
     )
-    coverage_penalty: float = setting(0.0, "Weight of what is taken off where parts of the source are passed over.", minimum=0)
-    no_repeat_ngram: int = setting(0, "Runs of this many subwords occur once at most; 0: no such rule.", minimum=0)
+    coverage_penalty: float = setting(
+        0.0, "Weight of what is taken off where parts of the source are passed over.", minimum=0
+    )
+    no_repeat_ngram: int = setting(
+        0, "Runs of this many subwords occur once at most; 0: no such rule.", minimum=0
+    )
     prefix: str = setting("", "What every translation begins with.")
-    temperature: float | None = setting(None, "Draw subwords at this temperature instead of searching.", above=0)
+    temperature: float | None = setting(
+        None, "Draw subwords at this temperature instead of searching.", above=0
+    )
     top_k: int = setting(0, "Draw from this many of the likeliest subwords; 0: from all.", minimum=0)
-    top_p: float = setting(1.0, "Draw from the likeliest subwords of this probability together.", above=0, maximum=1)
+    top_p: float = setting(
+        1.0, "Draw from the likeliest subwords of this probability together.", above=0, maximum=1
+    )
     seed: int = setting(0, "Seed of what is drawn.", minimum=0, maximum=2**31 - 1)
 
 
@@ -102,7 +120,9 @@ class Translation(Task):
         from deepapps.networks.translation import NETWORKS
 
         vocabularies = (self.encoder.source.size, self.encoder.target.size)
-        return NETWORKS[self.settings.network](self.settings, vocabularies, self.settings.vocabulary == "joint")
+        return NETWORKS[self.settings.network](
+            self.settings, vocabularies, self.settings.vocabulary == "joint"
+        )
 
     def loss(self):
         from deepapps.losses import smoothed_tokens
@@ -124,7 +144,7 @@ class Translation(Task):
 
         sources, settings = self.encode(raw), TranslatingSettings(**settings)
         if sources.cut:
-            _logger.warning("%d sentences are cut to %d subwords.", sources.cut, self.settings.max_length)
+            _logger.warning("%d of %d sentences are cut to %d subwords.", sources.cut, len(sources), self.settings.max_length)
         return translate(model, self.encoder, sources, settings, settings.beam, progress)
 
     def evaluate(self, model, source, **settings):
@@ -132,7 +152,10 @@ class Translation(Task):
         from deepapps.translating import translate
 
         answers = translate(model, self.encoder, source.sources, TranslatingSettings(**settings))
-        translations, references = [answer["translation"] for answer in answers], [pair[1] for pair in source.raw]
+        translations, references = (
+            [answer["translation"] for answer in answers],
+            [pair[1] for pair in source.raw],
+        )
         language = self.settings.target_language
         return translation_figures(translations, references, source.kinds, language)
 
@@ -150,7 +173,7 @@ class Translation(Task):
         write_json(folder / "encoder.json", self.encoder.stored())
 
     def load(self, folder):
-        from deepapps.data.pairs import PairEncoder
+        from deepapps.data.pair_encoder import PairEncoder
 
         try:
             self.encoder = PairEncoder.loaded(**read_json(folder / "encoder.json"))

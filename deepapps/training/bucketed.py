@@ -61,7 +61,10 @@ def pair_batches(sizes, batch_size, batch_tokens=None, seed=None, epoch=0):
         ends.append(start + max(int(fits.sum()), 1))
     filled = ends[-2] + int(room[-1])  # the last row is filled up, so that no replica is left empty
     order = np.concatenate([order, np.resize(order[ends[-2] :], filled - size)])
-    rows, valid = np.full((len(ends) - 1, batch_size), -1, "int32"), np.zeros((len(ends) - 1, batch_size), "float32")
+    rows, valid = (
+        np.full((len(ends) - 1, batch_size), -1, "int32"),
+        np.zeros((len(ends) - 1, batch_size), "float32"),
+    )
     for row, (start, end) in enumerate(zip(ends, [*ends[1:-1], filled], strict=False)):
         places = np.arange(end - start) * batch_size // (end - start)
         rows[row, places], valid[row, places] = order[start:end], np.arange(start, end) < size
@@ -119,7 +122,9 @@ class PairFeed:
 
     def start(self, epoch, step):
         rows, valid, widths = pair_batches(self._sizes, self.batch_size, self._tokens, self.seed, epoch)
-        widths = np.repeat(widths[:, None], self.batch_size, axis=1)  # a part for each replica, as of the rest
+        widths = np.repeat(
+            widths[:, None], self.batch_size, axis=1
+        )  # a part for each replica, as of the rest
         return tuple(tf.convert_to_tensor(part) for part in (rows, valid, widths))
 
     def element(self, block, index):
