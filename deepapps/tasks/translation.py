@@ -144,7 +144,12 @@ class Translation(Task):
 
         sources, settings = self.encode(raw), TranslatingSettings(**settings)
         if sources.cut:
-            _logger.warning("%d of %d sentences are cut to %d subwords.", sources.cut, len(sources), self.settings.max_length)
+            _logger.warning(
+                "%d of %d sentences are cut to %d subwords.",
+                sources.cut,
+                len(sources),
+                self.settings.max_length,
+            )
         return translate(model, self.encoder, sources, settings, settings.beam, progress)
 
     def evaluate(self, model, source, **settings):
