@@ -11,6 +11,7 @@ _PLACES = {
     "mnist_classifier": "deepapps.apps",
     "image_classifier": "deepapps.apps",
     "sequence_classifier": "deepapps.apps",
+    "translator": "deepapps.apps",
     "train": "deepapps.training.loop",
     "use_devices": "deepapps.training.strategies",
     "load_run": "deepapps.run",

@@ -93,3 +93,9 @@ sequence_classifier = _app(
     "sequence_classifier",
     "Trains a classifier of texts, names or time series, and returns its Run.",
 )
+
+translator = _app(
+    "translator",
+    "translator",
+    "Trains a translator of sentences, or of any texts into others, and returns its Run.",
+)

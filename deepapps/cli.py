@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import logging
 import os
@@ -19,6 +20,7 @@ from deepapps.training.cluster import find_cluster, resolve_strategy
 from deepapps.training.heartbeat import follow_launcher
 from deepapps.training.settings import TrainingSettings
 
+PREDICT_LINES = 4096  # answered together, and printed before further ones are read
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
@@ -66,6 +68,15 @@ def command():
     """
 
 
+def _given(options):
+    """The options that are given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _stdin_lines():
+    return (line.rstrip("\n") for line in sys.stdin)
+
+
 @command.group(cls=_Group)
 def train():
     """Train a task and leave a Run: its weights, figures and report, in a folder."""
@@ -81,11 +92,11 @@ _strategy = click.option(
 @click.option("--data", help="Other data, in the grammar of the task; default: the Run's own test split.")
 @_strategy
 @click.option("--json", "as_json", is_flag=True, help="Print JSON alone.")
-def evaluate(run, data, strategy, as_json):
+def evaluate(run, data, strategy, as_json, **answering):
     """Measure the model of RUN on a test set."""
     run, strategy = load_run(run), resolve_strategy(strategy)
     _start_tensorflow(strategy=strategy)
-    figures = run.evaluate(data, strategy)
+    figures = run.evaluate(data, strategy, **_given(answering))
     if not _is_chief():
         return
     print(json.dumps(figures)) if as_json else _print_figures({"test": figures})
@@ -95,21 +106,30 @@ def evaluate(run, data, strategy, as_json):
 @click.argument("run")
 @click.argument("inputs", nargs=-1, required=True)
 @_strategy
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, with probabilities.")
-def predict(run, inputs, strategy, as_json):
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object a line, with all that is known of an answer.",
+)
+def predict(run, inputs, strategy, as_json, **answering):
     """Answer INPUTS (texts, or image files) with the model of RUN; `-` reads them from stdin, one a line."""
     run, strategy = load_run(run), resolve_strategy(strategy)
     if "-" in inputs and find_cluster():
         raise click.UsageError("Several workers cannot read the inputs from stdin: name them.")
-    lines = [line for item in inputs for line in (sys.stdin.read().splitlines() if item == "-" else [item])]
     _start_tensorflow(strategy=strategy)
-    asked = [line for line in lines if line]
-    answers = iter(run.predict(asked, True, strategy, progress=True) if asked else ())
-    if not _is_chief():
-        return
-    for line in lines:
-        answer = next(answers) if line else {}
-        print(json.dumps(answer) if as_json else next(iter(answer.values()), ""))
+    lines = itertools.chain.from_iterable(_stdin_lines() if item == "-" else [item] for item in inputs)
+    while block := list(itertools.islice(lines, PREDICT_LINES)):
+        asked = [line for line in block if line]
+        answers = iter(
+            run.predict(asked, True, strategy, progress=True, **_given(answering)) if asked else ()
+        )
+        if not _is_chief():
+            continue
+        for line in block:
+            answer = next(answers) if line else {}
+            print(json.dumps(answer, ensure_ascii=False) if as_json else next(iter(answer.values()), ""))
+        sys.stdout.flush()
 
 
 @command.command()
@@ -258,6 +278,18 @@ def _silent_stderr():
         os.close(nothing)
 
 
+def _answering_options():
+    """A flag for every `Answering` setting that a task has."""
+    fields = {
+        field.name: (task, field)
+        for task in map(find_task, TASKS)
+        for field in dataclasses.fields(task.Answering)
+    }
+    for name, (task, field) in fields.items():
+        text, types = f"Of {task.name}: {field.metadata['help']}", types_of(task.Answering)[name]
+        yield _option(name, types, text, field.metadata["choices"], field.default)
+
+
 def _option(name, types, text, choices, default):
     """The flag of a setting. A flag that is not given is None, so that a resume knows."""
     flag = f"--{name.replace('_', '-')}"
@@ -312,9 +344,14 @@ def _print_figures(metrics):
     table = Table("", *metrics)
     for name in dict.fromkeys(name for figures in metrics.values() for name in figures):
         values = [figures.get(name) for figures in metrics.values()]
-        if all(isinstance(value, int | float | None) for value in values):
-            table.add_row(name, *("-" if value is None else f"{value:.4f}" for value in values))
+        if all(isinstance(value, str | int | float | None) for value in values):
+            table.add_row(name, *map(_cell, values))
     Console().print(table)
+
+
+def _cell(value):
+    """A figure as text."""
+    return "-" if value is None else value if isinstance(value, str) else f"{value:.4f}"
 
 
 def _one_line(error):
@@ -328,3 +365,5 @@ def _one_line(error):
 
 for _name in TASKS:
     train.add_command(_train_command(_name))
+for _command in (evaluate, predict):
+    _command.params.extend(_answering_options())

@@ -1,4 +1,4 @@
-"""Losses and metrics of classifiers that Keras has in other forms."""
+"""Losses and metrics that Keras has in other forms."""
 
 import keras
 from keras import ops
@@ -20,6 +20,24 @@ def smoothed(label_smoothing, multi_label=False):
         return keras.losses.categorical_crossentropy(
             ops.one_hot(targets, logits.shape[-1]), logits, **options
         )
+
+    return loss
+
+
+def smoothed_tokens(label_smoothing):
+    """The cross-entropy of logits of large vocabularies with label smoothing, without one-hot targets.
+
+    Args:
+        label_smoothing: Share of a target that is spread over all tokens, 0 to 1.
+    Returns: a function `(targets (B, T), logits (B, T, V))` to losses `(B, T)`.
+    """
+
+    def loss(targets, logits):
+        right = keras.losses.sparse_categorical_crossentropy(targets, logits, from_logits=True)
+        if not label_smoothing:
+            return right
+        chosen = ops.squeeze(ops.take_along_axis(logits, targets[..., None], axis=-1), -1)
+        return right + label_smoothing * (chosen - ops.mean(logits, axis=-1))
 
     return loss
 

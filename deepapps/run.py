@@ -96,7 +96,8 @@ class Run:
     def _load_model(self):
         import keras
 
-        import deepapps.layers  # noqa: F401 (registers them)
+        import deepapps.layers
+        import deepapps.networks.translation  # noqa: F401 (registers its models, as above the layers)
 
         path = self.path / "model.keras"
         if not path.exists():
@@ -124,7 +125,7 @@ class Run:
         """The command, or the Python call, that goes on with the training."""
         return f"{self.command} --resume" if self.name in TASKS else self.command[:-1] + ", resume=True)"
 
-    def predict(self, inputs, probabilities=False, strategy=None, progress=False):
+    def predict(self, inputs, probabilities=False, strategy=None, progress=False, **answering):
         """Answers raw inputs.
 
         Args:
@@ -133,16 +134,16 @@ class Run:
             probabilities: Also return all that the task knows of an answer.
             strategy: Shares the work out, as in `train`. Defaults to one device.
             progress: Show a bar on stderr, where that is a terminal and the inputs are sequences.
+            **answering: Settings of the task's `Answering`, such as `beam` of a translator.
         Returns: a list of answers; with `probabilities`, of dicts such as
             `{"label": "7", "probabilities": {"0": ..., ...}}`.
         """
-        from deepapps.answers import outputs_of
         from deepapps.training.predictions import shared_predict
 
+        self._check_answering(answering)
         model, workers = self._model_for(strategy)
         with shared_predict(model, workers):
-            outputs = outputs_of(model, self.task.encode(inputs), progress)
-        answers = self.task.decode(outputs)
+            answers = self.task.answer(model, inputs, progress, **answering)
         return answers if probabilities else [next(iter(answer.values())) for answer in answers]
 
     def explain(self, one_input, target=None):
@@ -151,27 +152,30 @@ class Run:
         Args:
             one_input: A raw input, as `predict` takes them: for images, a uint8 array or a file name.
             target: The answer to explain, such as a label. Defaults to the one that the model gives.
-        Returns: an object with arrays, and `plot(path)`: for images, a `deepapps.explain.ImageExplanation`.
+        Returns: an object with arrays, and `plot(path)`: for images, a `deepapps.explain.ImageExplanation`,
+            for texts a `deepapps.explain_text.TextExplanation`.
         Raises: ValueError for an unknown target, and when the task cannot explain.
         """
         return self.task.explain(self.model, one_input, target)
 
-    def evaluate(self, data=None, strategy=None):
+    def evaluate(self, data=None, strategy=None, **answering):
         """The figures of the model on other data of the same kind.
 
         Args:
             data: As the task's `data` setting, or a source. None: the test split of the Run's own data.
             strategy: Shares the work out, as in `train`. Defaults to one device.
+            **answering: As in `predict`.
         """
         from deepapps.training.calls import evaluate_model
 
+        self._check_answering(answering)
         model, workers = self._model_for(strategy)
         source = self.task.data().test if data is None else data
         if isinstance(source, str | os.PathLike):
             source = self.task.evaluation_source(source)
         if source is None:
             raise ValueError(f"{self.path}: the data have no test split; name data to evaluate on.")
-        return evaluate_model(self.task, model, source, self.training.batch_size, workers)
+        return evaluate_model(self.task, model, source, self.training.batch_size, workers, **answering)
 
     def _model_for(self, strategy):
         """The model, made in the scope of the strategy, and its `Workers`."""
@@ -183,6 +187,14 @@ class Run:
             return self.model, workers
         with workers.strategy.scope():
             return workers.adopt(self._load_model()), workers
+
+    def _check_answering(self, answering):
+        """Raises ValueError for a setting of answers that the task has not, or that is out of range."""
+        known = self.task.Answering.names()
+        if answering and not known:
+            raise ValueError(f"A Run of {self.name} has no setting {next(iter(answering))!r} of its answers.")
+        check_keywords(answering, known)
+        self.task.Answering(**answering)
 
     def report(self):
         """Writes `report/index.html` anew and returns its path."""

@@ -72,6 +72,43 @@ class RaggedSource:
         return (self.inputs.padded(indices), *(array[indices] for array in self.rest))
 
 
+class PairSource:
+    """Pairs of sequences, to learn the second from the first. The loop makes batches of pairs of like lengths.
+
+    Inputs are the sources `(B, Ts)` and the targets but for their last step, `(B, Tt - 1)`; targets are the
+    targets but for their first step, so that each step is learnt from those before it; weights `(B, Tt - 1)` are
+    1, and 0 for padding.
+
+    Args:
+        sources, targets: `Ragged` token numbers of N examples; a target has at least two steps.
+        batch_tokens: Most steps of a batch, padding included, counted on the longer side. None: no bound.
+        raw: The N pairs as they were before they were encoded. Defaults to none.
+        kinds: For each pair what kind it is of. Defaults to none.
+    Raises: ValueError when they do not hold the same number of examples, or none.
+    """
+
+    def __init__(self, sources, targets, batch_tokens=None, raw=None, kinds=None):
+        self.sources, self.targets, self.batch_tokens = sources, targets, batch_tokens
+        self.raw, self.kinds = raw, kinds
+        if len(sources) != len(targets) or not len(sources):
+            raise ValueError(
+                "`sources` and `targets` must hold the same number of examples, at least one. "
+                f"Received: {len(sources)} and {len(targets)}"
+            )
+
+    @property
+    def sizes(self):
+        """The steps of both sides, `(N, 2)`."""
+        return np.stack([self.sources.sizes, self.targets.sizes], axis=1)
+
+    def __len__(self):
+        return len(self.sources)
+
+    def __getitem__(self, indices):
+        sources, targets = self.sources.padded(indices), self.targets.padded(indices)
+        return (sources, targets[:, :-1]), targets[:, 1:], (targets[:, 1:] != 0).astype("float32")
+
+
 def bucket_widths(sizes):
     """Rounds sizes up so that few different ones remain: 1 to 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, ...
 

@@ -1,20 +1,21 @@
 """Sequences and their labels: the `data=` grammar of the sequence classifier."""
 
 import dataclasses
+import functools
 import logging
 import os
 
 from deepapps.data.examples import Examples, known_examples, labels_of, learn_class_names, targets_of
 from deepapps.data.names import language_names
+from deepapps.data.parts import load_evaluation_part, load_parts
 from deepapps.data.ragged import RaggedSource
 from deepapps.data.series import SeriesEncoder, npz_series_parts
-from deepapps.data.source import Splits, hash_split
+from deepapps.data.source import Splits
 from deepapps.data.text_files import Columns, is_text_file, read_texts
 from deepapps.data.texts import TextEncoder
 from deepapps.data.tfds_texts import tfds_text_parts
 from deepapps.settings import close_names
 
-SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
 ACCEPTED = (
     "`sample`, `tfds:NAME[/CONFIG]`, a .tsv, .csv or .jsonl file of texts and labels, a .txt file with the label "
     "first on each line, or an .npz file of series"
@@ -48,15 +49,9 @@ def load_sequences(settings):
         of that side whose texts repeat more.
     Raises: ValueError when something cannot be read, or is not fit to learn from.
     """
-    parts = find_parts(settings.data, settings)
-    train = _read(settings.data, parts, "train")
-    class_names = learn_class_names(train)
-    sets = {
-        "validation": _held_out("validation", parts, settings.validation, settings, "train"),
-        "test": _held_out("test", parts, settings.test, settings, "test"),
-    }
-    sets = {part: examples for part, examples in sets.items() if examples is not None}
-    sets |= _split(train, [part for part in SHARES if part not in sets])
+    find = functools.partial(find_parts, settings=settings)
+    whole, sets = load_parts(settings.data, settings.validation, settings.test, find)
+    class_names = learn_class_names(whole)
     encoder = learn_encoder(sets["train"].inputs, settings)
     _warn_of_lost_classes(sets["train"], class_names)
     sources = {
@@ -71,7 +66,8 @@ def load_evaluation_sequences(data, class_names, encoder, settings):
     Returns: `RaggedSource`, its targets indexed by `class_names`.
     Raises: ValueError when they cannot be read, or have unknown labels.
     """
-    return _source("test", _held_out("test", {}, data, settings, "test"), class_names, encoder, settings)
+    examples = load_evaluation_part(data, functools.partial(find_parts, settings=settings))
+    return _source("test", examples, class_names, encoder, settings)
 
 
 def find_parts(data, settings):
@@ -110,45 +106,6 @@ def learn_encoder(inputs, settings):
     return TextEncoder.learn(
         inputs, kind=settings.tokens, **{name: getattr(settings, name) for name in names}
     )
-
-
-def _read(data, parts, part):
-    if part not in parts:
-        raise ValueError(f"{data}: has no {part} part. Found: {', '.join(parts)}")
-    examples = parts[part]()
-    if examples is None:
-        raise ValueError(f"{data}: its {part} part has no labels.")
-    return examples
-
-
-def _held_out(part, parts, given, settings, wanted):
-    """The examples of a part that is given or comes with the data; None where it must be split off."""
-    if given is None:
-        return parts[part]() if part in parts else None
-    parts = find_parts(given, settings)
-    return _read(given, parts, wanted if wanted in parts else "train")
-
-
-def _split(train, names):
-    """Splits a training set by a hash of each example into the named parts, "train" the first of them."""
-    rest = [SHARES[name] for name in names[1:]]
-    parts = dict(zip(names, hash_split(_keys(train.inputs), [1 - sum(rest), *rest]), strict=True))
-    for name, indices in parts.items():
-        if not len(indices):
-            remedy = "" if name == "train" else f" or {name}="
-            raise ValueError(
-                f"{train.where}: of its {len(train.inputs)} examples none falls into the {name} part. "
-                f"Give more examples{remedy}."
-            )
-    return {name: train.take(indices) for name, indices in parts.items()}
-
-
-def _keys(inputs):
-    """The bytes that stand for each example in a hash."""
-    if isinstance(inputs[0], tuple):
-        sides = list(zip(*inputs, strict=True))
-        inputs = min(sides, key=lambda side: len(set(side)))
-    return [text.encode() if isinstance(text, str) else text.tobytes() for text in inputs]
 
 
 def _source(part, examples, class_names, encoder, settings):

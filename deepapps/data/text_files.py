@@ -93,8 +93,8 @@ class BadLines:
             _logger.warning("%s: %s %s", self.where, number, self.first)
 
 
-def read_lines(path, bad):
-    """The lines that are UTF-8 without NUL bytes, with their numbers; empty ones are passed over."""
+def read_lines(path, bad, empty=False):
+    """The lines that are UTF-8 without NUL bytes, with their numbers; empty ones only if they are asked for."""
     try:
         with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
             for number, line in enumerate(file, start=1):
@@ -105,7 +105,7 @@ def read_lines(path, bad):
                     continue
                 if "\0" in text:
                     bad.add(number, "holds a NUL byte.")
-                elif text.strip():
+                elif empty or text.strip():
                     yield number, text
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from None

@@ -48,6 +48,11 @@ class Tokenizer:
         values = np.fromiter((number for row in numbers for number in row), "int32", int(lengths.sum()))
         return Ragged(values, lengths, cut)
 
+    def decode(self, numbers):
+        """The text of each row of subword numbers `(N, T)`; padding and unknown tokens stand for nothing."""
+        rows = [[number for number in row if number > UNKNOWN] for row in numbers]
+        return [text.removeprefix(" ") for text in self._tokenizer.decode_batch(rows)]
+
     def spans(self, text):
         """Where each token stands in a text, `[(start, end), ...]` in characters; as many as `encode` gives."""
         return self._tokenizer.encode(text).offsets[: self.max_length] or [(0, len(text))]
@@ -84,8 +89,8 @@ def learn_tokenizer(
 
     Args:
         texts: The training texts.
-        kind: "words", "characters", "subwords" (byte-level BPE, Sennrich et al. 2016, which knows every text),
-            or "auto"; see `kind_of`.
+        kind: "words", "characters", "subwords" (byte-level BPE, Sennrich et al. 2016, which knows every text;
+            each digit by itself), or "auto"; see `kind_of`.
         vocabulary_size: Most tokens, the commonest ones.
         minimum_count: Times that a token must occur to be known.
         lowercase: Whether to read all in lower case. None: words alone.
@@ -93,7 +98,7 @@ def learn_tokenizer(
     Returns: `Tokenizer`.
     """
     import tokenizers
-    from tokenizers import models, normalizers, pre_tokenizers, trainers
+    from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
     kind = kind_of(texts) if kind == "auto" else kind
     lowercase = kind == "words" if lowercase is None else lowercase
@@ -102,13 +107,18 @@ def learn_tokenizer(
     if kind == "words":  # spaces around Chinese characters
         steps.append(normalizers.BertNormalizer(clean_text=True, strip_accents=False, lowercase=False))
     steps += [normalizers.Lowercase()] if lowercase else []
+    steps += [normalizers.Prepend(" ")] if kind == "subwords" else []  # the first word like any other
     options = {
         "vocab_size": vocabulary_size, "min_frequency": minimum_count, "special_tokens": _NAMES,
         "show_progress": False,
     }  # fmt: skip
     if kind == "subwords":
         made = tokenizers.Tokenizer(models.BPE())
-        made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+        parts = [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+        made.pre_tokenizer, made.decoder = pre_tokenizers.Sequence(parts), decoders.ByteLevel()
         trainer = trainers.BpeTrainer(initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), **options)
     else:
         made = tokenizers.Tokenizer(models.WordLevel(unk_token=_NAMES[UNKNOWN]))

@@ -8,6 +8,7 @@ TASKS = {
     "mnist": "deepapps.tasks.image_classification:Mnist",
     "image": "deepapps.tasks.image_classification:Image",
     "sequence": "deepapps.tasks.sequence_classification:SequenceClassification",
+    "translator": "deepapps.tasks.translation:Translation",
 }
 _LOADED_MODEL = "deepapps.tasks.model:LoadedModel"  # of `train(model=...)`, which no command names
 

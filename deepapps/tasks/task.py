@@ -22,12 +22,14 @@ class Task:
 
     Class attributes:
         Settings: The frozen dataclass of the task's settings.
+        Answering: The frozen dataclass of what can be set in `predict` and `evaluate`: the size of a beam, say.
         training: Defaults of the task for training settings, `{"epochs": 20, ...}`.
         monitor: The validation figure that picks the best weights, named without `val_`.
         direction: "max" or "min": which way `monitor` is better.
     """
 
     Settings = Settings
+    Answering = Settings
     training = {}
     monitor = "accuracy"
     direction = "max"
@@ -75,9 +77,26 @@ class Task:
         """Turns the model's outputs into answers, one dict an example, the answer itself first."""
         return [{"output": output} for output in outputs]
 
+    def answer(self, model, raw, progress=False):
+        """Returns the answers of `model` to raw inputs, as `decode` does.
+
+        Args:
+            model: The model.
+            raw: Raw inputs.
+            progress: Show a bar on stderr, where that is a terminal.
+        A task with `Answering` settings takes them here and in `evaluate`, as further keywords.
+        """
+        from deepapps.answers import outputs_of
+
+        return self.decode(outputs_of(model, self.encode(raw), progress))
+
     def evaluate(self, model, source):
         """Returns further figures of `model` on `source`, by name; `monitor` may be one of them."""
         return {}
+
+    def validate(self, model, source):
+        """Returns the figures of `evaluate` that are wanted after each epoch. Defaults to all of them."""
+        return self.evaluate(model, source)
 
     def evaluation_source(self, data):
         """Returns the source that `data`, in the task's own grammar, names for an evaluation."""

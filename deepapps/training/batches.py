@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
-from deepapps.data.ragged import RaggedSource
+from deepapps.data.ragged import PairSource, RaggedSource
 from deepapps.data.source import ArraySource
 
 
@@ -51,10 +51,11 @@ def make_feed(source, batch_size, seed=None, share=(0, 1)):
         return DatasetFeed(source, share)
     if isinstance(source, ArraySource):
         return ArrayFeed(source, batch_size, seed, share)
-    if isinstance(source, RaggedSource):
-        from deepapps.training.bucketed import BucketedFeed  # which needs this module
+    if isinstance(source, RaggedSource | PairSource):
+        from deepapps.training.bucketed import BucketedFeed, PairFeed  # which need this module
 
-        return BucketedFeed(source, batch_size, seed, share)
+        feed = PairFeed if isinstance(source, PairSource) else BucketedFeed
+        return feed(source, batch_size, seed, share)
     return SourceFeed(source, batch_size, seed, share)
 
 

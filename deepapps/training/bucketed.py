@@ -36,6 +36,43 @@ def bucketed_batches(sizes, batch_size, seed=None, epoch=0):
     return rows, valid, rounded[rows].max(axis=1)
 
 
+def pair_batches(sizes, batch_size, batch_tokens=None, seed=None, epoch=0):
+    """The rows of one epoch of pairs, each of pairs of like sizes, in random order.
+
+    Args:
+        sizes: Steps of both sides of each pair, `(N, 2)`.
+        batch_size: Most pairs `B` of a row.
+        batch_tokens: Most steps of a row on its longer side, padding included. None: no bound.
+        seed, epoch: As in `bucketed_batches`.
+    Returns: `(rows, valid, widths)`: int32 indices `(rows, B)`, -1 where a row has fewer, spread so that any
+        contiguous parts of a row hold about as many; float32 1 or, for the pairs that only fill up the last row,
+        0; the steps that both sides of each row are padded to, `(rows, 2)`. Their number is the same each epoch.
+    """
+    size, rounded = len(sizes), bucket_widths(sizes)
+    generator = None if seed is None else np.random.default_rng([seed, epoch])
+    order = np.arange(size) if seed is None else generator.permutation(size)
+    longer = rounded.max(axis=1)
+    order = order[np.lexsort((rounded[order, 0], rounded[order, 1], longer[order]))]
+    room = np.minimum((batch_tokens or longer * batch_size) // longer, batch_size).clip(1)[order]
+    ends = [0]
+    while ends[-1] < size:
+        start = ends[-1]
+        fits = np.arange(1, 1 + len(room[start : start + batch_size])) <= room[start : start + batch_size]
+        ends.append(start + max(int(fits.sum()), 1))
+    filled = ends[-2] + int(room[-1])  # the last row is filled up, so that no replica is left empty
+    order = np.concatenate([order, np.resize(order[ends[-2] :], filled - size)])
+    rows, valid = (
+        np.full((len(ends) - 1, batch_size), -1, "int32"),
+        np.zeros((len(ends) - 1, batch_size), "float32"),
+    )
+    for row, (start, end) in enumerate(zip(ends, [*ends[1:-1], filled], strict=False)):
+        places = np.arange(end - start) * batch_size // (end - start)
+        rows[row, places], valid[row, places] = order[start:end], np.arange(start, end) < size
+    widths = rounded[np.where(rows < 0, rows.max(axis=1, keepdims=True), rows)].max(axis=1)
+    shuffled = np.arange(len(rows)) if seed is None else generator.permutation(len(rows))
+    return rows[shuffled], valid[shuffled], widths[shuffled]
+
+
 class BucketedFeed:
     """Hands the step rows of indices; the compiled step gathers and pads its batch from memory."""
 
@@ -65,6 +102,40 @@ class BucketedFeed:
             self._values, tf.gather(self._starts, rows), tf.gather(self._lengths, rows), tf.reduce_max(widths)
         )
         return with_weights((inputs, *(tf.gather(array, rows) for array in self._arrays)), valid)
+
+
+class PairFeed:
+    """Hands the step rows of indices of pairs; the compiled step gathers and pads its batch from memory."""
+
+    resumes_within_epoch, is_xla = True, False
+
+    def __init__(self, source, batch_size, seed, share=(0, 1)):
+        self.size, self.batch_size, self.seed, self.share = len(source), batch_size, seed, share
+        self._sizes, self._tokens = source.sizes, source.batch_tokens
+        self._sides = [
+            tuple(map(tf.convert_to_tensor, (side.values, side.starts, side.lengths)))
+            for side in (source.sources, source.targets)
+        ]
+        self.steps = len(pair_batches(self._sizes, batch_size, self._tokens)[0])
+
+    def start(self, epoch, step):
+        rows, valid, widths = pair_batches(self._sizes, self.batch_size, self._tokens, self.seed, epoch)
+        widths = np.repeat(widths[:, None], self.batch_size, axis=1)  # to be shared out like the rest
+        return tuple(tf.convert_to_tensor(share_of(part, self.share)) for part in (rows, valid, widths))
+
+    def element(self, block, index):
+        return tuple(tf.gather(part, index) for part in block)
+
+    def load(self, element):
+        rows, valid, widths = element
+        used = tf.where(rows >= 0)[:, 0]
+        rows, valid, widths = tf.gather(rows, used), tf.gather(valid, used), tf.reduce_max(widths, axis=0)
+        sources, targets = (
+            padded(values, tf.gather(starts, rows), tf.gather(lengths, rows), widths[number])
+            for number, (values, starts, lengths) in enumerate(self._sides)
+        )
+        real = tf.cast(targets[:, 1:] != 0, "float32")
+        return (sources, targets[:, :-1]), targets[:, 1:], real * valid[:, None]
 
 
 def padded(values, starts, lengths, width):

@@ -73,7 +73,7 @@ class Measure:
         return figures
 
 
-def evaluate_model(task, model, source, batch_size, workers=None):
+def evaluate_model(task, model, source, batch_size, workers=None, **answering):
     """All figures of a model on a source: loss, the task's metrics, and what its `evaluate` adds.
 
     Args:
@@ -82,6 +82,7 @@ def evaluate_model(task, model, source, batch_size, workers=None):
         source: What `Splits` holds.
         batch_size: Examples of a batch over all replicas; made a multiple of their number.
         workers: The `Workers` of the strategy, who must call this together. Defaults to one alone.
+        **answering: Settings of the task's `Answering`.
     """
     workers = workers or Workers(tf.distribute.get_strategy())
     replicas = workers.strategy.num_replicas_in_sync
@@ -90,4 +91,4 @@ def evaluate_model(task, model, source, batch_size, workers=None):
     code = Step(model, None, per_example(task.loss()), metrics, workers)
     figures = Measure(code, source, -(-batch_size // replicas) * replicas)()
     with shared_predict(model, workers):
-        return {**figures, **task.evaluate(model, source)}
+        return {**figures, **task.evaluate(model, source, **answering)}

@@ -149,7 +149,7 @@ def _validate(task, state, measure, validation):
     figures = measure()
     if task.monitor not in figures:
         with shared_predict(state.model, state.workers):
-            further = task.evaluate(state.model, validation)
+            further = task.validate(state.model, validation)
         figures |= {name: value for name, value in further.items() if isinstance(value, numbers.Real)}
     return {f"val_{name}": value for name, value in figures.items()}
 

@@ -1,0 +1,239 @@
+"""Decoding: the sequences that a one-step function leads to, by beam search, greedily, or by sampling.
+
+A step function takes `(tokens (H,), state)` and returns `(logits (H, V), weights (H, Ts) or None, state)`. A state is
+a named tuple of `memory`, the same for all hypotheses of a sentence, `carried`, of each hypothesis its own, both
+nested tensors with hypotheses along their first axis, and `position`, the number of steps so far.
+
+All is TensorFlow, to be compiled as one graph. Finished sentences leave the batch and cost nothing more. Every
+search ends after `length` steps at the latest.
+"""
+
+import dataclasses
+import typing
+
+import tensorflow as tf
+from keras import tree
+
+LOWEST = -1e9  # the score of what does not count
+
+
+class Found(typing.NamedTuple):
+    """What was found for each sentence, best first.
+
+    Args:
+        tokens: `(B, beam, length)`, 0 behind the end; the token that ends a sequence is part of it.
+        scores: `(B, beam)`, log-probabilities under the penalties; `LOWEST` where fewer were found.
+    """
+
+    tokens: tf.Tensor
+    scores: tf.Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class Search:
+    """How to choose the tokens.
+
+    A sentence is done once its `wanted` best sequences that have ended score better than each that goes on.
+
+    Attributes:
+        beam: Hypotheses kept of each sentence; 1 is greedy search.
+        wanted: Sequences asked for, at most `beam`.
+        length_penalty: The log-probability is divided by the number of tokens to this power.
+        coverage_penalty: Weight of the sum over the source of `log(min(attention received, 1))` (Wu et al. 2016, 7).
+        no_repeat_ngram: Runs of this many tokens occur once at most. 0: no such rule.
+        temperature: Draw tokens at this temperature instead of searching; needs a beam of 1. None: search.
+        top_k: Draw from this many of the likeliest tokens. 0: from all.
+        top_p: Draw from the likeliest tokens that together have this probability (Holtzman et al. 2020).
+        seed: Seed of what is drawn.
+    Raises: ValueError when a beam is asked for in drawing.
+    """
+
+    beam: int = 1
+    wanted: int = 1
+    length_penalty: float = 1.0
+    coverage_penalty: float = 0.0
+    no_repeat_ngram: int = 0
+    temperature: float | None = None
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.temperature is not None and self.beam > 1:
+            raise ValueError(
+                f"`temperature` draws a single sequence: `beam` must be 1. Received: beam={self.beam}"
+            )
+
+    def __call__(self, step, state, size, length, begin, end, prefix=None, source_mask=None):
+        """Searches.
+
+        Args:
+            step, state: See the module; the state has one hypothesis a sentence.
+            size: Number of sentences `B`.
+            length: Most tokens of a sequence, the one that ends it included.
+            begin, end: The tokens before the first, which is not part of the results, and at the end.
+            prefix: Tokens that sequences begin with, `(B, P)`, 0 where they are free. Defaults to none.
+            source_mask: Boolean `(B, Ts)`, for the coverage penalty.
+        Returns: `Found`.
+        """
+        # or constant folding would take the batch for one that never shrinks
+        size = tf.raw_ops.PlaceholderWithDefault(input=size, shape=[])
+        alive = {
+            "sentence": tf.range(size),
+            "tokens": tf.zeros([size, self.beam, length], "int32"),
+            "scores": tf.tile([[0.0] + [LOWEST] * (self.beam - 1)], [size, 1]),  # all begin alike: one counts
+            "ended": tf.zeros([size, self.beam, length], "int32"),
+            "ended_scores": tf.fill([size, self.beam], LOWEST),
+            "last": tf.fill([size, self.beam], begin),
+            "prefix": tf.zeros([size, 1], "int32") if prefix is None else prefix,
+        }
+        if self.coverage_penalty:
+            alive |= {"mask": source_mask, "coverage": tf.zeros([size, self.beam, tf.shape(source_mask)[1]])}
+        hypotheses = tree.map_structure(
+            lambda part: tf.repeat(part, self.beam, axis=0), (state.memory, state.carried)
+        )
+
+        def go_on(position, alive, hypotheses, results):
+            return tf.logical_and(position < length, tf.size(alive["sentence"]) > 0)
+
+        def body(position, alive, hypotheses, results):
+            alive, hypotheses = self._advance(step, state, position, alive, hypotheses, end)
+            done = self._done(position + 1, alive)
+            alive, hypotheses, results = tf.cond(
+                tf.reduce_any(done),
+                lambda: self._retire(done, alive, hypotheses, results),
+                lambda: (alive, hypotheses, results),
+            )
+            return position + 1, alive, hypotheses, results
+
+        start = (0, alive, hypotheses, Found(alive["ended"], alive["ended_scores"]))
+        shapes = tree.map_structure(_fewer_rows, start)
+        return tf.while_loop(go_on, body, start, shape_invariants=shapes)[-1]
+
+    def _advance(self, step, state, position, alive, hypotheses, end):
+        """One more token of every hypothesis."""
+        logits, weights, new = step(
+            tf.reshape(alive["last"], [-1]), state._replace(memory=hypotheses[0], carried=hypotheses[1], position=position)
+        )  # fmt: skip
+        size, length = tf.shape(alive["scores"])[0], tf.shape(alive["tokens"])[2]
+        vocabulary = tf.shape(logits)[1]
+        steps = self._allowed(tf.nn.log_softmax(logits), alive, position)
+        steps = tf.reshape(steps, [size, self.beam, vocabulary])
+        scores, chosen = self._choose(tf.reshape(alive["scores"][..., None] + steps, [size, -1]), position)
+        parents, last = chosen // vocabulary, chosen % vocabulary  # (A, candidates)
+
+        def of_parents(part):
+            return tf.gather(part, parents, batch_dims=1)
+
+        here = tf.range(length) == position
+        candidates = {
+            "tokens": tf.where(here, last[..., None], of_parents(alive["tokens"])),
+            "last": last, "parents": parents,
+        }  # fmt: skip
+        if self.coverage_penalty:
+            seen = alive["coverage"] + tf.reshape(weights, tf.shape(alive["coverage"]))
+            candidates["coverage"] = of_parents(seen)
+        ends = tf.logical_or(last == end, position + 1 == length)
+        alive = alive | self._end(alive, candidates, tf.where(ends, scores, LOWEST), position + 1)
+        kept, order = tf.math.top_k(tf.where(ends, LOWEST, scores), self.beam)
+        going = {name: tf.gather(part, order, batch_dims=1) for name, part in candidates.items()}
+        rows = tf.reshape(going.pop("parents") + self.beam * tf.range(size)[:, None], [-1])
+        carried = new.carried
+        if self.beam > 1:
+            carried = tree.map_structure(lambda part: tf.gather(part, rows), carried)
+        return alive | going | {"scores": kept}, (hypotheses[0], carried)
+
+    def _choose(self, scores, position):
+        """Scores and places of the candidates for the next step, of scores `(A, beam * V)`."""
+        if self.temperature is None:  # of twice as many some go on whatever ends
+            most = tf.minimum(1 if self.beam == 1 else 2 * self.beam, tf.shape(scores)[1])
+            return tf.math.top_k(scores, most)
+        logits = filtered(
+            (scores - tf.reduce_max(scores, 1, keepdims=True)) / self.temperature, self.top_k, self.top_p
+        )
+        chosen = tf.random.stateless_categorical(logits, 1, [self.seed, position], dtype="int32")
+        return tf.gather(scores, chosen, batch_dims=1), chosen
+
+    def _allowed(self, steps, alive, position):
+        """Log-probabilities `(A * beam, V)` of the next tokens without those that may not come."""
+        if self.no_repeat_ngram:
+            tokens = tf.reshape(alive["tokens"], [-1, tf.shape(alive["tokens"])[2]])
+            steps = without_repeats(steps, tokens, position, self.no_repeat_ngram)
+        prefix = alive["prefix"]
+        given = tf.repeat(
+            tf.gather(prefix, tf.minimum(position, tf.shape(prefix)[1] - 1), axis=1), self.beam
+        )[:, None]
+        given = tf.where(position < tf.shape(prefix)[1], given, 0)
+        free = tf.logical_or(given == 0, tf.range(tf.shape(steps)[1]) == given)
+        return tf.where(free, steps, LOWEST)
+
+    def _end(self, alive, candidates, scores, count):
+        """The best of what had ended and of the candidates that end now, with these scores after `count` tokens."""
+        scores = tf.where(scores > LOWEST / 2, self._penalized(scores, count, candidates, alive), LOWEST)
+        all_scores = tf.concat([alive["ended_scores"], scores], 1)
+        best, order = tf.math.top_k(all_scores, self.beam)
+        tokens = tf.concat([alive["ended"], candidates["tokens"]], 1)
+        tokens = tf.gather(tokens, order, batch_dims=1)
+        return {"ended": tf.where(best[..., None] > LOWEST / 2, tokens, 0), "ended_scores": best}
+
+    def _penalized(self, scores, count, candidates, alive):
+        scores = scores / tf.cast(count, scores.dtype) ** self.length_penalty
+        if not self.coverage_penalty:
+            return scores
+        received = tf.math.log(tf.clip_by_value(candidates["coverage"], 1e-6, 1.0))
+        received = tf.where(alive["mask"][:, None], received, 0.0)
+        return scores + self.coverage_penalty * tf.reduce_sum(received, 2)
+
+    def _done(self, count, alive):
+        """Which sentences need no further step, `(A,)`."""
+        going = alive["scores"][:, 0]
+        ahead = going / tf.cast(count, going.dtype) ** self.length_penalty
+        return tf.logical_or(alive["ended_scores"][:, self.wanted - 1] >= ahead, going < LOWEST / 2)
+
+    def _retire(self, done, alive, hypotheses, results):
+        """Hands over the results of the sentences that are done, and goes on without them."""
+        places, kept = tf.where(done), tf.where(tf.logical_not(done))[:, 0]
+        sentences = tf.gather_nd(alive["sentence"], places)[:, None]
+        ended = (tf.gather_nd(alive[name], places) for name in ("ended", "ended_scores"))
+        results = Found(
+            *(
+                tf.tensor_scatter_nd_update(old, sentences, new)
+                for old, new in zip(results, ended, strict=True)
+            )
+        )
+        rows = tf.reshape(kept[:, None] * self.beam + tf.range(self.beam, dtype="int64"), [-1])
+        alive = tree.map_structure(lambda part: tf.gather(part, kept), alive)
+        return alive, tree.map_structure(lambda part: tf.gather(part, rows), hypotheses), results
+
+
+def filtered(logits, top_k=0, top_p=1.0):
+    """Logits `(B, V)` of the `top_k` likeliest tokens that make up `top_p` together; `LOWEST` for the others."""
+    if not top_k and top_p >= 1:
+        return logits
+    ordered = tf.sort(logits, direction="DESCENDING")
+    ranks = tf.range(tf.shape(logits)[1])
+    before = tf.cumsum(tf.nn.softmax(ordered), axis=1, exclusive=True)
+    in_reach = tf.logical_and(before < top_p, ranks < (top_k or tf.shape(logits)[1]))
+    in_reach = tf.logical_or(in_reach, ranks == 0)
+    least = tf.reduce_min(tf.where(in_reach, ordered, tf.float32.max), axis=1, keepdims=True)
+    return tf.where(logits >= least, logits, LOWEST)
+
+
+def without_repeats(steps, tokens, position, size):
+    """Log-probabilities `(H, V)`, `LOWEST` for tokens that would repeat a run of `size` of the tokens `(H, length)`
+    before the position."""
+    context = tf.gather(tokens, tf.maximum(position - size + 1 + tf.range(size - 1), 0), axis=1)
+    starts = tf.maximum(tf.shape(tokens)[1] - size + 1, 0)
+    alike = tf.tile(tf.range(starts)[None] + size - 1 < position, [tf.shape(tokens)[0], 1])
+    for offset in range(size - 1):
+        alike = tf.logical_and(alike, tokens[:, offset : offset + starts] == context[:, offset, None])
+    places = tf.where(alike)
+    rows, after = places[:, 0], tf.gather_nd(tf.cast(tokens, "int64")[:, size - 1 :], places)
+    lowest = tf.fill([tf.shape(places)[0]], LOWEST)
+    return tf.tensor_scatter_nd_update(steps, tf.stack([rows, after], 1), lowest)
+
+
+def _fewer_rows(tensor):
+    """The shape of a tensor whose first axis may shrink."""
+    shape = tf.convert_to_tensor(tensor).shape
+    return tf.TensorShape([None, *shape[1:]] if shape.rank else [])

@@ -1,0 +1,86 @@
+"""A trained translator at work: sentences of like length in batches, through one compiled search."""
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from deepapps.data.pair_encoder import BOUNDARY
+from deepapps.decoding import LOWEST, Search
+from deepapps.training.progress import progress_bar
+
+BATCH_TOKENS = 8192  # of the sources of a batch, all hypotheses counted
+MOST_TIMES, MOST_MORE = (
+    3,
+    20,
+)  # a translation has at most this many times the subwords of its source, and these more
+
+
+def translate(model, encoder, sources, settings, wanted=1, progress=False):
+    """Translates sentences.
+
+    Args:
+        model: A `networks.translation.Translator`.
+        encoder: The `PairEncoder`.
+        sources: `Ragged` numbers of N sentences.
+        settings: `TranslatingSettings`.
+        wanted: Translations asked for of each sentence, the best among them.
+        progress: Show a bar on stderr, where that is a terminal.
+    Returns: N dicts of `translation`, `score`, and `alternatives`, a list of dicts of the first two, best first.
+    """
+    options = dict(settings.as_dict())
+    prefix = options.pop("prefix")
+    if settings.temperature is not None:
+        options["beam"], wanted = 1, 1
+    call = compiled_search(model, Search(**options, wanted=wanted))
+    given = encoder.encode_targets([prefix]).values[1:-1] if prefix else np.zeros(0, "int32")
+    order = np.argsort(sources.sizes, kind="stable")
+    answers = [None] * len(sources)
+    for chunk in progress_bar(
+        _chunks(sources.sizes[order], order, options["beam"]), "translate", shown=progress
+    ):
+        found = call(sources.padded(chunk), np.tile(given, (len(chunk), 1)).astype("int32"))
+        for index, answer in zip(chunk, _answers(encoder, *(part.numpy() for part in found)), strict=True):
+            answers[index] = answer
+    return answers
+
+
+@functools.lru_cache(maxsize=4)
+def compiled_search(model, search):
+    """`call(sources (B, Ts), prefix (B, P))` to what the search finds, for batches of any size."""
+    numbers = tf.TensorSpec([None, None], "int32")
+
+    @functools.partial(tf.function, input_signature=[numbers, numbers], autograph=False)
+    def call(sources, prefix):
+        size, longest = tf.unstack(tf.shape(sources))
+        length = MOST_TIMES * longest + MOST_MORE + tf.shape(prefix)[1]
+        prefix = tf.pad(prefix, [[0, 0], [0, 1]])
+        state = model.start(sources, length)
+        return search(model.step, state, size, length, BOUNDARY, BOUNDARY, prefix, sources != 0)
+
+    return call
+
+
+def _chunks(sizes, order, beam):
+    """The order cut into batches of `BATCH_TOKENS`; sizes ascend along it."""
+    chunks, start = [], 0
+    while start < len(order):
+        count = max(BATCH_TOKENS // (beam * int(sizes[start])), 1)
+        while count > 1 and count * beam * int(sizes[min(start + count, len(order)) - 1]) > BATCH_TOKENS:
+            count = max(count * 3 // 4, 1)
+        chunks.append(order[start : start + count])
+        start += count
+    return chunks
+
+
+def _answers(encoder, tokens, scores):
+    """The sentences of tokens `(B, K, T)`, best first, those with a score of their own."""
+    texts = encoder.decode(tokens.reshape(-1, tokens.shape[2]).tolist())
+    for row, row_scores in enumerate(scores.tolist()):
+        here = texts[row * len(row_scores) : (row + 1) * len(row_scores)]
+        found = [
+            {"translation": text, "score": score}
+            for text, score in zip(here, row_scores, strict=True)
+            if score > LOWEST / 2
+        ]
+        yield found[0] | {"alternatives": found[1:]}
