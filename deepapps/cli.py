@@ -135,10 +135,10 @@ def predict(run, inputs, strategy, as_json, **answering):
 @command.command()
 @click.argument("run")
 @click.argument("input")
-@click.option("--to", required=True, metavar="FILE", help="Picture to write; of an image, a .png.")
+@click.option("--to", required=True, metavar="FILE", help="File to write: .png, or of a text .html as well.")
 @click.option("--target", metavar="LABEL", help="Class to explain; default: the one that the model answers.")
 def explain(run, input, to, target):
-    """Show why the model of RUN answers INPUT (for images: a file) as it does."""
+    """Show why the model of RUN answers INPUT (a text, or an image file) as it does."""
     run = load_run(run)
     _start_tensorflow()
     run.explain(input, target).plot(to)
