@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import functools
 import os
 import signal
 import socket
@@ -39,7 +40,7 @@ class Process:
             output = log if self.log else None
             self._process = subprocess.Popen(
                 self._words, env=os.environ | environment, pass_fds=[theirs.fileno()],
-                preexec_fn=_die_with_launcher, stdin=subprocess.DEVNULL if output else None,
+                preexec_fn=functools.partial(_die_with_launcher, os.getpid()), stdin=subprocess.DEVNULL if output else None,
                 stdout=output, stderr=output, start_new_session=True,
             )  # fmt: skip
 
@@ -127,7 +128,9 @@ def _bound(address, port):
     return bound
 
 
-def _die_with_launcher():
+def _die_with_launcher(launcher):
     """Has Linux kill this process when its launcher ends, however it ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != launcher:  # it has ended already
+        os._exit(1)

@@ -135,6 +135,8 @@ def test_sigterm_leaves_a_checkpoint_and_the_command_that_goes_on(tmp_path):
 def test_no_worker_outlives_its_launcher(number):
     process = started(*program("launch_program.py", "wait"))
     workers = workers_of(process)
+    while not all(worker.cmdline()[-1] == "wait" and "launch" not in worker.cmdline() for worker in workers):
+        time.sleep(0.05)  # not yet a program of its own
     if number == signal.SIGKILL:
         workers[1].suspend()  # even one that is stopped
     process.send_signal(number)
