@@ -215,6 +215,19 @@ def test_evaluate_on_the_own_test_split_gives_the_metrics(trained):
     assert run.evaluate() == trained.metrics["test"]
 
 
+def test_replicas_evaluate_and_predict_the_same(trained, digits):
+    run = deepapps.load_run(trained.path)
+    figures, alone = run.evaluate(strategy="mirrored:2"), trained.metrics["test"]
+    assert figures["confusion_matrix"] == alone["confusion_matrix"]
+    assert [figures[name] for name in ("loss", "f1")] == pytest.approx(
+        [alone[name] for name in ("loss", "f1")]
+    )
+    shared = run.predict(digits[:7], probabilities=True, strategy="mirrored:2")
+    for one, two in zip(shared, run.predict(digits[:7], probabilities=True), strict=True):
+        assert one["label"] == two["label"]
+        assert one["probabilities"] == pytest.approx(two["probabilities"], abs=1e-5)
+
+
 def test_evaluate_on_other_data(trained, digits, tmp_path):
     np.savez(tmp_path / "other.npz", x=digits, y=np.arange(20) % 10)
     figures = trained.evaluate(str(tmp_path / "other.npz"))
