@@ -18,7 +18,7 @@ run: install
 	$(BIN)/deepapps train mnist
 
 test: install lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow
