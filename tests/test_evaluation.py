@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from deepapps.evaluation import classification_figures
+from deepapps.evaluation import classification_figures, translation_figures
 
 NAMES = ["ant", "bee", "cat", "dog", "elk"]
 
@@ -112,3 +112,25 @@ def test_one_class_only():
 def test_what_does_not_fit_together_is_refused(arguments, rule):
     with pytest.raises(ValueError, match=rule):
         classification_figures(*arguments)
+
+
+def test_translations_against_their_references():
+    references = ["The dog runs fast today.", "A cat sleeps on the red mat.", "Two birds sing in a tree."]
+    figures = translation_figures(
+        [*references[:2], "Two birds sing in the tree."], references, ["a", "b", "b"]
+    )
+    assert 60 < figures["bleu"] < 100 and 80 < figures["chrf"] < 100
+    assert figures["exact_match"] == pytest.approx(2 / 3)
+    assert figures["exact_match_by_kind"] == {"a": 1.0, "b": 0.5}
+    assert "tok:13a" in figures["bleu_signature"]
+    assert "exact_match_by_kind" not in translation_figures(references, references)
+
+
+def test_bleu_finds_words_in_languages_without_spaces():
+    ours, theirs = ["狗在快快地跑着"], ["狗在慢慢地跑着"]
+    scores = {
+        language: translation_figures(ours, theirs, language=language)
+        for language in (None, "zh", "ja", "zh-Hant")
+    }
+    assert scores["zh"]["bleu"] == scores["zh-Hant"]["bleu"] > scores[None]["bleu"]
+    assert "tok:zh" in scores["zh"]["bleu_signature"] and "tok:char" in scores["ja"]["bleu_signature"]

@@ -93,8 +93,7 @@ class Translator(keras.Model):
         return embedding
 
     def build(self, input_shape=None):
-        """Nothing: all layers are built as they are made."""
-        self.built = True
+        """Nothing is left to do: all layers are built as they are made."""
 
     def get_config(self):
         names = ("vocabularies", "units", "shared", "dropout")
@@ -133,6 +132,7 @@ class RecurrentTranslator(Translator):
         for layer in self.beginning:
             layer.build((None, width))
         self.readout.build((None, None, 2 * units + width))
+        self.built = True
 
     def encode(self, sources, training=False):
         mask = ops.not_equal(sources, 0)
@@ -201,6 +201,7 @@ class TransformerTranslator(Translator):
             layer.build(shape)
         for layer in self.decoders:
             layer.build(shape, shape)
+        self.built = True
 
     def encode(self, sources, training=False):
         mask = ops.not_equal(sources, 0)
