@@ -72,8 +72,8 @@ class Translator(keras.Model):
         """The outputs `(B, Tt, D)` behind each step of the targets `(B, Tt)`."""
         raise NotImplementedError
 
-    def start(self, sources, length):
-        """The `State` before the first step, with room for `length` steps."""
+    def start(self, sources):
+        """The `State` before the first step."""
         raise NotImplementedError
 
     def step(self, tokens, state):
@@ -148,7 +148,7 @@ class RecurrentTranslator(Translator):
         )
         return self._out(inputs, outputs, ops.matmul(weights, memory), training)
 
-    def start(self, sources, length):
+    def start(self, sources):
         memory, mask = self.encode(sources)
         ready = self.decoder.prepare_memory(memory, mask)
         first = self._first(memory, mask)
@@ -216,18 +216,19 @@ class TransformerTranslator(Translator):
             x = layer(x, memory, memory_mask=mask, training=training)
         return self.norms[1](x)
 
-    def start(self, sources, length):
+    def start(self, sources):
         memory, mask = self.encode(sources)
-        caches = [layer.initial_cache(ops.shape(sources)[0], length, memory, mask) for layer in self.decoders]
+        caches = [layer.initial_cache(ops.shape(sources)[0], 0, memory, mask) for layer in self.decoders]
         own, read = zip(*caches, strict=True)
         return State((list(read), mask), list(own))
 
     def step(self, tokens, state):
         (read, mask), carried = state.memory, []
         x = self._embedded(self.target_embedding(tokens[:, None]), state.position, False)
-        for layer, cache in zip(self.decoders, zip(state.carried, read, strict=True), strict=True):
+        for layer, own, memory in zip(self.decoders, state.carried, read, strict=True):
+            own = tuple(ops.pad(part, ((0, 0), (0, 0), (0, 1), (0, 0))) for part in own)  # room for this step
             x, weights, (own, _) = layer(
-                x, cache=cache, cache_index=state.position, memory_mask=mask, return_attention_scores=True
+                x, cache=(own, memory), cache_index=state.position, memory_mask=mask, return_attention_scores=True
             )
             carried.append(own)
         weights = ops.mean(weights[:, :, 0], axis=1)  # of the heads of the last block

@@ -31,7 +31,7 @@ def test_step_by_step_is_what_the_call_computes(name, attention, tmp_path):
     sources[1, 4:] = 0
     logits = np.asarray(model((sources, targets)))
     assert logits.shape == (3, 5, 61) and logits.dtype == "float32"
-    state = model.start(tf.constant(sources), 6)
+    state = model.start(tf.constant(sources))
     for position in range(5):
         step, weights, state = model.step(tf.constant(targets[:, position]), state)
         np.testing.assert_allclose(step, logits[:, position], atol=1e-5)
