@@ -228,7 +228,11 @@ class TransformerTranslator(Translator):
         for layer, own, memory in zip(self.decoders, state.carried, read, strict=True):
             own = tuple(ops.pad(part, ((0, 0), (0, 0), (0, 1), (0, 0))) for part in own)  # room for this step
             x, weights, (own, _) = layer(
-                x, cache=(own, memory), cache_index=state.position, memory_mask=mask, return_attention_scores=True
+                x,
+                cache=(own, memory),
+                cache_index=state.position,
+                memory_mask=mask,
+                return_attention_scores=True,
             )
             carried.append(own)
         weights = ops.mean(weights[:, :, 0], axis=1)  # of the heads of the last block
