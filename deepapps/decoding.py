@@ -107,7 +107,7 @@ class Search:
             return position + 1, alive, hypotheses, results
 
         start = (0, alive, hypotheses, Found(alive["ended"], alive["ended_scores"]))
-        shapes = tree.map_structure(_fewer_rows, start)
+        shapes = tree.map_structure(_invariant, start)
         return tf.while_loop(go_on, body, start, shape_invariants=shapes)[-1]
 
     def _advance(self, step, state, position, alive, hypotheses, end):
@@ -233,7 +233,8 @@ def without_repeats(steps, tokens, position, size):
     return tf.tensor_scatter_nd_update(steps, tf.stack([rows, after], 1), lowest)
 
 
-def _fewer_rows(tensor):
-    """The shape of a tensor whose first axis may shrink."""
-    shape = tf.convert_to_tensor(tensor).shape
-    return tf.TensorShape([None, *shape[1:]] if shape.rank else [])
+def _invariant(tensor):
+    """The shape of a tensor of the loop: its first axis shrinks, and that before the last, of a cache, may grow."""
+    shape = tf.convert_to_tensor(tensor).shape.as_list()
+    changing = {0, max(len(shape) - 2, 0)}
+    return tf.TensorShape([None if axis in changing else size for axis, size in enumerate(shape)])

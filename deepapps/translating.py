@@ -55,7 +55,7 @@ def compiled_search(model, search):
         size, longest = tf.unstack(tf.shape(sources))
         length = MOST_TIMES * longest + MOST_MORE + tf.shape(prefix)[1]
         prefix = tf.pad(prefix, [[0, 0], [0, 1]])
-        state = model.start(sources, length)
+        state = model.start(sources)
         return search(model.step, state, size, length, BOUNDARY, BOUNDARY, prefix, sources != 0)
 
     return call

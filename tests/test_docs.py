@@ -1,6 +1,6 @@
 """The documentation holds what it says: its code runs, its commands parse, its links and tables are true.
 
-Run as a program, `python tests/test_docs.py`, it writes the tables of docs/settings.md anew.
+Run as a program, `python tests/test_docs.py`, it writes the tables of settings anew.
 """
 
 import configparser
@@ -21,6 +21,7 @@ from deepapps.settings import types_of
 from deepapps.tasks import TASKS, find_task
 from deepapps.tasks.image_classification import ImageSettings
 from deepapps.tasks.sequence_classification import SequenceSettings
+from deepapps.tasks.translation import TranslatingSettings, TranslatorSettings
 from deepapps.training.settings import TrainingSettings
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -149,10 +150,9 @@ def test_pictures_are_small():
 
 
 def settings_tables():
-    """The tables of settings.md, `{name: Markdown}`, made from the dataclasses."""
-    tables = {
-        kind.__name__: settings_table(kind) for kind in (ImageSettings, SequenceSettings, TrainingSettings)
-    }
+    """The tables of settings, `{name: Markdown}`, made from the dataclasses."""
+    kinds = (ImageSettings, SequenceSettings, TranslatorSettings, TranslatingSettings, TrainingSettings)
+    tables = {kind.__name__: settings_table(kind) for kind in kinds}
     for name in TASKS:
         rows = [f"| `{key}` | {default_text(value)} |" for key, value in find_task(name).training.items()]
         tables[f"training of {name}"] = "\n".join(["| setting | default |", "|---|---|", *rows])
@@ -185,13 +185,18 @@ def range_text(types, limits):
     return " or ".join([*numbers, *([", ".join(f"`{choice}`" for choice in choices)] if choices else [])])
 
 
+def page_of(name):
+    """The page that has a table."""
+    return ROOT / "docs" / ("translator.md" if name == "TranslatingSettings" else "settings.md")
+
+
 def marked(name):
     return re.compile(f"(<!-- {re.escape(name)} -->\n).*?(\n<!-- end -->)", re.DOTALL)
 
 
 @pytest.mark.parametrize("name", settings_tables())
 def test_table_of_settings_is_true(name):
-    text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    text = page_of(name).read_text(encoding="utf-8")
     assert settings_tables()[name] in text, "python tests/test_docs.py writes the tables anew"
     assert len(marked(name).findall(text)) == 1
 
@@ -207,11 +212,11 @@ def test_table_of_dependencies_is_true():
 
 
 def write_tables():
-    page = ROOT / "docs" / "settings.md"
-    text = page.read_text(encoding="utf-8")
     for name, table in settings_tables().items():
+        page = page_of(name)
+        text = page.read_text(encoding="utf-8")
         text = marked(name).sub(lambda mark, table=table: f"{mark[1]}{table}{mark[2]}", text)
-    page.write_text(text, encoding="utf-8")
+        page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

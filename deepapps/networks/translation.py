@@ -72,8 +72,8 @@ class Translator(keras.Model):
         """The outputs `(B, Tt, D)` behind each step of the targets `(B, Tt)`."""
         raise NotImplementedError
 
-    def start(self, sources, length):
-        """The `State` before the first step, with room for `length` steps."""
+    def start(self, sources):
+        """The `State` before the first step."""
         raise NotImplementedError
 
     def step(self, tokens, state):
@@ -93,8 +93,7 @@ class Translator(keras.Model):
         return embedding
 
     def build(self, input_shape=None):
-        """Nothing: all layers are built as they are made."""
-        self.built = True
+        """Nothing is left to do: all layers are built as they are made."""
 
     def get_config(self):
         names = ("vocabularies", "units", "shared", "dropout")
@@ -133,6 +132,7 @@ class RecurrentTranslator(Translator):
         for layer in self.beginning:
             layer.build((None, width))
         self.readout.build((None, None, 2 * units + width))
+        self.built = True
 
     def encode(self, sources, training=False):
         mask = ops.not_equal(sources, 0)
@@ -148,7 +148,7 @@ class RecurrentTranslator(Translator):
         )
         return self._out(inputs, outputs, ops.matmul(weights, memory), training)
 
-    def start(self, sources, length):
+    def start(self, sources):
         memory, mask = self.encode(sources)
         ready = self.decoder.prepare_memory(memory, mask)
         first = self._first(memory, mask)
@@ -201,6 +201,7 @@ class TransformerTranslator(Translator):
             layer.build(shape)
         for layer in self.decoders:
             layer.build(shape, shape)
+        self.built = True
 
     def encode(self, sources, training=False):
         mask = ops.not_equal(sources, 0)
@@ -215,18 +216,23 @@ class TransformerTranslator(Translator):
             x = layer(x, memory, memory_mask=mask, training=training)
         return self.norms[1](x)
 
-    def start(self, sources, length):
+    def start(self, sources):
         memory, mask = self.encode(sources)
-        caches = [layer.initial_cache(ops.shape(sources)[0], length, memory, mask) for layer in self.decoders]
+        caches = [layer.initial_cache(ops.shape(sources)[0], 0, memory, mask) for layer in self.decoders]
         own, read = zip(*caches, strict=True)
         return State((list(read), mask), list(own))
 
     def step(self, tokens, state):
         (read, mask), carried = state.memory, []
         x = self._embedded(self.target_embedding(tokens[:, None]), state.position, False)
-        for layer, cache in zip(self.decoders, zip(state.carried, read, strict=True), strict=True):
+        for layer, own, memory in zip(self.decoders, state.carried, read, strict=True):
+            own = tuple(ops.pad(part, ((0, 0), (0, 0), (0, 1), (0, 0))) for part in own)  # room for this step
             x, weights, (own, _) = layer(
-                x, cache=cache, cache_index=state.position, memory_mask=mask, return_attention_scores=True
+                x,
+                cache=(own, memory),
+                cache_index=state.position,
+                memory_mask=mask,
+                return_attention_scores=True,
             )
             carried.append(own)
         weights = ops.mean(weights[:, :, 0], axis=1)  # of the heads of the last block

@@ -55,7 +55,7 @@ class TranslatorSettings(Settings):
         "Layers of the encoder, and of the decoder of `transformer`; default: 1, of `transformer` 3.",
         minimum=1,
     )
-    dropout: float = setting(0.2, "Share of outputs dropped in training.", minimum=0, maximum=0.9)
+    dropout: float = setting(0.1, "Share of outputs dropped in training.", minimum=0, maximum=0.9)
     label_smoothing: float = setting(
         0.1, "Share of a target spread over all subwords.", minimum=0, maximum=0.9
     )
@@ -97,10 +97,10 @@ class Translation(Task):
     name = "translator"
     monitor = "bleu"
     training = {
-        "epochs": 12,
+        "epochs": 10,
         "batch_size": 64,
         "optimizer": "adam",
-        "learning_rate": 2e-3,
+        "learning_rate": 3e-3,
         "learning_rate_schedule": "CosineDecay",
         "warmup": 0.1,
         "final_learning_rate": 0.01,

@@ -10,6 +10,8 @@ import tensorflow as tf
 from deepapps.data.ragged import bucket_widths
 from deepapps.training.batches import share_of, with_weights
 
+REPLICAS = 8  # a batch of pairs bounded by its tokens has as many pairs at least
+
 
 def bucketed_batches(sizes, batch_size, seed=None, epoch=0):
     """The rows of one epoch, each of examples of like size, in random order.
@@ -42,35 +44,41 @@ def pair_batches(sizes, batch_size, batch_tokens=None, seed=None, epoch=0):
     Args:
         sizes: Steps of both sides of each pair, `(N, 2)`.
         batch_size: Most pairs `B` of a row.
-        batch_tokens: Most steps of a row on its longer side, padding included. None: no bound.
+        batch_tokens: Most steps of a row on its longer side, padding included; but a row has `REPLICAS` pairs, so
+            that none of as many replicas is left empty. None: no bound.
         seed, epoch: As in `bucketed_batches`.
-    Returns: `(rows, valid, widths)`: int32 indices `(rows, B)`, -1 where a row has fewer, spread so that any
-        contiguous parts of a row hold about as many; float32 1 or, for the pairs that only fill up the last row,
-        0; the steps that both sides of each row are padded to, `(rows, 2)`. Their number is the same each epoch.
+    Returns: `(rows, valid, widths)`: int32 indices `(rows, B)`, -1 where a row has fewer, spread so that contiguous
+        parts of a row hold as many each, or one more; float32 1 or, for the pairs that only fill up the last row, 0;
+        the steps that both sides of each row are padded to, `(rows, 2)`. Every epoch has as many rows.
     """
     size, rounded = len(sizes), bucket_widths(sizes)
     generator = None if seed is None else np.random.default_rng([seed, epoch])
     order = np.arange(size) if seed is None else generator.permutation(size)
     longer = rounded.max(axis=1)
     order = order[np.lexsort((rounded[order, 0], rounded[order, 1], longer[order]))]
-    room = np.minimum((batch_tokens or longer * batch_size) // longer, batch_size).clip(1)[order]
-    ends = [0]
-    while ends[-1] < size:
-        start = ends[-1]
-        fits = np.arange(1, 1 + len(room[start : start + batch_size])) <= room[start : start + batch_size]
-        ends.append(start + max(int(fits.sum()), 1))
-    filled = ends[-2] + int(room[-1])  # the last row is filled up, so that no replica is left empty
-    order = np.concatenate([order, np.resize(order[ends[-2] :], filled - size)])
-    rows, valid = (
-        np.full((len(ends) - 1, batch_size), -1, "int32"),
-        np.zeros((len(ends) - 1, batch_size), "float32"),
-    )
-    for row, (start, end) in enumerate(zip(ends, [*ends[1:-1], filled], strict=False)):
+    room = np.full(size, batch_size) if batch_tokens is None else batch_tokens // longer[order]
+    room = np.clip(room, min(REPLICAS, batch_size), batch_size)
+    starts = _row_starts(room)
+    filled = starts[-1] + int(room[-1])  # the last row is filled up
+    order = np.concatenate([order, np.resize(order[starts[-1] :], filled - size)])
+    shape = len(starts), batch_size
+    rows, valid = np.full(shape, -1, "int32"), np.zeros(shape, "float32")
+    for row, (start, end) in enumerate(zip(starts, [*starts[1:], filled], strict=True)):
         places = np.arange(end - start) * batch_size // (end - start)
         rows[row, places], valid[row, places] = order[start:end], np.arange(start, end) < size
     widths = rounded[np.where(rows < 0, rows.max(axis=1, keepdims=True), rows)].max(axis=1)
     shuffled = np.arange(len(rows)) if seed is None else generator.permutation(len(rows))
     return rows[shuffled], valid[shuffled], widths[shuffled]
+
+
+def _row_starts(room):
+    """Where rows begin, if one that ends with example i may have `room[i]` of them; `room` never grows."""
+    starts, start = [], 0
+    while start < len(room):
+        starts.append(start)
+        widest = room[start : start + room[start]]
+        start += max(int((np.arange(1, 1 + len(widest)) <= widest).sum()), 1)
+    return starts
 
 
 class BucketedFeed:

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from deepapps.data.ragged import Ragged, RaggedSource, bucket_widths
-from deepapps.training.bucketed import BucketedFeed, bucketed_batches
+from deepapps.data.ragged import PairSource, Ragged, RaggedSource, bucket_widths
+from deepapps.training.bucketed import REPLICAS, BucketedFeed, PairFeed, bucketed_batches, pair_batches
 
 SIZES = np.random.default_rng(0).integers(1, 60, 230)
+PAIRS = np.stack([SIZES, np.clip(SIZES + np.random.default_rng(1).integers(-4, 5, 230), 2, None)], axis=1)
 
 
 @pytest.mark.parametrize("size, batch_size", [(230, 32), (64, 32), (31, 32), (1, 7), (97, 97)])
@@ -49,3 +50,47 @@ def test_the_feed_loads_what_the_source_holds():
         np.testing.assert_array_equal(inputs, ragged.padded(rows.numpy(), widths.numpy()[0]))
         np.testing.assert_array_equal(targets, expected[1])
         np.testing.assert_array_equal(weights, expected[2] * valid.numpy())
+
+
+@pytest.mark.parametrize("batch_tokens", [None, 240, 1000])
+def test_every_pair_counts_exactly_once_and_batches_keep_the_bounds(batch_tokens):
+    counts = set()
+    for seed, epoch in ((None, 0), (3, 0), (3, 1)):
+        rows, valid, widths = pair_batches(PAIRS, 24, batch_tokens, seed, epoch)
+        np.testing.assert_array_equal(np.sort(rows[valid == 1]), np.arange(230))
+        used = rows >= 0
+        assert (widths[:, None] >= np.where(used[..., None], PAIRS[rows], 0)).all() and not valid[~used].any()
+        tokens = used.sum(1) * widths.max(1)
+        assert tokens[used.sum(1) > REPLICAS].max() <= (batch_tokens or 24 * widths.max())
+        if batch_tokens is None:
+            assert used.all()
+        quarters = used.reshape(len(rows), 4, -1).sum(2)
+        assert np.ptp(quarters, axis=1).max() <= 1 <= quarters.min(), "no replica is left empty"
+        counts.add(len(rows))
+    assert len(counts) == 1, "every epoch has as many batches"
+
+
+def test_batches_of_pairs_follow_from_seed_and_epoch():
+    first, second = (pair_batches(PAIRS, 24, 240, 3, epoch)[0] for epoch in (0, 1))
+    np.testing.assert_array_equal(first, pair_batches(PAIRS, 24, 240, 3, 0)[0])
+    assert not np.array_equal(first, second)
+
+
+def test_the_feed_of_pairs_loads_what_the_source_holds():
+    sides = [Ragged(np.arange(1, side.sum() + 1, dtype="int32"), side) for side in PAIRS.T]
+    source = PairSource(*sides, batch_tokens=240)
+    feed = PairFeed(source, 24, seed=1)
+    block, seen = feed.start(2, 0), 0
+    for step in range(feed.steps):
+        rows, valid, widths = feed.element(block, step)
+        (sources, begun), targets, weights = feed.load((rows, valid, widths))
+        used = rows.numpy()[rows.numpy() >= 0]
+        seen += int(valid.numpy().sum())
+        np.testing.assert_array_equal(sources, sides[0].padded(used, widths.numpy()[0, 0]))
+        whole = sides[1].padded(used, widths.numpy()[0, 1])
+        np.testing.assert_array_equal(begun, whole[:, :-1])
+        np.testing.assert_array_equal(targets, whole[:, 1:])
+        np.testing.assert_array_equal(
+            weights, (whole[:, 1:] != 0) * valid.numpy()[rows.numpy() >= 0][:, None]
+        )
+    assert seen == 230

@@ -1,0 +1,130 @@
+"""The translator from a file of pairs to answers, and through a kill."""
+
+import os
+import signal
+
+import numpy as np
+import processes
+import pytest
+import resume_scenario as scenario
+
+import deepapps
+
+WORDS = {
+    "red": "rojo",
+    "big": "grande",
+    "old": "viejo",
+    "dog": "perro",
+    "cat": "gato",
+    "house": "hogar",
+    "two": "dos",
+}
+SMALL = {
+    "units": 48, "vocabulary_size": 330, "batch_size": 16, "dropout": 0.0, "label_smoothing": 0.0, "use_ema": False, "progress": False,
+}  # fmt: skip
+
+
+def translated(sentence):
+    """Word for word, in reverse order."""
+    return " ".join(WORDS[word] for word in reversed(sentence.split()))
+
+
+def write_pairs(path, count=420):
+    random = np.random.default_rng(0)
+    sentences = {" ".join(random.choice(list(WORDS), random.integers(1, 5))) for _ in range(count)}
+    path.write_text("".join(f"{sentence}\t{translated(sentence)}\n" for sentence in sorted(sentences)))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    data = write_pairs(folder / "pairs.tsv")
+    return deepapps.translator(data=data, epochs=16, learning_rate=0.01, output=folder / "run", **SMALL)
+
+
+def test_it_learns_and_the_figures_say_so(trained):
+    figures = trained.metrics["test"]
+    assert figures["exact_match"] >= 0.7 and figures["bleu"] > 60 and figures["chrf"] > 60
+    assert figures["bleu_signature"].startswith("nrefs:1|case:mixed|eff:no|tok:13a")
+    assert {"loss", "token_accuracy"} <= set(figures) and "exact_match_by_kind" not in figures
+    best = max(line["val_bleu"] for line in trained.history)
+    assert trained.evaluate(trained.settings.data, beam=1)["bleu"] > 60 < best
+
+
+def test_a_loaded_run_translates_one_or_thousands(trained):
+    run = deepapps.load_run(trained.path)
+    assert run.predict("old red dog") == [translated("old red dog")]
+    texts = ["big cat", "", "two house", "😀", "red " * 3000, "\n", "cat"] * 40
+    answers = run.predict(texts, probabilities=True, beam=3)
+    assert (
+        len(answers) == len(texts) and answers[0]["translation"] == "gato grande" == answers[7]["translation"]
+    )
+    scores = [answers[0]["score"], *(other["score"] for other in answers[0]["alternatives"])]
+    assert len(scores) == 3 and scores == sorted(scores, reverse=True) and scores[0] < 0
+    for text, answer in zip(texts[:7], answers, strict=False):
+        (alone,) = run.predict([text], probabilities=True, beam=3)
+        assert alone["translation"] == answer["translation"]
+        assert alone["score"] == pytest.approx(answer["score"], abs=1e-4)
+    assert run.predict("red cat", prefix="perro") == run.predict(["red cat"], prefix="perro", beam=1)
+    assert run.predict("red cat", prefix="perro")[0].startswith("perro")
+    drawn = {run.predict("red cat", temperature=5.0, seed=seed)[0] for seed in range(3)}
+    assert len(drawn) > 1
+
+
+def test_settings_of_answers_are_checked(trained):
+    with pytest.raises(ValueError, match="Unknown setting 'beams'. Did you mean 'beam'"):
+        trained.predict("cat", beams=2)
+    with pytest.raises(ValueError, match="`beam` must be at least 1. Received: beam=0"):
+        trained.evaluate(beam=0)
+
+
+def test_the_command_line(trained):
+    ended = processes.deepapps("predict", trained.path, "-", "--beam", 2, stdin="big cat\n\nred dog\n")
+    assert (ended.status, ended.out, ended.err) == (0, "gato grande\n\nperro rojo\n", "")
+    ended = processes.deepapps("evaluate", trained.path, "--data", "none.en:none.es")
+    assert ended.status == 2 and ended.err.count("\n") == 1 and "no such file" in ended.err
+
+
+def test_a_transformer_with_two_vocabularies_and_batches_by_tokens(tmp_path):
+    run = deepapps.translator(
+        data=write_pairs(tmp_path / "pairs.tsv"), network="transformer", depth=1, vocabulary="separate", reverse=True,
+        batch_tokens=256, epochs=3, learning_rate=0.003, output=tmp_path / "run", **SMALL,
+    )  # fmt: skip
+    first, *_, last = run.history
+    assert last["val_loss"] < 0.8 * first["val_loss"]
+    run = deepapps.load_run(run.path)
+    assert run.evaluate()["bleu"] == pytest.approx(run.metrics["test"]["bleu"])
+
+
+def train_and_die(data, folder, network, strategy="none", calls=None):
+    """Trains with dropout; kills this process after some calls."""
+    deepapps.use_devices(2)
+    import keras
+
+    class Killer(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.calls = getattr(self, "calls", 0) + 1
+            if self.calls == calls:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        def get_state(self):
+            return {}
+
+        def set_state(self, state):
+            pass
+
+    deepapps.translator(
+        data=data, network=network, epochs=3, output=folder, resume=True, callbacks=[Killer()], strategy=strategy,
+        steps_per_execution=2, checkpoint_seconds=0.0, batch_tokens=200, **SMALL | {"units": 8, "dropout": 0.3},
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network, strategy", [("attention-lstm", "none"), ("transformer", "mirrored:2")])
+def test_killed_and_resumed_it_ends_with_the_same_bits(network, strategy, tmp_path):
+    data = write_pairs(tmp_path / "pairs.tsv", 200)
+    assert processes.run(train_and_die, data, tmp_path / "whole", network, strategy) == 0
+    assert processes.run(train_and_die, data, tmp_path / "killed", network, strategy, 9) == -signal.SIGKILL
+    assert processes.run(train_and_die, data, tmp_path / "killed", network, strategy) == 0
+    scenario.assert_same(*(scenario.result(tmp_path / name) for name in ("whole", "killed")))
