@@ -72,7 +72,7 @@ class Search:
             size: Number of sentences `B`.
             length: Most tokens of a sequence, the one that ends it included.
             begin, end: The tokens before the first, which is not part of the results, and at the end.
-            prefix: Tokens that sequences begin with, `(B, P)`, 0 where they are free. Defaults to none.
+            prefix: Tokens that sequences begin with, `(B, P)`, P at least 1, 0 where they are free. Defaults to none.
             source_mask: Boolean `(B, Ts)`, for the coverage penalty.
         Returns: `Found`.
         """
@@ -85,8 +85,9 @@ class Search:
             "ended": tf.zeros([size, self.beam, length], "int32"),
             "ended_scores": tf.fill([size, self.beam], LOWEST),
             "last": tf.fill([size, self.beam], begin),
-            "prefix": tf.zeros([size, 1], "int32") if prefix is None else prefix,
         }
+        if prefix is not None:
+            alive["prefix"] = prefix
         if self.coverage_penalty:
             alive |= {"mask": source_mask, "coverage": tf.zeros([size, self.beam, tf.shape(source_mask)[1]])}
         hypotheses = tree.map_structure(
@@ -116,11 +117,16 @@ class Search:
             tf.reshape(alive["last"], [-1]), state._replace(memory=hypotheses[0], carried=hypotheses[1], position=position)
         )  # fmt: skip
         size, length = tf.shape(alive["scores"])[0], tf.shape(alive["tokens"])[2]
-        vocabulary = tf.shape(logits)[1]
-        steps = self._allowed(tf.nn.log_softmax(logits), alive, position)
-        steps = tf.reshape(steps, [size, self.beam, vocabulary])
-        scores, chosen = self._choose(tf.reshape(alive["scores"][..., None] + steps, [size, -1]), position)
-        parents, last = chosen // vocabulary, chosen % vocabulary  # (A, candidates)
+        steps, tokens = self._likeliest(
+            self._allowed(logits, alive, position), position
+        )  # (A * beam, choices)
+        steps -= tf.reduce_logsumexp(logits, axis=1, keepdims=True)
+        choices = tf.shape(tokens)[1]
+        scores = tf.reshape(
+            alive["scores"][..., None] + tf.reshape(steps, [size, self.beam, choices]), [size, -1]
+        )
+        scores, chosen = tf.math.top_k(scores, tf.minimum(self._candidates, self.beam * choices))
+        parents, last = chosen // choices, tf.gather(tf.reshape(tokens, [size, -1]), chosen, batch_dims=1)
 
         def of_parents(part):
             return tf.gather(part, parents, batch_dims=1)
@@ -143,29 +149,32 @@ class Search:
             carried = tree.map_structure(lambda part: tf.gather(part, rows), carried)
         return alive | going | {"scores": kept}, (hypotheses[0], carried)
 
-    def _choose(self, scores, position):
-        """Scores and places of the candidates for the next step, of scores `(A, beam * V)`."""
-        if self.temperature is None:  # of twice as many some go on whatever ends
-            most = tf.minimum(1 if self.beam == 1 else 2 * self.beam, tf.shape(scores)[1])
-            return tf.math.top_k(scores, most)
-        logits = filtered(
-            (scores - tf.reduce_max(scores, 1, keepdims=True)) / self.temperature, self.top_k, self.top_p
-        )
-        chosen = tf.random.stateless_categorical(logits, 1, [self.seed, position], dtype="int32")
-        return tf.gather(scores, chosen, batch_dims=1), chosen
+    @property
+    def _candidates(self):
+        """Continuations of a sentence looked at: of twice as many as the beam some go on, whatever ends."""
+        return 1 if self.beam == 1 else 2 * self.beam
 
-    def _allowed(self, steps, alive, position):
-        """Log-probabilities `(A * beam, V)` of the next tokens without those that may not come."""
+    def _likeliest(self, logits, position):
+        """The logits and the numbers of the next tokens to look at, for each row of logits `(H, V)`."""
+        if self.temperature is None:
+            return tf.math.top_k(logits, tf.minimum(self._candidates, tf.shape(logits)[1]))
+        likely = filtered(logits / self.temperature, self.top_k, self.top_p)
+        chosen = tf.random.stateless_categorical(likely, 1, [self.seed, position], dtype="int32")
+        return tf.gather(logits, chosen, batch_dims=1), chosen
+
+    def _allowed(self, logits, alive, position):
+        """Logits `(A * beam, V)` of the next tokens, `LOWEST` for those that may not come."""
         if self.no_repeat_ngram:
             tokens = tf.reshape(alive["tokens"], [-1, tf.shape(alive["tokens"])[2]])
-            steps = without_repeats(steps, tokens, position, self.no_repeat_ngram)
+            logits = without_repeats(logits, tokens, position, self.no_repeat_ngram)
+        if "prefix" not in alive:
+            return logits
         prefix = alive["prefix"]
-        given = tf.repeat(
-            tf.gather(prefix, tf.minimum(position, tf.shape(prefix)[1] - 1), axis=1), self.beam
-        )[:, None]
-        given = tf.where(position < tf.shape(prefix)[1], given, 0)
-        free = tf.logical_or(given == 0, tf.range(tf.shape(steps)[1]) == given)
-        return tf.where(free, steps, LOWEST)
+        places = tf.shape(prefix)[1]
+        given = tf.repeat(tf.gather(prefix, tf.minimum(position, places - 1), axis=1), self.beam)[:, None]
+        given = tf.where(position < places, given, 0)
+        free = tf.logical_or(given == 0, tf.range(tf.shape(logits)[1]) == given)
+        return tf.where(free, logits, LOWEST)
 
     def _end(self, alive, candidates, scores, count):
         """The best of what had ended and of the candidates that end now, with these scores after `count` tokens."""
@@ -219,8 +228,8 @@ def filtered(logits, top_k=0, top_p=1.0):
     return tf.where(logits >= least, logits, LOWEST)
 
 
-def without_repeats(steps, tokens, position, size):
-    """Log-probabilities `(H, V)`, `LOWEST` for tokens that would repeat a run of `size` of the tokens `(H, length)`
+def without_repeats(logits, tokens, position, size):
+    """Logits `(H, V)`, `LOWEST` for tokens that would repeat a run of `size` of the tokens `(H, length)`
     before the position."""
     context = tf.gather(tokens, tf.maximum(position - size + 1 + tf.range(size - 1), 0), axis=1)
     starts = tf.maximum(tf.shape(tokens)[1] - size + 1, 0)
@@ -230,7 +239,7 @@ def without_repeats(steps, tokens, position, size):
     places = tf.where(alike)
     rows, after = places[:, 0], tf.gather_nd(tf.cast(tokens, "int64")[:, size - 1 :], places)
     lowest = tf.fill([tf.shape(places)[0]], LOWEST)
-    return tf.tensor_scatter_nd_update(steps, tf.stack([rows, after], 1), lowest)
+    return tf.tensor_scatter_nd_update(logits, tf.stack([rows, after], 1), lowest)
 
 
 def _invariant(tensor):

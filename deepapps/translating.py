@@ -32,31 +32,31 @@ def translate(model, encoder, sources, settings, wanted=1, progress=False):
     prefix = options.pop("prefix")
     if settings.temperature is not None:
         options["beam"], wanted = 1, 1
-    call = compiled_search(model, Search(**options, wanted=wanted))
-    given = encoder.encode_targets([prefix]).values[1:-1] if prefix else np.zeros(0, "int32")
+    given = encoder.encode_targets([prefix]).values[1:-1] if prefix else None
+    call = compiled_search(
+        model, Search(**options, wanted=wanted), None if given is None else tuple(given.tolist())
+    )
     order = np.argsort(sources.sizes, kind="stable")
     answers = [None] * len(sources)
     for chunk in progress_bar(
         _chunks(sources.sizes[order], order, options["beam"]), "translate", shown=progress
     ):
-        found = call(sources.padded(chunk), np.tile(given, (len(chunk), 1)).astype("int32"))
+        found = call(sources.padded(chunk))
         for index, answer in zip(chunk, _answers(encoder, *(part.numpy() for part in found)), strict=True):
             answers[index] = answer
     return answers
 
 
 @functools.lru_cache(maxsize=4)
-def compiled_search(model, search):
-    """`call(sources (B, Ts), prefix (B, P))` to what the search finds, for batches of any size."""
-    numbers = tf.TensorSpec([None, None], "int32")
+def compiled_search(model, search, prefix=None):
+    """`call(sources (B, Ts))` to what the search finds, for batches of any size; `prefix` is a tuple of tokens or None."""
 
-    @functools.partial(tf.function, input_signature=[numbers, numbers], autograph=False)
-    def call(sources, prefix):
+    @functools.partial(tf.function, input_signature=[tf.TensorSpec([None, None], "int32")], autograph=False)
+    def call(sources):
         size, longest = tf.unstack(tf.shape(sources))
-        length = MOST_TIMES * longest + MOST_MORE + tf.shape(prefix)[1]
-        prefix = tf.pad(prefix, [[0, 0], [0, 1]])
-        state = model.start(sources)
-        return search(model.step, state, size, length, BOUNDARY, BOUNDARY, prefix, sources != 0)
+        length = MOST_TIMES * longest + MOST_MORE + len(prefix or ())
+        given = None if prefix is None else tf.tile([prefix], [size, 1])
+        return search(model.step, model.start(sources), size, length, BOUNDARY, BOUNDARY, given, sources != 0)
 
     return call
 
