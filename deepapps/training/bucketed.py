@@ -96,8 +96,12 @@ class BucketedFeed:
             tf.convert_to_tensor, (inputs.values, inputs.starts, inputs.lengths)
         )
 
+    def batches(self, epoch):
+        """The rows of an epoch, which of them count, and the widths they are padded to."""
+        return bucketed_batches(self._sizes, self.batch_size, self.seed, epoch)
+
     def start(self, epoch, step):
-        rows, valid, widths = bucketed_batches(self._sizes, self.batch_size, self.seed, epoch)
+        rows, valid, widths = self.batches(epoch)
         widths = np.repeat(widths[:, None], self.batch_size, axis=1)  # to be shared out like the rest
         return tuple(tf.convert_to_tensor(share_of(part, self.share)) for part in (rows, valid, widths))
 
@@ -112,10 +116,8 @@ class BucketedFeed:
         return with_weights((inputs, *(tf.gather(array, rows) for array in self._arrays)), valid)
 
 
-class PairFeed:
-    """Hands the step rows of indices of pairs; the compiled step gathers and pads its batch from memory."""
-
-    resumes_within_epoch, is_xla = True, False
+class PairFeed(BucketedFeed):
+    """The same for pairs of sequences, both of which are padded."""
 
     def __init__(self, source, batch_size, seed, share=(0, 1)):
         self.size, self.batch_size, self.seed, self.share = len(source), batch_size, seed, share
@@ -126,13 +128,8 @@ class PairFeed:
         ]
         self.steps = len(pair_batches(self._sizes, batch_size, self._tokens)[0])
 
-    def start(self, epoch, step):
-        rows, valid, widths = pair_batches(self._sizes, self.batch_size, self._tokens, self.seed, epoch)
-        widths = np.repeat(widths[:, None], self.batch_size, axis=1)  # to be shared out like the rest
-        return tuple(tf.convert_to_tensor(share_of(part, self.share)) for part in (rows, valid, widths))
-
-    def element(self, block, index):
-        return tuple(tf.gather(part, index) for part in block)
+    def batches(self, epoch):
+        return pair_batches(self._sizes, self.batch_size, self._tokens, self.seed, epoch)
 
     def load(self, element):
         rows, valid, widths = element
