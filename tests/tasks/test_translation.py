@@ -9,6 +9,7 @@ import pytest
 import resume_scenario as scenario
 
 import deepapps
+import deepapps.networks.translation  # noqa: F401 (registers the models that the scenario loads)
 
 WORDS = {
     "red": "rojo",
