@@ -13,10 +13,10 @@ from deepapps.data.image_files import Reading, fit_pixels
 from deepapps.data.image_set import image_set, learn_class_names, targets_of
 from deepapps.data.image_store import image_source, take
 from deepapps.data.npz import npz_parts
-from deepapps.data.source import Splits, hash_split, targets_in
+from deepapps.data.parts import split_indices
+from deepapps.data.source import Splits, targets_in
 from deepapps.data.tfds import tfds_image_parts
 
-SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
 ACCEPTED = (
     "`sample`, `tfds:NAME[/CONFIG]`, a folder with one sub-folder for each class, a folder of MNIST-format idx "
     "files, or an .npz file"
@@ -68,7 +68,7 @@ def load_images(data, validation=None, test=None, reading=None):
     }
     seen = np.unique(train.labels)
     sources = {part: _source(sets, class_names, shape, seen) for part, sets in held_out.items() if sets}
-    sources |= _split(train, [part for part in SHARES if part not in sources])
+    sources |= _split(train, sources)
     _warn_of_lost_classes(train, sources["train"], class_names)
     return ImageData(Splits(**sources), class_names, shape, _is_dark(train), train.note)
 
@@ -198,21 +198,13 @@ def _source(sets, class_names, image_shape, seen=None):
     return image_source([part.images for part in sets], np.concatenate(targets))
 
 
-def _split(train, names):
-    """Splits a training set by a hash of each image into the named parts, "train" the first of them."""
-    rest = [SHARES[name] for name in names[1:]]
+def _split(train, given):
+    """The sources of the parts that are split off a training set, by a hash of each image; "train" is one."""
     keys = train.keys or (image.tobytes() for image in train.images)
-    parts = dict(zip(names, hash_split(keys, [1 - sum(rest), *rest]), strict=True))
-    for name, indices in parts.items():
-        if not len(indices):
-            remedy = "" if name == "train" else f" or {name}="
-            raise ValueError(
-                f"{train.where}: of its {len(train.images)} images none falls into the {name} part. "
-                f"Give more images{remedy}."
-            )
     labels = train.labels.astype(np.int32)
     return {
-        name: image_source([take(train.images, indices)], labels[indices]) for name, indices in parts.items()
+        name: image_source([take(train.images, indices)], labels[indices])
+        for name, indices in split_indices(train.where, keys, given, "images").items()
     }
 
 

@@ -24,7 +24,8 @@ def load_parts(data, validation, test, find):
         "test": _held_out("test", parts, test, find, "test"),
     }
     sets = {part: examples for part, examples in sets.items() if examples is not None}
-    return train, sets | _split(train, [part for part in SHARES if part not in sets])
+    split = split_indices(train.where, _keys(train.inputs), sets)
+    return train, sets | {part: train.take(indices) for part, indices in split.items()}
 
 
 def load_evaluation_part(data, find):
@@ -49,18 +50,28 @@ def _held_out(part, parts, given, find, wanted):
     return _read(given, parts, wanted if wanted in parts else "train")
 
 
-def _split(train, names):
-    """Splits a training set by a hash of each example into the named parts, "train" the first of them."""
+def split_indices(where, keys, given=(), kind="examples"):
+    """Splits a training set by a hash of each example into the parts that are not there yet.
+
+    Args:
+        where: What to call the set in an error line.
+        keys: The bytes that stand for each example.
+        given: Names of the parts that are there.
+        kind: What to call the examples in an error line.
+    Returns: `{"train": indices, ...}`, one array for each part but the given ones.
+    Raises: ValueError when a part would be empty.
+    """
+    names = [name for name in SHARES if name not in given]
     rest = [SHARES[name] for name in names[1:]]
-    parts = dict(zip(names, hash_split(_keys(train.inputs), [1 - sum(rest), *rest]), strict=True))
+    parts = dict(zip(names, hash_split(keys, [1 - sum(rest), *rest]), strict=True))
     for name, indices in parts.items():
         if not len(indices):
             remedy = "" if name == "train" else f" or {name}="
             raise ValueError(
-                f"{train.where}: of its {len(train.inputs)} examples none falls into the {name} part. "
-                f"Give more examples{remedy}."
+                f"{where}: of its {sum(map(len, parts.values()))} {kind} none falls into the {name} part. "
+                f"Give more {kind}{remedy}."
             )
-    return {name: train.take(indices) for name, indices in parts.items()}
+    return parts
 
 
 def _keys(inputs):

@@ -8,6 +8,7 @@ from deepapps.evaluation import main_output
 from deepapps.files import read_json, write_json
 from deepapps.settings import Settings, setting
 from deepapps.tasks.task import Task
+from deepapps.training.settings import WARMED_UP_COSINE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,6 @@ class ImageSettings(Settings):
     )
 
 
-_SCHEDULE = {"learning_rate_schedule": "CosineDecay", "warmup": 0.1, "final_learning_rate": 0.01}
 _LEARNT = ("class_names", "image_shape", "invert_bright")  # what `labels.json` holds
 
 
@@ -206,7 +206,7 @@ class Image(ImageClassification):
     """Any images in classes, such as photos in one folder for each class."""
 
     name = "image"
-    training = _SCHEDULE | {"epochs": 20, "batch_size": 32, "learning_rate": 2e-3}
+    training = WARMED_UP_COSINE | {"epochs": 20, "batch_size": 32, "learning_rate": 2e-3}
 
     def __init__(self, settings=None):
         super().__init__(settings)
@@ -228,7 +228,7 @@ class Mnist(ImageClassification):
 
     Settings = MnistSettings
     name = "mnist"
-    training = _SCHEDULE | {"epochs": 16, "batch_size": 64, "learning_rate": 4e-3}
+    training = WARMED_UP_COSINE | {"epochs": 16, "batch_size": 64, "learning_rate": 4e-3}
 
 
 def cross_entropy(targets, outputs):

@@ -7,6 +7,7 @@ import numpy as np
 from deepapps.files import read_json, write_json
 from deepapps.settings import Settings, setting
 from deepapps.tasks.task import Task
+from deepapps.training.settings import FOR_SEQUENCES
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,18 +70,7 @@ class SequenceClassification(Task):
 
     Settings = SequenceSettings
     name = "sequence"
-    training = {
-        "epochs": 16,
-        "batch_size": 128,
-        "optimizer": "adam",
-        "learning_rate": 3e-3,
-        "learning_rate_schedule": "CosineDecay",
-        "warmup": 0.1,
-        "final_learning_rate": 0.01,
-        "global_clipnorm": 1.0,
-        "use_ema": True,
-        "ema_momentum": 0.99,
-    }
+    training = FOR_SEQUENCES | {"epochs": 16, "batch_size": 128}
 
     def data(self):
         from deepapps.data.sequences import load_sequences

@@ -6,6 +6,7 @@ import logging
 from deepapps.files import read_json, write_json
 from deepapps.settings import Settings, setting
 from deepapps.tasks.task import Task
+from deepapps.training.settings import FOR_SEQUENCES
 
 _logger = logging.getLogger(__name__)
 
@@ -96,18 +97,7 @@ class Translation(Task):
     Settings, Answering = TranslatorSettings, TranslatingSettings
     name = "translator"
     monitor = "bleu"
-    training = {
-        "epochs": 10,
-        "batch_size": 64,
-        "optimizer": "adam",
-        "learning_rate": 3e-3,
-        "learning_rate_schedule": "CosineDecay",
-        "warmup": 0.1,
-        "final_learning_rate": 0.01,
-        "global_clipnorm": 1.0,
-        "use_ema": True,
-        "ema_momentum": 0.99,
-    }
+    training = FOR_SEQUENCES | {"epochs": 10, "batch_size": 64}
 
     def data(self):
         from deepapps.data.pairs import load_pairs

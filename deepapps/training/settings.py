@@ -12,6 +12,12 @@ OPTIMIZERS = (
 SCHEDULES = ("constant", "CosineDecay", "ExponentialDecay", "InverseTimeDecay", "PolynomialDecay")
 DTYPE_POLICIES = ("float32", "float64", "mixed_float16", "mixed_bfloat16", "bfloat16")
 
+# what several tasks train with
+WARMED_UP_COSINE = {"learning_rate_schedule": "CosineDecay", "warmup": 0.1, "final_learning_rate": 0.01}
+FOR_SEQUENCES = WARMED_UP_COSINE | {
+    "optimizer": "adam", "learning_rate": 3e-3, "global_clipnorm": 1.0, "use_ema": True, "ema_momentum": 0.99,
+}  # fmt: skip
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingSettings(Settings):
