@@ -54,7 +54,7 @@ def train(folder, strategy="none", kill=None, **settings):
         keras.callbacks.EarlyStopping("val_loss", patience=5, restore_best_weights=True),
         Watch(folder),
     ]
-    callbacks.append(_killer(*(kill or ("never", 0))))  # always: a resume needs the same list of callbacks
+    callbacks.append(killer(*(kill or ("never", 0))))  # always: a resume needs the same list of callbacks
     deepapps.train(
         Scenario(),
         output=folder,
@@ -124,7 +124,7 @@ def Watch(folder):
     return Watch()
 
 
-def _killer(point, count):
+def killer(point, count):
     """Arms the kill at the `count`-th time that this process passes a point."""
     import keras
 

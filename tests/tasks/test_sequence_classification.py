@@ -1,7 +1,6 @@
 """The sequence classifier from a file of texts to answers, and through a kill."""
 
 import html
-import os
 import shutil
 import signal
 
@@ -130,22 +129,8 @@ def test_pairs_and_series_from_end_to_end(tmp_path):
 def train_and_die(data, folder, strategy="none", calls=None):
     """Trains with everything that draws random numbers; kills this process after some calls."""
     deepapps.use_devices(2)
-    import keras
-
-    class Killer(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            self.calls = getattr(self, "calls", 0) + 1
-            if self.calls == calls:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        def get_state(self):
-            return {}
-
-        def set_state(self, state):
-            pass
-
     deepapps.sequence_classifier(
-        data=data, epochs=3, output=folder, resume=True, callbacks=[Killer()], strategy=strategy,
+        data=data, epochs=3, output=folder, resume=True, callbacks=[scenario.killer("after a call", calls)], strategy=strategy,
         steps_per_execution=2, checkpoint_seconds=0.0, ngrams=2, **SMALL | {"network": "cnn"},
     )  # fmt: skip
 

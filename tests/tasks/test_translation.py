@@ -1,6 +1,5 @@
 """The translator from a file of pairs to answers, and through a kill."""
 
-import os
 import signal
 
 import numpy as np
@@ -101,22 +100,8 @@ def test_a_transformer_with_two_vocabularies_and_batches_by_tokens(tmp_path):
 def train_and_die(data, folder, network, strategy="none", calls=None):
     """Trains with dropout; kills this process after some calls."""
     deepapps.use_devices(2)
-    import keras
-
-    class Killer(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            self.calls = getattr(self, "calls", 0) + 1
-            if self.calls == calls:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        def get_state(self):
-            return {}
-
-        def set_state(self, state):
-            pass
-
     deepapps.translator(
-        data=data, network=network, epochs=3, output=folder, resume=True, callbacks=[Killer()], strategy=strategy,
+        data=data, network=network, epochs=3, output=folder, resume=True, callbacks=[scenario.killer("after a call", calls)], strategy=strategy,
         steps_per_execution=2, checkpoint_seconds=0.0, batch_tokens=200, **SMALL | {"units": 8, "dropout": 0.3},
     )  # fmt: skip
 
