@@ -15,6 +15,8 @@ _PLACES = {
     "train": "deepapps.training.loop",
     "use_devices": "deepapps.training.strategies",
     "load_run": "deepapps.run",
+    "search": "deepapps.tuning.search",
+    "load_search": "deepapps.tuning.search",
     "Run": "deepapps.run",
     "Task": "deepapps.tasks.task",
     "Settings": "deepapps.settings",
@@ -24,12 +26,14 @@ _PLACES = {
     "ArraySource": "deepapps.data.source",
 }
 
-__all__ = ["__version__", "layers", *_PLACES]
+_ROOMS = ("layers", "tuning")
+
+__all__ = ["__version__", *_ROOMS, *_PLACES]
 
 
 def __getattr__(name):
-    if name == "layers":
-        return importlib.import_module("deepapps.layers")
+    if name in _ROOMS:
+        return importlib.import_module(f"deepapps.{name}")
     if name not in _PLACES:
         raise AttributeError(f"module 'deepapps' has no attribute {name!r}")
     return getattr(importlib.import_module(_PLACES[name]), name)

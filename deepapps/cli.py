@@ -6,19 +6,25 @@ import itertools
 import json
 import logging
 import os
+import pathlib
 import sys
 import traceback
 
 import click
 
 import deepapps
-from deepapps.apps import configure, defaults_of, helps_of
+from deepapps.apps import configure
 from deepapps.run import load_run, open_run, versions
 from deepapps.settings import close_names, read_settings, types_of
 from deepapps.tasks import TASKS, find_task
 from deepapps.training.cluster import find_cluster, resolve_strategy
 from deepapps.training.heartbeat import follow_launcher
 from deepapps.training.settings import TrainingSettings
+from deepapps.tuning.progress import best_row
+from deepapps.tuning.search import load_search, open_search
+from deepapps.tuning.settings import SearchSettings
+from deepapps.tuning.statistics import mean_and_error
+from deepapps.tuning.trial import start_server
 
 PREDICT_LINES = 4096  # answered together, and printed before further ones are read
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -80,6 +86,11 @@ def _stdin_lines():
 @command.group(cls=_Group)
 def train():
     """Train a task and leave a Run: its weights, figures and report, in a folder."""
+
+
+@command.group(cls=_Group)
+def tune():
+    """Search the settings with which a task learns best."""
 
 
 _strategy = click.option(
@@ -148,8 +159,9 @@ def explain(run, input, to, target):
 @command.command()
 @click.argument("run")
 def report(run):
-    """Write the report page of RUN anew and print where it is."""
-    print(load_run(run).report())
+    """Write the report page of RUN, or of a search, anew and print where it is."""
+    is_search = (pathlib.Path(run) / "search.json").exists()
+    print((load_search(run) if is_search else load_run(run)).report())
 
 
 @command.command()
@@ -203,12 +215,9 @@ def launch(words, **options):
 def _train_command(name):
     """`deepapps train NAME`, with a flag for every setting of the task and of the training."""
     task = find_task(name)
-    defaults, helps = defaults_of(task), helps_of(task)
-    kinds = (task.Settings, TrainingSettings)
-    types = types_of(task.Settings) | types_of(TrainingSettings)
-    choices = {f.name: f.metadata["choices"] for kind in kinds for f in dataclasses.fields(kind)}
-    options = [_option(key, types[key], helps[key], choices[key], value) for key, value in defaults.items()]
-    options += [
+    options = [
+        *_options_of(task.Settings),
+        *_options_of(TrainingSettings, TrainingSettings(**task.training)),
         click.Option(["--output"], help="Folder of the Run. [default: runs/NAME-DATE-TIME]"),
         click.Option(["--resume"], is_flag=True, help="Go on with the Run in --output."),
         click.Option(["--overwrite"], is_flag=True, help="Replace the Run in --output."),
@@ -224,6 +233,65 @@ def _train_command(name):
     summary = task.__doc__.partition("\n")[0]
     text = f"{summary}\n\nFlags not given take their defaults or, with --resume, what they were in the Run."
     return click.Command(name, params=options, callback=callback, help=text)
+
+
+def _tune_command(name):
+    """`deepapps tune NAME`, with a flag for every setting of the search, of the task and of the training."""
+    task = find_task(name)
+    fixed = [*_options_of(task.Settings), *_options_of(TrainingSettings, TrainingSettings(**task.training))]
+    own = list(_options_of(SearchSettings))
+    names = {option.name for option in own}
+    options = [
+        *own,
+        click.Option(["--space"], metavar="FILE", help="Python file with a function `space(hp)`. [default: the task's own]"),
+        click.Option(["--output"], help="Folder of the search. [default: runs/tune-NAME-DATE-TIME]"),
+        click.Option(["--resume"], is_flag=True, help="Go on with the search in --output."),
+        click.Option(["--overwrite"], is_flag=True, help="Replace the search in --output."),
+        click.Option(["--json", "as_json"], is_flag=True, help="Print the best settings and figures as JSON alone."),
+        *(option for option in fixed if option.name not in names),
+    ]  # fmt: skip
+
+    def callback(as_json, **given):
+        _run_search(name, as_json, _given(given))
+
+    text = f"Search settings of `train {name}`.\n\nA flag of the task or the training fixes that setting for all trials."
+    return click.Command(name, params=options, callback=callback, help=text)
+
+
+def _run_search(name, as_json, arguments):
+    places = {key: arguments.pop(key, None) for key in ("space", "output", "resume", "overwrite")}
+    open_search(name, settings=arguments, **places)  # a mistake fails here, before TensorFlow starts
+    with _silent_stderr():
+        start_server()  # which keeps this stderr
+    _start_tensorflow()
+    try:
+        found = deepapps.search(name, **places, **arguments)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    test = {figure: mean_and_error(values) for figure, values in found.test_figures.items()}
+    best = best_row(found.trials, found.objectives)
+    if as_json:
+        figures = {figure: {"mean": mean, "error": error} for figure, (mean, error) in test.items()}
+        print(json.dumps({"settings": found.best_settings, "validation": best.figures, "test": figures}))
+        return
+    _print_search(best, test)
+    print(
+        f"Settings: {found.path / 'best.json'}\nSearch:   {found.path}\nReport:   {found.path / 'report' / 'index.html'}"
+    )
+
+
+def _print_search(best, test):
+    """The score of the best trial beside the figures of its settings with fresh seeds."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", f"trial {best.trial}: validation", "fresh seeds: test", "standard error")
+    for name in dict.fromkeys(
+        [*(key.removeprefix("val_") for key in best.figures if key != "pruned"), *test]
+    ):
+        value = best.figures.get(f"val_{name}", best.figures.get(name))
+        table.add_row(name, _cell(value), *map(_cell, test.get(name, (None, None))))
+    Console().print(table)
 
 
 def _run_training(name, threads, as_json, arguments):
@@ -257,12 +325,9 @@ def _start_tensorflow(threads=None, strategy=""):
     with _silent_stderr():
         import tensorflow as tf
     tf.get_logger().setLevel(logging.ERROR)
-    if threads:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
-    kind, _, count = strategy.partition(":")
-    if kind == "mirrored" and count.isdecimal() and not tf.config.list_physical_devices("GPU"):
-        deepapps.use_devices(max(int(count), 1))
+    from deepapps.training.strategies import prepare_devices
+
+    prepare_devices(strategy, threads)
 
 
 @contextlib.contextmanager
@@ -290,6 +355,16 @@ def _answering_options():
         yield _option(name, types, text, field.metadata["choices"], field.default)
 
 
+def _options_of(kind, defaults=None):
+    """A flag for every setting of a class; `defaults` is an instance where they are not the class's own."""
+    types = types_of(kind)
+    for field in dataclasses.fields(kind):
+        default = getattr(defaults, field.name) if defaults else field.default
+        yield _option(
+            field.name, types[field.name], field.metadata["help"], field.metadata["choices"], default
+        )
+
+
 def _option(name, types, text, choices, default):
     """The flag of a setting. A flag that is not given is None, so that a resume knows."""
     flag = f"--{name.replace('_', '-')}"
@@ -301,6 +376,7 @@ def _option(name, types, text, choices, default):
         kind = next(kind for name, kind in _TYPES.items() if name in types)
         kind = _Pairs() if dict in types and not isinstance(default, str) else kind
         kind = _NumberOrName() if {int, str} <= set(types) else kind
+        kind = _Seconds() if name.endswith("time_limit") else kind
     text += f" [{', '.join(choices)}]" if choices and len(choices) > 1 else ""
     text += f" [default: {shown}]" if shown != "" else ""
     return click.Option([flag], type=kind, default=None, help=text)
@@ -316,6 +392,19 @@ class _NumberOrName(click.ParamType):
             return int(value)
         except ValueError:
             return value
+
+
+class _Seconds(click.ParamType):
+    """A duration, `90`, `90s`, `30m` or `1.5h`, in seconds."""
+
+    name = "duration"
+
+    def convert(self, value, param, ctx):
+        unit = {"s": 1, "m": 60, "h": 3600}.get(value[-1:])
+        try:
+            return float(value[:-1] if unit else value) * (unit or 1)
+        except ValueError:
+            self.fail(f"{value!r} is not a duration such as 90s, 30m or 1.5h", param, ctx)
 
 
 class _Pairs(click.ParamType):
@@ -351,7 +440,9 @@ def _print_figures(metrics):
 
 def _cell(value):
     """A figure as text."""
-    return "-" if value is None else value if isinstance(value, str) else f"{value:.4f}"
+    if value is None or isinstance(value, str):
+        return value or "-"
+    return f"{value:.0f}" if value >= 1000 else f"{value:.4f}"
 
 
 def _one_line(error):
@@ -365,5 +456,6 @@ def _one_line(error):
 
 for _name in TASKS:
     train.add_command(_train_command(_name))
+    tune.add_command(_tune_command(_name))
 for _command in (evaluate, predict):
     _command.params.extend(_answering_options())

@@ -48,7 +48,7 @@ def plot_curves(history, path):
         row, column = divmod(place, 2)
         whole_row = first_is_wide and row == 0
         _draw_panel(figure.add_subplot(grid[row, :] if whole_row else grid[row, column]), history, key)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_confusion_matrix(matrix, class_names, path):
@@ -78,7 +78,7 @@ def plot_confusion_matrix(matrix, class_names, path):
     if classes <= 20:
         _print_numbers(axes, matrix, shares)
     _draw_color_bar(figure, axes, image)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_calibration(bins, path, count):
@@ -113,9 +113,9 @@ def plot_calibration(bins, path, count):
     below.set_xlabel("Probability of the answer", color=INK)
     above.legend(frameon=False, fontsize=9, labelcolor=INK, loc="upper left")
     for axes in (above, below):
-        _plain(axes)
+        make_plain(axes)
     below.tick_params(axis="x", pad=8)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_explanation(explanation, path):
@@ -145,7 +145,7 @@ def plot_explanation(explanation, path):
     else:
         figure.supxlabel("No Grad-CAM: the network has no convolutions", fontsize=8, color=MUTED)
     figure.suptitle(_explanation_title(explanation), color=INK, parse_math=False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_text_explanation(explanation, path, most=60):
@@ -174,9 +174,9 @@ def plot_text_explanation(explanation, path, most=60):
         text = "" if agreement is None else f", rank correlation {agreement:.2f}"
         panels[1].set_title(f"Attention{text}", color=INK)
     for panel in panels:
-        _plain(panel)
+        make_plain(panel)
     figure.suptitle(_explanation_title(explanation), color=INK, parse_math=False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_samples(rows, names, path):
@@ -199,7 +199,7 @@ def plot_samples(rows, names, path):
         panels[0].text(s=title, fontsize=8, color=INK, **place)
     for panel, name in zip(grid[0], names, strict=True):
         panel.set_title(_short(str(name), 12), fontsize=8, color=INK, parse_math=False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _visible(image):
@@ -230,12 +230,12 @@ def _draw_panel(axes, history, key):
     axes.ticklabel_format(axis="y", useOffset=False, scilimits=(-3, 5))
     if len({epoch["epoch"] for epoch in history}) == 1:
         axes.set_xlim(history[0]["epoch"] - 0.5, history[0]["epoch"] + 0.5)
-    _plain(axes)
+    make_plain(axes)
     if key != "learning_rate" and axes.lines:
         axes.legend(frameon=False, fontsize=9, labelcolor=INK)
 
 
-def _plain(axes):
+def make_plain(axes):
     """A light grid in place of ticks and frame."""
     axes.grid(color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
@@ -319,7 +319,8 @@ def _explanation_title(explanation):
     return f"{title}; the answer is {_short(answer)}, {shares[answer]:.3f}"
 
 
-def _save(figure, path):
+def save_figure(figure, path):
+    """Writes a figure as a PNG, atomically; a character that no font has is no warning."""
     FigureCanvasAgg(figure)
     with write_atomically(path) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")

@@ -31,19 +31,34 @@ def write_report(run):
 
     Returns: The path of `report/index.html`.
     """
-    report = pathlib.Path(run.path) / "report"
+    return write_page(run.path, lambda folder: _contents(run, folder))
+
+
+def write_page(path, contents):
+    """Writes `report/index.html` and its figures into a folder; returns the path of the page.
+
+    Args:
+        path: The folder.
+        contents: A function from the folder that pictures are drawn into to what the template needs, a dict.
+    """
+    report = pathlib.Path(path) / "report"
     report.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(UNFINISHED, ".report.", run.path) as name:
+    with tempfile.TemporaryDirectory(UNFINISHED, ".report.", path) as name:
         folder = pathlib.Path(name)
-        page = _page(run, folder)
+        loader = jinja2.PackageLoader("deepapps", "templates")
+        options = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
+        environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, **options)
+        page = environment.get_template("report.html").render(
+            embed=lambda picture: embedded(folder / picture.file), **contents(folder)
+        )
         for file in folder.iterdir():
             os.replace(file, report / file.name)
     write_text(report / "index.html", page)
     return report / "index.html"
 
 
-def _page(run, folder):
-    """The page as text; its figures are drawn into `folder`."""
+def _contents(run, folder):
+    """What the template needs of a Run; its pictures are drawn into `folder`."""
     part = "test" if run.metrics.get("test") else "validation"
     figures = run.metrics.get(part) or {}
     sections = [Section("Figures", [_metrics_table(run.metrics)])] if figures else []
@@ -51,20 +66,16 @@ def _page(run, folder):
     sections += _curves(run.history, folder)
     sections += run.task.sections(figures, run.examples, folder) if figures else []
     sections += [Section("Epochs", [_history_table(run.history)])] if run.history else []
-    loader = jinja2.PackageLoader("deepapps", "templates")
-    options = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
-    environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, **options)
-    return environment.get_template("report.html").render(
-        name=run.name,
-        command=run.command,
-        deterministic=run.training.deterministic,
-        part=part,
-        summary=_summary(run),
-        headlines=_headlines(figures, run.task.monitor),
-        sections=sections,
-        lists=_lists(run),
-        embed=lambda picture: embedded(folder / picture.file),
-    )
+    return {
+        "name": run.name,
+        "command": run.command,
+        "deterministic": run.training.deterministic,
+        "part": part,
+        "summary": _summary(run),
+        "headlines": _headlines(figures, run.task.monitor),
+        "sections": sections,
+        "lists": _lists(run),
+    }
 
 
 def _samples(path, folder):
@@ -89,7 +100,7 @@ def _summary(run):
     if not run.history:
         return ""
     epochs = f"{len(run.history)} epoch{'s' * (len(run.history) > 1)}"
-    text = f"{epochs} in {_duration(sum(epoch.get('seconds') or 0 for epoch in run.history))}"
+    text = f"{epochs} in {duration(sum(epoch.get('seconds') or 0 for epoch in run.history))}"
     figure = f"val_{run.task.monitor}"
     values = {e["epoch"]: e[figure] for e in run.history if e.get(figure) is not None}
     if not values:
@@ -99,7 +110,8 @@ def _summary(run):
     return f"{text}; the weights are those of epoch {best}, by {name[0].lower()}{name[1:]} ({figure_text(values[best])})."
 
 
-def _duration(seconds):
+def duration(seconds):
+    """Seconds as text: "1 h 3 min", "2 min 5 s"."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
@@ -135,7 +147,7 @@ def _lists(run):
         "Versions": run.versions,
     }
     return {
-        title: [(name, _setting_text(value)) for name, value in part.items()] for title, part in parts.items()
+        title: [(name, setting_text(value)) for name, value in part.items()] for title, part in parts.items()
     }
 
 
@@ -143,11 +155,12 @@ def _scalar_names(figures):
     return [name for name, value in figures.items() if value is None or isinstance(value, numbers.Real)]
 
 
-def _setting_text(value):
+def setting_text(value):
+    """The value of a setting as text; an en dash for None."""
     if value is None or isinstance(value, float) and not math.isfinite(value):
         return MISSING
     if isinstance(value, list | tuple):
-        return ", ".join(_setting_text(item) for item in value)
+        return ", ".join(setting_text(item) for item in value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     return json.dumps(value, default=str, ensure_ascii=False) if isinstance(value, dict) else str(value)

@@ -117,7 +117,7 @@ class Run:
         words = [*shlex.split(os.environ.get("DEEPAPPS_COMMAND", "deepapps")), "train", self.name]
         defaults = TrainingSettings(**self.task.training)
         for settings, plain in ((self.settings, type(self.settings)()), (self.training, defaults)):
-            words += _flags(settings.as_dict(), plain.as_dict())
+            words += flags(settings.as_dict(), plain.as_dict())
         return shlex.join([*words, "--output", str(self.path)])
 
     @property
@@ -365,7 +365,7 @@ def new_folder(name):
     return path
 
 
-def _flags(values, defaults):
+def flags(values, defaults):
     """The command-line flags of the values that are not the defaults."""
     words = []
     for name, value in values.items():

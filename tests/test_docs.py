@@ -23,6 +23,7 @@ from deepapps.tasks.image_classification import ImageSettings
 from deepapps.tasks.sequence_classification import SequenceSettings
 from deepapps.tasks.translation import TranslatingSettings, TranslatorSettings
 from deepapps.training.settings import TrainingSettings
+from deepapps.tuning.settings import SearchSettings
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -151,7 +152,9 @@ def test_pictures_are_small():
 
 def settings_tables():
     """The tables of settings, `{name: Markdown}`, made from the dataclasses."""
-    kinds = (ImageSettings, SequenceSettings, TranslatorSettings, TranslatingSettings, TrainingSettings)
+    kinds = (
+        ImageSettings, SequenceSettings, TranslatorSettings, TranslatingSettings, TrainingSettings, SearchSettings,
+    )  # fmt: skip
     tables = {kind.__name__: settings_table(kind) for kind in kinds}
     for name in TASKS:
         rows = [f"| `{key}` | {default_text(value)} |" for key, value in find_task(name).training.items()]
@@ -187,7 +190,8 @@ def range_text(types, limits):
 
 def page_of(name):
     """The page that has a table."""
-    return ROOT / "docs" / ("translator.md" if name == "TranslatingSettings" else "settings.md")
+    own = {"TranslatingSettings": "translator.md", "SearchSettings": "search.md"}
+    return ROOT / "docs" / own.get(name, "settings.md")
 
 
 def marked(name):

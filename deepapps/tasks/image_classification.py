@@ -84,6 +84,23 @@ class ImageClassification(Task):
 
     Settings = ImageSettings
 
+    @staticmethod
+    def space(hp):
+        """Network, its width, dropout, augmentation, and how it is trained: for minutes on a laptop."""
+        found = {
+            "network": hp.Choice("network", ["cnn", "lenet", "mlp"]),
+            "learning_rate": hp.Float("learning_rate", 5e-4, 2e-2, sampling="log", default=4e-3),
+            "batch_size": hp.Choice("batch_size", [32, 64, 128], default=64),
+            "optimizer": hp.Choice("optimizer", ["adam", "adamw", "nadam"]),
+            "dropout": hp.Float("dropout", 0.0, 0.5, step=0.1, default=0.3),
+            "augment": hp.Boolean("augment", default=True),
+        }
+        with hp.conditional_scope("network", ["mlp"]):
+            found["units"] = hp.Int("units", 64, 512, step=64, default=128)
+        with hp.conditional_scope("network", ["cnn", "lenet"]):
+            found["filters"] = hp.Choice("filters", [8, 16, 32, 48])
+        return found
+
     def data(self):
         from deepapps.data.images import describe_images, load_images
 

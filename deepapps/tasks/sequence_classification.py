@@ -72,6 +72,20 @@ class SequenceClassification(Task):
     name = "sequence"
     training = FOR_SEQUENCES | {"epochs": 16, "batch_size": 128}
 
+    @staticmethod
+    def space(hp):
+        """Network, its width, dropout of three kinds, and how it is trained: for an hour or so on a laptop."""
+        return {
+            "network": hp.Choice("network", ["attention-lstm", "gru", "cnn"]),
+            "units": hp.Choice("units", [32, 64, 128], default=64),
+            "embedding_size": hp.Choice("embedding_size", [32, 64, 128], default=64),
+            "learning_rate": hp.Float("learning_rate", 5e-4, 1e-2, sampling="log", default=3e-3),
+            "batch_size": hp.Choice("batch_size", [32, 64, 128], default=128),
+            "dropout": hp.Float("dropout", 0.1, 0.7, step=0.1, default=0.5),
+            "word_dropout": hp.Float("word_dropout", 0.0, 0.3, step=0.05, default=0.15),
+            "label_smoothing": hp.Choice("label_smoothing", [0.0, 0.05, 0.1], default=0.1),
+        }
+
     def data(self):
         from deepapps.data.sequences import load_sequences
 

@@ -46,6 +46,15 @@ class Task:
         """Returns the `Splits`. Called once, before everything below."""
         raise NotImplementedError(f"{self.name} must define `data()`.")
 
+    @staticmethod
+    def space(hp):
+        """Returns the settings of a trial of a search, `{name: value}`; None in it means the default.
+
+        Args:
+            hp: A `keras_tuner.HyperParameters`, whose `Int`, `Float`, `Choice` and `Boolean` give its values.
+        """
+        raise ValueError("The task has no space of its own to search: give one, `space=`, or `--space FILE`.")
+
     def describe(self):
         """Returns what is to be said about the data before training: lines of text, or none."""
         return ""

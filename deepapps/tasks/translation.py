@@ -99,6 +99,20 @@ class Translation(Task):
     monitor = "bleu"
     training = FOR_SEQUENCES | {"epochs": 10, "batch_size": 64}
 
+    @staticmethod
+    def space(hp):
+        """Network, its width and depth, subwords, and how it is trained: a trial takes minutes on a laptop."""
+        return {
+            "network": hp.Choice("network", ["attention-lstm", "transformer"]),
+            "units": hp.Choice("units", [128, 192, 256], default=256),
+            "depth": hp.Choice("depth", [1, 2]),
+            "vocabulary_size": hp.Choice("vocabulary_size", [2_000, 4_000, 8_000], default=8_000),
+            "learning_rate": hp.Float("learning_rate", 5e-4, 1e-2, sampling="log", default=3e-3),
+            "batch_size": hp.Choice("batch_size", [32, 64, 128], default=64),
+            "dropout": hp.Float("dropout", 0.0, 0.4, step=0.1, default=0.1),
+            "label_smoothing": hp.Choice("label_smoothing", [0.0, 0.1], default=0.1),
+        }
+
     def data(self):
         from deepapps.data.pairs import load_pairs
 

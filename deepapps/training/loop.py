@@ -1,4 +1,4 @@
-"""The one loop. `train` prepares a Run, `_fit` learns, `_finish` opens the test set."""
+"""The one loop. `train` opens a Run, `_fit` learns, `_finish` opens the test set."""
 
 import functools
 import logging
@@ -57,19 +57,30 @@ def train(task=None, *, model=None, data=None, loss=None, metrics=(), output=Non
     if strategy is not None:
         training["strategy"] = strategy if isinstance(strategy, str) else type(strategy).__name__
     run = open_run(task, training, output, resume, overwrite)
-    if run.finished:
-        return run
+    return run if run.finished else learn(run, callbacks, strategy)
+
+
+def learn(run, callbacks=(), strategy=None, finish=None):
+    """Trains what `open_run` has opened.
+
+    Args:
+        run: The `Run`.
+        callbacks, strategy: As in `train`.
+        finish: What is left to do after the last epoch, `finish(run, state, splits)`. Defaults to what
+            `train` does: the best weights are measured on all splits, and the report is written.
+    Returns: the `Run`.
+    """
     ready = make_strategy(run.training.strategy if isinstance(strategy, str | None) else strategy)
     _set_seeds(run.training)
-    splits = task.data()
+    splits = run.task.data()
     with lost_workers_named(run):
-        state = State(task, run.training, ready, splits.train)
-        _check_monitor(task, run.training, state.metrics, splits.validation)
+        state = State(run.task, run.training, ready, splits.train)
+        _check_monitor(run.task, run.training, state.metrics, splits.validation)
         if state.workers.is_chief:
             run.start()
         if _fit(run, state, splits.validation, make_callbacks(run, state, callbacks)):
             _leave(run, state)
-        _finish(run, state, splits)
+        (finish or _finish)(run, state, splits)
     return run
 
 

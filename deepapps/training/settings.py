@@ -75,7 +75,7 @@ class TrainingSettings(Settings):
         choices=("auto",),
     )
     checkpoint_seconds: float = setting(60.0, "Seconds between checkpoints within an epoch.", minimum=0)
-    tensorboard: bool = setting(False, "Also write TensorBoard logs into the Run (needs `tensorboard`).")
+    tensorboard: bool = setting(False, "Also write TensorBoard logs into the Run.")
     progress: bool = setting(True, "Show progress on stderr.")
 
     def __post_init__(self):

@@ -29,6 +29,21 @@ def use_devices(count):
         ) from None
 
 
+def prepare_devices(strategy, threads=0):
+    """Tells TensorFlow what it must know before its first operation.
+
+    Args:
+        strategy: The name of the strategy: without a GPU, `mirrored:N` divides the CPU.
+        threads: Bound of TensorFlow's thread pools. Defaults to none.
+    """
+    if threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    kind, _, count = strategy.partition(":")
+    if kind == "mirrored" and count.isdecimal() and not tf.config.list_physical_devices("GPU"):
+        use_devices(max(int(count), 1))
+
+
 def make_strategy(strategy):
     """Makes the strategy that a name of the training settings means here.
 

@@ -1,0 +1,56 @@
+"""A task for plain Keras Tuner: its tuners, in this process, with the loop of deepapps inside."""
+
+import pathlib
+import tempfile
+
+import keras_tuner
+
+from deepapps.run import open_run
+from deepapps.training.loop import learn
+from deepapps.tuning.space import Space
+
+
+class TaskHyperModel(keras_tuner.HyperModel):
+    """The networks of a task over a space, trained by deepapps.
+
+        tuner = keras_tuner.Hyperband(TaskHyperModel(task), objective="val_accuracy", max_epochs=9)
+        tuner.search()
+
+    Keras Tuner gives the callbacks, the epochs and, for Hyperband, the weights to go on from.
+
+    Args:
+        task: The `Task`.
+        space: A function `hp -> settings`. Defaults to the task's own.
+        **fixed: Settings of the task and the training that no trial changes.
+    """
+
+    def __init__(self, task, space=None, **fixed):
+        super().__init__()
+        self._space = Space(space or task.space, task, fixed)
+
+    def build(self, hp):
+        """The network with the hyperparameters."""
+        task, _ = self._space.split(self._space(hp))
+        task.data()
+        return task.network()
+
+    def fit(self, hp, model, callbacks=(), epochs=None, initial_epoch=0, verbose="auto", **training):
+        """Trains the model; the figures of the best epoch, and `parameters`.
+
+        Args:
+            hp: The hyperparameters.
+            model: What `build` returned.
+            callbacks, epochs, initial_epoch, verbose: As of `keras.Model.fit`.
+            **training: Settings of the training.
+        """
+        task, settings = self._space.split(self._space(hp))
+        settings = {**settings, **training}
+        settings |= {} if epochs is None else {"epochs": epochs - initial_epoch}
+        task.network = lambda: model
+        with tempfile.TemporaryDirectory() as folder:
+            run = open_run(task, {"progress": bool(verbose), **settings}, pathlib.Path(folder) / "run")
+            history = learn(run, callbacks, finish=lambda *_: None).history
+        figure = f"val_{task.monitor}"
+        best = (max if task.direction == "max" else min)(history, key=lambda line: line[figure])
+        numbers = {name: value for name, value in best.items() if isinstance(value, int | float)}
+        return numbers | {"parameters": model.count_params()}

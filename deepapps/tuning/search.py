@@ -1,0 +1,334 @@
+"""The search: which settings are the best? Every trial is a Run."""
+
+import contextlib
+import functools
+import json
+import logging
+import os
+import pathlib
+import shlex
+import shutil
+import signal
+
+from deepapps.files import is_unfinished, read_json, write_json
+from deepapps.run import flags, load_run, new_folder, versions
+from deepapps.settings import check_keywords
+from deepapps.tasks import TASKS, find_task
+from deepapps.tasks.task import Task
+from deepapps.training.interruption import stop_requests
+from deepapps.training.settings import TrainingSettings
+from deepapps.tuning.journal import FAILED, RUNNING, Journal
+from deepapps.tuning.progress import Progress, best_row, ranked, write_table
+from deepapps.tuning.settings import FREE_ON_RESUME, Objective, SearchSettings, objectives_of
+from deepapps.tuning.space import Space, load_space
+from deepapps.tuning.statistics import pareto_front
+
+_OWN = (
+    "search.json", "journal.jsonl", "trials.csv", "best.json", "trials", "best", "report",
+)  # fmt: skip
+_logger = logging.getLogger(__name__)
+
+
+class Search:
+    """What a search found, as a folder on disk and as an object.
+
+    Made by `search`, and by `load_search` from the folder.
+
+    Attributes:
+        path: The folder.
+        task: The name of the task.
+        settings: The `SearchSettings`.
+        fixed: The settings that no trial changed.
+        objectives: The `Objective`s.
+        space_file: The Python file of the space, or None.
+        is_resumed: Whether it goes on with what stands in the folder.
+    """
+
+    def __init__(self, path, task, settings, fixed, objectives, space_file=None, is_resumed=False):
+        self.path, self.task, self.settings = pathlib.Path(path), task, settings
+        self.fixed, self.objectives, self.space_file = fixed, objectives, space_file
+        self.is_resumed = is_resumed
+        self.journal = Journal(self.path / "journal.jsonl")
+
+    def __repr__(self):
+        return f"Search({str(self.path)!r}, task={self.task!r}, {len(self.trials)} trials)"
+
+    @property
+    def trials(self):
+        """A `Row` for each trial: `trial`, `status`, `values`, `figures`, `message`."""
+        return list(self.journal.rows().values())
+
+    @property
+    def best_settings(self):
+        """The settings of the best trial, `{name: value}`, as in best.json."""
+        path = self.path / "best.json"
+        if not path.exists():
+            raise ValueError(f"{self.path}: no trial has ended well yet.")
+        return read_json(path)
+
+    @property
+    def best_run(self):
+        """The `Run` of the best settings: the first with a fresh seed; with `retrain=0` the trial itself."""
+        return load_run(
+            next(iter(self._best_folders()), self.folder_of(best_row(self.trials, self.objectives)))
+        )
+
+    @property
+    def front(self):
+        """The trials that no other one beats in all objectives, the best by the first objective first."""
+        rows = ranked(self.trials, self.objectives)
+        points = [[row.figures[one.figure] for one in self.objectives] for row in rows]
+        return [rows[place] for place in pareto_front(points, [one.sign for one in self.objectives])]
+
+    @property
+    def test_figures(self):
+        """The test figures of the best settings with fresh seeds, `{name: [value of each Run]}`."""
+        parts = [read_json(folder / "metrics.json") for folder in self._best_folders()]
+        figures = [part.get("test") or {} for part in parts]
+        names = dict.fromkeys(
+            name for one in figures for name, v in one.items() if isinstance(v, int | float)
+        )
+        return {name: [one[name] for one in figures] for name in names}
+
+    @property
+    def command(self):
+        """The shell command that repeats the search, or the Python call."""
+        if self.task not in TASKS:
+            return f"deepapps.search(..., output={str(self.path)!r})"
+        words = [*shlex.split(os.environ.get("DEEPAPPS_COMMAND", "deepapps")), "tune", self.task]
+        words += flags(self.settings.as_dict(), SearchSettings().as_dict())
+        words += flags(self.fixed, dict.fromkeys(self.fixed))
+        words += ["--space", self.space_file] if self.space_file else []
+        return shlex.join([*words, "--output", str(self.path)])
+
+    @property
+    def resume_command(self):
+        """The same with a resume."""
+        return f"{self.command} --resume" if self.task in TASKS else self.command[:-1] + ", resume=True)"
+
+    def folder_of(self, row):
+        """The folder of a trial's Run."""
+        return self.path / "trials" / row.trial
+
+    def report(self):
+        """Writes `report/index.html` anew and returns its path."""
+        from deepapps.tuning.report import write_search_report
+
+        return write_search_report(self)
+
+    def _best_folders(self):
+        folders = [path.parent for path in self.path.glob("best/*/metrics.json")]
+        return sorted(folders, key=lambda folder: int(folder.name))
+
+
+def search(task, space=None, output=None, resume=False, overwrite=False, **settings):
+    """Searches the settings with which a task learns best.
+
+    Args:
+        task: The name of an app, such as "mnist", or a `Task`.
+        space: A function `hp -> settings`, where `hp` is a `keras_tuner.HyperParameters`; or a Python file
+            that defines it as `space`. Defaults to the task's own, `Task.space`.
+        output: Folder of the search. Defaults to a new `runs/tune-<task>-<date>-<time>`.
+        resume: Go on with the search in `output`; start where there is none.
+        overwrite: Replace a search that stands in `output`.
+        **settings: Those of `SearchSettings`, such as `trials`; any others are settings of the task and
+            the training that no trial changes.
+    Returns: the `Search`, whose `best_settings` have the best validation figure.
+    Raises:
+        ValueError: for a mistake in the settings or the space.
+        RuntimeError: when all trials fail.
+        SystemExit: with status 143 after a SIGTERM; trials that ran have written a checkpoint.
+    """
+    found, task, function = open_search(task, space, output, resume, overwrite, settings)
+    return _search(found, Space(function, task, found.fixed))
+
+
+def open_search(task, space, output, resume, overwrite, settings):
+    """Finds the folder of a search, its task and its settings: those given, over those stored.
+
+    Nothing is written yet, and TensorFlow is not imported.
+
+    Returns: `(Search, Task, space function)`.
+    Raises: ValueError as `search`.
+    """
+    if resume and overwrite:
+        raise ValueError("`resume` and `overwrite` exclude each other.")
+    given = {name: value for name, value in settings.items() if name in SearchSettings.names()}
+    kind = find_task(task) if isinstance(task, str) else task if isinstance(task, type) else type(task)
+    if not issubclass(kind, Task):
+        raise ValueError(f"`task` must be the name of an app or a Task. Received: {task!r}")
+    fixed = _checked(kind, {name: value for name, value in settings.items() if name not in given})
+    name = kind.name if isinstance(kind.name, str) else kind.__name__
+    path = pathlib.Path(output) if output else new_folder(f"tune-{name}")
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"{path}: is a file, not a folder for a search.")
+    file = str(space) if isinstance(space, str | os.PathLike) else None
+    is_resumed = resume and (path / "search.json").exists()
+    if is_resumed:
+        stored = load_search(path)
+        _check_same(stored, name, given, fixed)
+        given, fixed = {**stored.settings.as_dict(), **given}, stored.fixed
+        file = file or (stored.space_file if space is None else None)
+    else:
+        _check_free(path, overwrite)
+    if not isinstance(task, Task):
+        task = kind(kind.Settings(**{key: fixed[key] for key in fixed if key in kind.Settings.names()}))
+    function = load_space(file) if file else space or task.space
+    made = SearchSettings(**given)
+    objectives = objectives_of(made.objective, task)
+    return Search(path, name, made, fixed, objectives, file, is_resumed), task, function
+
+
+def load_search(path):
+    """Loads a search from its folder.
+
+    Raises: ValueError when there is none.
+    """
+    file = pathlib.Path(path) / "search.json"
+    if not file.exists():
+        raise ValueError(f"{path}: holds no search (there is no search.json).")
+    stored = read_json(file)
+    try:
+        settings, objectives = SearchSettings(**stored["settings"]), stored["objectives"]
+        return Search(
+            path,
+            stored["task"],
+            settings,
+            stored["fixed"],
+            [Objective(*pair) for pair in objectives],
+            stored["space_file"],
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{file}: is damaged ({error}).") from None
+
+
+def _search(found, space):
+    from deepapps.tuning.oracles import DEFAULT_TRIALS, make_oracle
+    from deepapps.tuning.trial import share_out, start_server
+    from deepapps.tuning.tuner import NoneSucceeded, Stopped, TrialTuner
+
+    settings, context = found.settings, start_server()
+    oracle = make_oracle(settings, found.objectives, _epochs(found, space))
+    default = DEFAULT_TRIALS if settings.tuner in ("random", "bayesian") else None
+    report = Progress(found.journal, found.objectives, settings.trials or default, settings.progress)
+    slots = share_out(settings.workers, settings.threads)
+    with stop_requests() as requests, report:
+        tuner = TrialTuner(oracle, space, settings, found.path, report, slots, context, requests)
+        _start(found, oracle, space)
+        oracle.on_end = functools.partial(_write_tables, found, oracle, space)
+        try:
+            with contextlib.suppress(NoneSucceeded):
+                ended = tuner.search()
+            _check_some_succeeded(found)
+            tuner.train_afresh(found.best_settings)
+        except Stopped:
+            _leave(found, requests[0])
+    found.report()
+    if not ended:
+        _logger.warning("The time is up. Go on with: %s", found.resume_command)
+    return found
+
+
+def _start(found, oracle, space):
+    """Writes search.json, once the space is known to be good, and has the oracle remember."""
+    hyperparameters = oracle.get_space()
+    space.check(hyperparameters)
+    described = json.loads(json.dumps(hyperparameters.get_config()["space"]))
+    if not found.is_resumed:
+        _clear(found.path)
+    elif read_json(found.path / "search.json")["space"] != described:
+        raise ValueError(f"{found.path}: is a search of another space. Search into another folder.")
+    write_json(
+        found.path / "search.json",
+        {
+            "task": found.task,
+            "settings": found.settings.as_dict(),
+            "fixed": found.fixed,
+            "objectives": [[one.figure, one.direction] for one in found.objectives],
+            "space": described,
+            "space_file": found.space_file,
+            "versions": versions(),
+        },
+    )
+    if found.settings.tuner == "bayesian":  # three times as many would be most of the trials
+        oracle.num_initial_points = 3 + sum(type(one).__name__ != "Fixed" for one in hyperparameters.space)
+    found.journal.mend()
+    oracle.replay(found.journal)
+
+
+def _write_tables(found, oracle, space):
+    """Writes trials.csv and best.json as they now stand."""
+    rows = found.trials
+    write_table(found.path / "trials.csv", rows)
+    best = best_row(rows, found.objectives)
+    if best is not None:
+        write_json(found.path / "best.json", space(oracle.trials[best.trial].hyperparameters.copy()))
+
+
+def _check_some_succeeded(found):
+    """Raises RuntimeError when all trials have failed, after showing what the first one said."""
+    rows = [row for row in found.trials if row.status != RUNNING]
+    if rows and all(row.status == FAILED for row in rows):
+        log = found.path / "trials" / f"{rows[0].trial}.log"
+        if log.exists():
+            _logger.error("%s", log.read_text(encoding="utf-8", errors="replace").rstrip())
+        raise RuntimeError(f"All {len(rows)} trials failed; the first: {rows[0].message}")
+
+
+def _leave(found, number):
+    """Says how to go on, and ends the process or, after Ctrl-C, raises KeyboardInterrupt."""
+    name = signal.Signals(number).name
+    _logger.warning("Stopped by %s; nothing is lost. Go on with: %s", name, found.resume_command)
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise SystemExit(128 + number)
+
+
+def _checked(kind, fixed):
+    """The fixed settings as JSON gives them back.
+
+    Raises: ValueError for an unknown one, one out of range, or a strategy of many processes.
+    """
+    check_keywords(fixed, {*SearchSettings.names(), *kind.Settings.names(), *TrainingSettings.names()})
+    own = kind.Settings(**{name: value for name, value in fixed.items() if name in kind.Settings.names()})
+    training = {name: value for name, value in fixed.items() if name not in kind.Settings.names()}
+    values = own.as_dict() | TrainingSettings(**{**kind.training, **training}).as_dict()
+    if values["strategy"] in ("multi-worker", "parameter-server"):
+        raise ValueError(f"A trial is one process: `strategy` cannot be {values['strategy']!r} in a search.")
+    return {name: values[name] for name in fixed}
+
+
+def _epochs(found, space):
+    """The epochs of a trial; of `hyperband` the most of one."""
+    return TrainingSettings(**{**space.task.training, **space.split(found.fixed)[1]}).epochs
+
+
+def _check_same(stored, name, given, fixed):
+    """Raises ValueError for a resume of another search."""
+    if stored.task != name:
+        raise ValueError(f"{stored.path}: holds a search of {stored.task}, not of {name}.")
+    before = stored.settings.as_dict() | stored.fixed
+    for name, value in (given | fixed).items():
+        if name not in FREE_ON_RESUME and before.get(name) != value:
+            raise ValueError(
+                f"{stored.path}: its `{name}` is {before.get(name)!r} and cannot become {value!r} in a resume. "
+                "Leave it out, or search into another folder."
+            )
+
+
+def _check_free(path, overwrite):
+    """Raises ValueError where a new search may not be put."""
+    if (path / "search.json").exists():
+        if not overwrite:
+            raise ValueError(f"{path}: holds a search already. Choose another, or --resume or --overwrite.")
+    elif path.exists() and any(not is_unfinished(entry) for entry in path.iterdir()):
+        raise ValueError(f"{path}: is not empty and holds no search. Choose another folder.")
+
+
+def _clear(path):
+    """Deletes the old search; its search.json last, so that the folder still counts as one of a search."""
+    for name in reversed(_OWN):
+        if (path / name).is_dir():
+            shutil.rmtree(path / name)
+        else:
+            (path / name).unlink(missing_ok=True)
