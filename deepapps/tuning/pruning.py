@@ -58,6 +58,8 @@ class Pruning(keras.callbacks.Callback):
         self.best, self.pruned = None, False
 
     def on_epoch_end(self, epoch, logs=None):
+        if self._objective.figure not in logs:  # `parameters`, say, is no figure of an epoch
+            return
         value = logs[self._objective.figure] * self._objective.sign
         self.best = value if self.best is None else max(self.best, value)
         last = epoch + 1 == self.params["epochs"]

@@ -1,6 +1,5 @@
 """The search: which settings are the best? Every trial is a Run."""
 
-import contextlib
 import functools
 import json
 import logging
@@ -217,10 +216,11 @@ def _search(found, space):
         _start(found, oracle, space)
         oracle.on_end = functools.partial(_write_tables, found, oracle, space)
         try:
-            with contextlib.suppress(NoneSucceeded):
-                ended = tuner.search()
+            ended = tuner.search()
             _check_some_succeeded(found)
             tuner.train_afresh(found.best_settings)
+        except NoneSucceeded:
+            _check_some_succeeded(found)
         except Stopped:
             _leave(found, requests[0])
     found.report()
@@ -266,13 +266,16 @@ def _write_tables(found, oracle, space):
 
 
 def _check_some_succeeded(found):
-    """Raises RuntimeError when all trials have failed, after showing what the first one said."""
-    rows = [row for row in found.trials if row.status != RUNNING]
-    if rows and all(row.status == FAILED for row in rows):
-        log = found.path / "trials" / f"{rows[0].trial}.log"
-        if log.exists():
-            _logger.error("%s", log.read_text(encoding="utf-8", errors="replace").rstrip())
-        raise RuntimeError(f"All {len(rows)} trials failed; the first: {rows[0].message}")
+    """Raises RuntimeError when no trial has; if all have failed, after showing what the first one said."""
+    ended = [row for row in found.trials if row.status != RUNNING]
+    if any(row.status != FAILED for row in ended):
+        return
+    if not ended:
+        raise RuntimeError(f"No trial has ended within the time limit. Go on with: {found.resume_command}")
+    log = found.path / "trials" / f"{ended[0].trial}.log"
+    if log.exists():
+        _logger.error("%s", log.read_text(encoding="utf-8", errors="replace").rstrip())
+    raise RuntimeError(f"All {len(ended)} trials failed; the first: {ended[0].message}")
 
 
 def _leave(found, number):

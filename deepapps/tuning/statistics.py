@@ -16,7 +16,7 @@ def check_figures(objectives, figures):
     """Raises ValueError for an objective that is not among the figures of a trial."""
     for one in objectives:
         if one.figure not in figures:
-            known = [name.removeprefix("val_") for name in figures]
+            known = [name.removeprefix("val_") for name in figures if name != "pruned"]
             name = one.figure.removeprefix("val_")
             raise ValueError(f"Unknown objective {name!r}.{close_names(name, known)}")
 

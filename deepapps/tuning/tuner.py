@@ -53,7 +53,7 @@ class TrialTuner(base_tuner.BaseTuner):
     def search(self):
         """Runs all trials, `workers` at a time; returns whether they have all ended.
 
-        Raises: what goes wrong outside of the trials; `NoneSucceeded`.
+        Raises: Stopped where it is asked to stop; `NoneSucceeded`; what goes wrong outside of the trials.
         """
         failures, threads = [], []
         for index, slot in enumerate(self.slots):
@@ -70,6 +70,8 @@ class TrialTuner(base_tuner.BaseTuner):
             thread.join(0 if _real(failures) else None)
         if _real(failures):
             raise _real(failures)[0]
+        if self.requests:
+            raise Stopped
         return not failures
 
     def _search(self, failures):
@@ -92,7 +94,7 @@ class TrialTuner(base_tuner.BaseTuner):
             self.report.begin(trial.trial_id, one.folder)
             self._train(one, self.settings.trial_time_limit)
             results.append(one.result)
-            check_figures(one.objectives, one.result)
+            _check_figures(one)
             if one.result["pruned"]:
                 break
         means = {name: float(np.mean([result[name] for result in results])) for name in results[0]}
@@ -175,7 +177,7 @@ class TrialTuner(base_tuner.BaseTuner):
 
     def _check_time(self):
         if self.requests or self.stopping.is_set() or time.monotonic() > self.deadline:
-            raise Stopped("the search ends")
+            raise Stopped
 
     def _get_tuner_fname(self):
         return ""  # there is no such file, and nothing is loaded from it
@@ -184,6 +186,14 @@ class TrialTuner(base_tuner.BaseTuner):
 def seed_of(*numbers):
     """A seed that follows from the search's, the trial's number and that of the repeat."""
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
+def _check_figures(one):
+    """Raises an error that ends the search for an objective that the trial has no figure of."""
+    try:
+        check_figures(one.objectives, one.result)
+    except ValueError as error:
+        raise keras_tuner.errors.FatalValueError(str(error)) from None
 
 
 def _real(failures):
