@@ -21,7 +21,7 @@ from deepapps.training.cluster import find_cluster, resolve_strategy
 from deepapps.training.heartbeat import follow_launcher
 from deepapps.training.settings import TrainingSettings
 from deepapps.tuning.progress import best_row
-from deepapps.tuning.search import load_search, open_search
+from deepapps.tuning.search import is_helper, load_search, open_search
 from deepapps.tuning.settings import SearchSettings
 from deepapps.tuning.statistics import mean_and_error
 from deepapps.tuning.trial import start_server
@@ -268,6 +268,8 @@ def _run_search(name, as_json, arguments):
         found = deepapps.search(name, **places, **arguments)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    if is_helper():
+        return
     test = {figure: mean_and_error(values) for figure, values in found.test_figures.items()}
     best = best_row(found.trials, found.objectives)
     if as_json:

@@ -47,13 +47,13 @@ def test_a_search_prints_its_trials_and_figures(tuned):
     folder, ended = tuned
     assert ended.status == 0
     lines = [line for line in ended.err.splitlines() if line.startswith("trial ")]
-    assert [line.split()[:3] for line in lines] == [["trial", "0", "[1/2]"], ["trial", "1", "[2/2]"]]
+    assert [line.split()[:3] for line in lines] == [["trial", "0000", "[1/2]"], ["trial", "0001", "[2/2]"]]
     assert all("val_accuracy 0." in line and "network=mlp" in line for line in lines)
     assert "fresh seeds: test" in ended.out and str(folder / "best.json") in ended.out
 
 
 def test_the_hyperparameters_are_in_tensorboard(tuned):
-    for trial in ("0", "1"):
+    for trial in ("0000", "0001"):
         content = b"".join(
             p.read_bytes() for p in (tuned[0] / "trials" / trial / "tensorboard").glob("events*")
         )
@@ -83,7 +83,7 @@ def test_the_report_and_the_figures_as_json(tuned):
 def test_sigterm_says_how_to_go_on_and_that_goes_on(idx, tmp_path):
     arguments = ("--data", idx, "--epochs", 60, "--trials", 1, "--retrain", 0, "--output", tmp_path / "s")
     command = processes.Command(*QUICK, *arguments)
-    path = tmp_path / "s" / "trials" / "0" / "history.jsonl"
+    path = tmp_path / "s" / "trials" / "0000" / "history.jsonl"
     while command.process.exitcode is None and not path.exists():
         time.sleep(0.05)
     os.kill(command.process.pid, signal.SIGTERM)

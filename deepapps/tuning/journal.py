@@ -17,7 +17,7 @@ class Row:
     """A trial as the table shows it.
 
     Attributes:
-        trial: Its id, such as "07".
+        trial: Its id, such as "0007".
         values: Its hyperparameters.
         status: "completed", "pruned", "failed" or "running".
         figures: `{name: number}`: those of the validation split with `val_`, at the best epoch, and

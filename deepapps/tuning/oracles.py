@@ -16,6 +16,13 @@ class _Remembered:
 
     journal = None
     recorded = {}  # what the journal says of the trials: {id: values}
+    limit = None  # trials at most; `max_trials` would change the ids of the trials
+
+    def populate_space(self, trial_id):
+        """The hyperparameters of the next trial, while there is one to be."""
+        if self.limit is not None and len(self.trials) >= self.limit:
+            return {"status": "STOPPED", "values": None}
+        return super().populate_space(trial_id)
 
     def on_end(self):
         """Called after each trial that ends; the search puts its own here."""
@@ -150,10 +157,11 @@ def make_oracle(settings, objectives, epochs):
     options["max_consecutive_failed_trials"] = 2**31  # the search goes on
     if settings.tuner == "hyperband":
         oracle = _Hyperband(max_epochs=epochs, **options)
-        oracle.max_trials = settings.trials
     else:
-        kind = {"random": _Random, "grid": _Grid, "bayesian": _Bayesian}[settings.tuner]
-        trials = settings.trials or (None if settings.tuner == "grid" else DEFAULT_TRIALS)
-        oracle = kind(max_trials=trials, **options)
+        oracle = {"random": _Random, "grid": _Grid, "bayesian": _Bayesian}[settings.tuner](
+            max_trials=None, **options
+        )
+    asks_for_all = settings.tuner in ("grid", "hyperband")
+    oracle.limit = settings.trials or (None if asks_for_all else DEFAULT_TRIALS)
     oracle.verbose, oracle.objectives = 0, objectives
     return oracle

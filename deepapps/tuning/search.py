@@ -41,12 +41,13 @@ class Search:
         objectives: The `Objective`s.
         space_file: The Python file of the space, or None.
         is_resumed: Whether it goes on with what stands in the folder.
+        kind: The class of the task, where it is not one of deepapps's own.
     """
 
     def __init__(self, path, task, settings, fixed, objectives, space_file=None, is_resumed=False):
         self.path, self.task, self.settings = pathlib.Path(path), task, settings
         self.fixed, self.objectives, self.space_file = fixed, objectives, space_file
-        self.is_resumed = is_resumed
+        self.is_resumed, self.kind = is_resumed, None
         self.journal = Journal(self.path / "journal.jsonl")
 
     def __repr__(self):
@@ -68,9 +69,10 @@ class Search:
     @property
     def best_run(self):
         """The `Run` of the best settings: the first with a fresh seed; with `retrain=0` the trial itself."""
-        return load_run(
-            next(iter(self._best_folders()), self.folder_of(best_row(self.trials, self.objectives)))
-        )
+        best = best_row(self.trials, self.objectives)
+        if best is None:
+            raise ValueError(f"{self.path}: no trial has ended well yet.")
+        return load_run(next(iter(self._best_folders()), self.folder_of(best)), self.kind)
 
     @property
     def front(self):
@@ -116,8 +118,9 @@ class Search:
         return write_search_report(self)
 
     def _best_folders(self):
-        folders = [path.parent for path in self.path.glob("best/*/metrics.json")]
-        return sorted(folders, key=lambda folder: int(folder.name))
+        best = best_row(self.trials, self.objectives)
+        found = self.path.glob(f"best/{best.trial}-*/metrics.json") if best else ()
+        return sorted((path.parent for path in found), key=lambda folder: int(folder.name.partition("-")[2]))
 
 
 def search(task, space=None, output=None, resume=False, overwrite=False, **settings):
@@ -152,6 +155,7 @@ def open_search(task, space, output, resume, overwrite, settings):
     """
     if resume and overwrite:
         raise ValueError("`resume` and `overwrite` exclude each other.")
+    overwrite = overwrite or is_helper()  # which leaves the folder to the chief
     given = {name: value for name, value in settings.items() if name in SearchSettings.names()}
     kind = find_task(task) if isinstance(task, str) else task if isinstance(task, type) else type(task)
     if not issubclass(kind, Task):
@@ -175,12 +179,17 @@ def open_search(task, space, output, resume, overwrite, settings):
     function = load_space(file) if file else space or task.space
     made = SearchSettings(**given)
     objectives = objectives_of(made.objective, task)
-    return Search(path, name, made, fixed, objectives, file, is_resumed), task, function
+    found = Search(path, name, made, fixed, objectives, file, is_resumed)
+    found.kind = None if name in TASKS else kind
+    return found, task, function
 
 
-def load_search(path):
+def load_search(path, task=None):
     """Loads a search from its folder.
 
+    Args:
+        path: The folder.
+        task: The class of the task, where it is not one of deepapps's own; `best_run` needs it.
     Raises: ValueError when there is none.
     """
     file = pathlib.Path(path) / "search.json"
@@ -188,37 +197,36 @@ def load_search(path):
         raise ValueError(f"{path}: holds no search (there is no search.json).")
     stored = read_json(file)
     try:
-        settings, objectives = SearchSettings(**stored["settings"]), stored["objectives"]
-        return Search(
-            path,
-            stored["task"],
-            settings,
-            stored["fixed"],
-            [Objective(*pair) for pair in objectives],
-            stored["space_file"],
-        )
+        objectives = [Objective(*pair) for pair in stored["objectives"]]
+        settings = SearchSettings(**stored["settings"])
+        found = Search(path, stored["task"], settings, stored["fixed"], objectives, stored["space_file"])
     except (KeyError, TypeError) as error:
         raise ValueError(f"{file}: is damaged ({error}).") from None
+    found.kind = task
+    return found
 
 
 def _search(found, space):
-    from deepapps.tuning.oracles import DEFAULT_TRIALS, make_oracle
+    from deepapps.tuning.oracles import make_oracle
     from deepapps.tuning.trial import share_out, start_server
     from deepapps.tuning.tuner import NoneSucceeded, Stopped, TrialTuner
 
     settings, context = found.settings, start_server()
     oracle = make_oracle(settings, found.objectives, _epochs(found, space))
-    default = DEFAULT_TRIALS if settings.tuner in ("random", "bayesian") else None
-    report = Progress(found.journal, found.objectives, settings.trials or default, settings.progress)
+    report = Progress(found.journal, found.objectives, oracle.limit, settings.progress)
     slots = share_out(settings.workers, settings.threads)
     with stop_requests() as requests, report:
         tuner = TrialTuner(oracle, space, settings, found.path, report, slots, context, requests)
-        _start(found, oracle, space)
-        oracle.on_end = functools.partial(_write_tables, found, oracle, space)
+        if not is_helper():
+            _start(found, oracle, space)
+            oracle.on_end = functools.partial(_write_tables, found, oracle, space)
+            oracle.on_end()
         try:
             ended = tuner.search()
+            if is_helper():
+                return found
             _check_some_succeeded(found)
-            tuner.train_afresh(found.best_settings)
+            tuner.train_afresh(best_row(found.trials, found.objectives).trial, found.best_settings)
         except NoneSucceeded:
             _check_some_succeeded(found)
         except Stopped:
@@ -227,6 +235,11 @@ def _search(found, space):
     if not ended:
         _logger.warning("The time is up. Go on with: %s", found.resume_command)
     return found
+
+
+def is_helper():
+    """Whether this process trains trials for the chief of a search on several machines."""
+    return "KERASTUNER_ORACLE_IP" in os.environ and "chief" not in os.environ.get("KERASTUNER_TUNER_ID", "")
 
 
 def _start(found, oracle, space):

@@ -111,8 +111,8 @@ class TrialTuner(base_tuner.BaseTuner):
         if len(rows) >= HOPELESS and all(row.status == FAILED for row in rows):
             raise NoneSucceeded
 
-    def train_afresh(self, settings):
-        """Trains settings with fresh seeds, whole Runs with test figures, below the folder `best`.
+    def train_afresh(self, trial_id, settings):
+        """Trains the settings of a trial with fresh seeds, whole Runs with test figures, below the folder `best`.
 
         Raises: Stopped where the search is to stop; FailedTrialError.
         """
@@ -121,7 +121,8 @@ class TrialTuner(base_tuner.BaseTuner):
         for index in range(self.settings.retrain):
             task, training = self.hypermodel.split(settings)
             training["seed"] = seed_of(self.settings.seed, FRESH + index)
-            one = Trial(task, training, self.folder / "best" / str(index + 1), self.objectives, reported=True)
+            folder = self.folder / "best" / f"{trial_id}-{index + 1}"
+            one = Trial(task, training, folder, self.objectives, reported=True)
             self.report.retrain(index + 1, self.settings.retrain)
             self._train(one, None)
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import time
 
 import numpy as np
@@ -45,8 +46,9 @@ def test_each_trial_is_a_run_and_the_best_is_measured_with_fresh_seeds(whole):
         assert row.figures["parameters"] == 6 * row.values["units"] + 2
     seeds = [run.training.seed for run in runs]
     test = whole.test_figures["accuracy"]
-    fresh = [deepapps.load_run(whole.path / "best" / name, task=Points) for name in ("1", "2")]
+    fresh = [deepapps.load_run(whole.path / "best" / f"{best.trial}-{n}", task=Points) for n in (1, 2)]
     assert [run.metrics["test"]["accuracy"] for run in fresh] == test
+    assert whole.best_run.path == fresh[0].path
     assert len({*seeds, *(run.training.seed for run in fresh)}) == 6
 
 
@@ -100,7 +102,7 @@ def trials_below(folder):
 
 def test_a_killed_search_goes_on_as_if_it_had_not_been(whole, tmp_path):
     folder = tmp_path / "killed"
-    kill_once(folder, {"trials": 4, "tuner": "random"}, (folder / "trials/1/history.jsonl").exists)
+    kill_once(folder, {"trials": 4, "tuner": "random"}, (folder / "trials/0001/history.jsonl").exists)
     assert found(deepapps.search(Points(), **searches(folder, resume=True))) == found(whole)
 
 
@@ -118,9 +120,9 @@ def test_ten_kills_at_random(tmp_path, tuner):
 
 
 def test_more_trials_on_a_finished_search(tmp_path):
-    deepapps.search(Points(), **searches(tmp_path / "more", trials=2, tuner="random"))
-    more = deepapps.search(Points(), **searches(tmp_path / "more", trials=3, resume=True, workers=2))
-    assert len(more.trials) == 3 and more.settings.tuner == "random"
+    deepapps.search(Points(), **searches(tmp_path / "more", trials=9, tuner="random", epochs=1))
+    more = deepapps.search(Points(), **searches(tmp_path / "more", trials=11, resume=True, workers=2))
+    assert len(more.trials) == 11 and more.settings.tuner == "random"
 
 
 def test_a_failing_trial_fails_alone(tmp_path):
@@ -214,3 +216,36 @@ def test_other_searches_are_refused(whole, tmp_path):
     assert not (tmp_path / "s").exists()
     with pytest.raises(ValueError, match="holds no search"):
         load_search(tmp_path / "full")
+
+
+def chief_or_helper(folder, name, port):
+    """A search on several machines, as one of them sees it."""
+    address = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(port)}
+    os.environ.update(address, KERASTUNER_TUNER_ID=name)
+    search_points(folder, {"trials": 5, "tuner": "random", "retrain": 1})
+
+
+@pytest.mark.slow
+def test_several_machines(whole, tmp_path):
+    """Keras Tuner's chief waits some 20 seconds for its helpers to leave."""
+    folder = tmp_path / "shared"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    names = ("chief", "machine1", "machine2")
+    started = [processes.start(chief_or_helper, folder, name, port) for name in names]
+    for process in started:
+        process.join()
+    assert [process.exitcode for process in started] == [0, 0, 0]
+    shared = load_search(folder, task=Points)
+    assert [row.status for row in shared.trials] == ["completed"] * 5
+    assert [row.values for row in shared.trials[:4]] == [row.values for row in whole.trials]
+    assert shared.best_run.finished and (folder / "report" / "index.html").exists()
+
+
+def test_a_strategy_in_each_trial(tmp_path):
+    settings = searches(tmp_path / "s", trials=1, tuner="random", epochs=1, strategy="mirrored:2")
+    search = deepapps.search(Points(), **{**settings, "jit_compile": "auto"})
+    assert search.trials[0].status == "completed"
+    assert (
+        deepapps.load_run(search.folder_of(search.trials[0]), task=Points).training.strategy == "mirrored:2"
+    )
