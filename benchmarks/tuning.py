@@ -70,14 +70,19 @@ def memory(folder, trials, seeds):
     space = {"space": units, "tuner": "random", "trials": trials, "epochs": 1}
     call = functools.partial(deepapps.search, "mnist", output=path, retrain=0, **space, **MLP)
     sizes = followed(call, lambda: len(list(path.glob("trials/*/trial.json"))))
-    ends = sorted(file.stat().st_mtime for file in path.glob("trials/*/trial.json"))
-    training = [row.figures["seconds"] for row in deepapps.load_search(path).trials]
-    beyond = [end - before - own for before, end, own in zip(ends, ends[1:], training[1:], strict=False)]
+    begun, ended = (
+        sorted(file.stat().st_mtime for file in path.glob(f"trials/*/{name}.json"))
+        for name in ("settings", "trial")
+    )
+    between = [after - before for before, after in zip(ended, begun[1:], strict=False)]
     grown = sizes[trials - 1] / sizes[10]
     print(
         f"search: {sizes[10]:.0f} MB after 10 trials, {sizes[trials - 1]:.0f} MB after {trials - 1}: {grown:.3f} times"
     )
-    print(f"search: {statistics.median(beyond):.2f} s a trial beyond training (median)", flush=True)
+    print(
+        f"search: {statistics.median(between):.2f} s from the end of a trial to the first step of the next (median)",
+        flush=True,
+    )
     plain(folder, trials)
 
 

@@ -185,7 +185,6 @@ class ImageClassification(Task):
 
     def save(self, folder):
         write_json(folder / "labels.json", {name: getattr(self, name) for name in _LEARNT})
-        self._draw_samples(folder / "samples.png")
 
     def load(self, folder):
         path = folder / "labels.json"
@@ -196,8 +195,8 @@ class ImageClassification(Task):
         except (KeyError, TypeError):
             raise ValueError(f"{path}: is damaged: it must hold {', '.join(_LEARNT)}.") from None
 
-    def _draw_samples(self, path, columns=10, draws=3):
-        """An image of each class, as it is and as training sees it."""
+    def illustrate(self, folder, columns=10, draws=3):
+        """An image of each class, as it is and as training sees it, as samples.png."""
         from deepapps.data.source import targets_in
         from deepapps.plots import plot_samples
         from deepapps.training.step import on_pairs
@@ -209,7 +208,7 @@ class ImageClassification(Task):
         if augmentation is not None:
             augment = on_pairs(augmentation)
             rows |= {f"changed {draw + 1}": np.asarray(augment(images, targets)[0]) for draw in range(draws)}
-        plot_samples(rows, [self.class_names[target] for target in targets], path)
+        plot_samples(rows, [self.class_names[target] for target in targets], folder / "samples.png")
 
     def _reading(self):
         """How image files are read."""

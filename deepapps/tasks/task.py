@@ -141,6 +141,9 @@ class Task:
         """
         return []
 
+    def illustrate(self, folder):
+        """Draws what the report shows of the training data into the Run's folder."""
+
     def save(self, folder):
         """Writes what the task learnt from its data (labels, a vocabulary) into the Run's folder."""
 

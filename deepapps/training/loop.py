@@ -182,6 +182,7 @@ def _finish(run, state, splits):
         examples = run.task.examples(run.model, sources[shown], metrics[shown]) if shown in metrics else []
         if examples:
             write_json(run.path / "examples.json", _finite(examples))
+        run.task.illustrate(run.path)
         run.report()
     state.workers.settle(())  # the others return a finished Run, too
 

@@ -83,7 +83,7 @@ class TrialTuner(base_tuner.BaseTuner):
     def pre_create_trial(self):
         """Before each question to the oracle."""
         self._check_time()
-        time.sleep(POLL_SECONDS)  # an oracle that has to wait for others is asked again and again
+        time.sleep(0.01)  # an oracle that has to wait for others is asked again and again
 
     def run_trial(self, trial):
         """Trains the Runs of a trial and returns its figures."""
