@@ -196,6 +196,17 @@ def test_parameter_servers_survive_the_loss_of_a_worker_and_of_the_chief(tmp_pat
     assert run.metrics["test"]["accuracy"] > 0.85
 
 
+@pytest.mark.parametrize("visible, seen", [("3,5,7,9,1", ("3,5", "7,9")), ("4", ("none", "none"))])
+def test_each_worker_sees_gpus_of_its_own(visible, seen, tmp_path):
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": visible}
+    process = started("--logs", tmp_path, *program("launch_program.py", "gpus"), env=environment)
+    status, out, _ = ended(process)
+    assert status == 0
+    assert [out, (tmp_path / "worker-1.log").read_text()] == [
+        f"worker {number} sees {gpus}\n" for number, gpus in enumerate(seen)
+    ]
+
+
 def test_a_mistake_is_one_line():
     status, out, lines = ended(started("--", "train", "mnist", "--epoch", "3"))
     assert (status, out, len(lines)) == (2, "", 1) and "'--epochs'" in lines[0]
