@@ -82,7 +82,7 @@ def checkpoint_share(million=50):
 @click.option("--only", type=click.Choice(["scaling", "overhead", "checkpoints"]))
 def main(rounds, only):
     if only in (None, "scaling"):
-        for network, batch in (("cnn", 64), ("mlp", 16)):
+        for network, batch in (("cnn", 128), ("cnn", 64), ("mlp", 16)):
             sides = {
                 f"{n} workers"[: 8 if n == 1 else 9]: {"network": network, "workers": n, "batch": batch}
                 for n in (1, 2)

@@ -4,6 +4,7 @@ wait        comes up and waits for ever
 absent N    worker N never comes up, the others do
 fail N      worker N says why and exits with status 3, the others wait
 die N       worker N is killed every time, the others wait
+gpus        prints the GPUs it sees
 """
 
 import os
@@ -22,6 +23,9 @@ if __name__ == "__main__":
     if what == "fail" and mine:
         print("the disk is on fire", file=sys.stderr)
         sys.exit(3)
+    if what == "gpus":
+        print(find_cluster().name, "sees", os.environ["CUDA_VISIBLE_DEVICES"] or "none")
+        sys.exit()
     if what == "die" and mine:
         os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(600)

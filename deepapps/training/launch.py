@@ -17,7 +17,7 @@ import tempfile
 import time
 
 from deepapps.run import new_folder
-from deepapps.training.processes import Process, reserved_port
+from deepapps.training.processes import Process, reserved_port, shared_gpus
 
 GRACE = 5.0  # seconds in which the others may follow a worker that has ended
 
@@ -109,12 +109,17 @@ def _run(words, jobs, folder, restarts, timeout, signals):
         addresses = {job: [] for job in jobs}
         for (job, _), port in zip(places, ports, strict=True):
             addresses[job].append(f"127.0.0.1:{port}")
-        processes = []
+        processes, gpus = [], shared_gpus(jobs["worker"])
         for number, (job, index) in enumerate(places):
-            config = json.dumps({"cluster": addresses, "task": {"type": job, "index": index}})
+            task = {"cluster": addresses, "task": {"type": job, "index": index}}
+            environment = {"TF_CONFIG": json.dumps(task)}
+            if gpus:
+                environment["CUDA_VISIBLE_DEVICES"] = gpus[index] if job == "worker" else ""
             log = folder / f"{job}-{index}.log" if number else None
             spares = restarts if job == "worker" and "ps" in jobs else 0
-            processes.append(Process(words, job, index, config, log, "ps" in jobs and number > 0, spares))
+            processes.append(
+                Process(words, job, index, environment, log, "ps" in jobs and number > 0, spares)
+            )
             stack.callback(processes[-1].end)
         return _watch(processes, timeout, signals)
 

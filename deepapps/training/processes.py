@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import functools
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,22 +21,22 @@ class Process:
     Args:
         words: Its command line.
         job, index: Its place in the cluster.
-        config: The value of `TF_CONFIG`.
+        environment: Variables that it gets on top of those of this process, such as `TF_CONFIG`.
         log: File of its output; None for the chief, whose output is that of this process.
         serves: Whether it serves the chief until it is ended.
         spares: How often it alone may be started again.
     """
 
-    def __init__(self, words, job, index, config, log, serves=False, spares=0):
+    def __init__(self, words, job, index, environment, log, serves=False, spares=0):
         self.name, self.log, self.serves, self.spares = f"{job} {index}", log, serves, spares
         self.beats, self.answered = 0, True
-        self._words, self._config = words, config
+        self._words, self._environment = words, environment
         self._start()
 
     def _start(self):
         self._line, theirs = socket.socketpair()
         self._line.setblocking(False)
-        environment = {"TF_CONFIG": self._config, "TF_GRPC_REUSE_PORT": "1", VARIABLE: str(theirs.fileno())}
+        environment = {**self._environment, "TF_GRPC_REUSE_PORT": "1", VARIABLE: str(theirs.fileno())}
         with contextlib.closing(theirs), open(self.log or os.devnull, "a") as log:
             output = log if self.log else None
             self._process = subprocess.Popen(
@@ -91,6 +92,24 @@ class Process:
         """The last lines of its log."""
         lines = self.log.read_text(errors="replace").splitlines() if self.log else []
         return [f"{self.name}: {line}" for line in lines[-_TAIL:]]
+
+
+def shared_gpus(workers):
+    """The GPUs of this machine, as many for each worker, in the words of `CUDA_VISIBLE_DEVICES`.
+
+    Returns: a list of one for each worker, such as `["0,1", "2,3"]`; empty ones where there are fewer GPUs than
+        workers; None where there is no GPU at all.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None and shutil.which("nvidia-smi"):
+        words = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+        found = subprocess.run(words, capture_output=True, text=True)
+        visible = "" if found.returncode else ",".join(found.stdout.split())
+    if not visible:
+        return None
+    gpus = visible.split(",")
+    size = len(gpus) // workers
+    return [",".join(gpus[worker * size : (worker + 1) * size]) for worker in range(workers)]
 
 
 @contextlib.contextmanager

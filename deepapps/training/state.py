@@ -13,6 +13,7 @@ from deepapps.data.source import class_weights
 from deepapps.training import checkpoints
 from deepapps.training.batches import make_feed
 from deepapps.training.callbacks import restore_state, state_of
+from deepapps.training.normalization import join_messages
 from deepapps.training.optimizers import make_optimizer
 from deepapps.training.scheduling import check_asynchronous
 from deepapps.training.step import Step, figures_of, jit_pays, per_example
@@ -55,6 +56,7 @@ class State:
             self._build(loss, class_weight)
         self.model.optimizer, self.model.stop_training = self.optimizer, False
         self.workers.adopt(self.model)
+        join_messages(self.model)
         self.code = Step(
             self.model, self.optimizer, loss, self.metrics, self.workers, augmentation, class_weight,
             use_jit(settings.jit_compile, self.model, self.workers),

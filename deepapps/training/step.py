@@ -97,9 +97,12 @@ class Step:
         def load(elements):
             return [self._weighted(*feed.load(self._slice(element))) for element in elements]
 
+        update = functools.partial(
+            self._update, examples=feed.batch_size // self.strategy.num_replicas_in_sync
+        )
         if self.augmentation is None:
-            return self._with_load(load, self._update, feed)
-        update, augment = self._jitted(self._update), on_pairs(self.augmentation)
+            return self._with_load(load, update, feed)
+        update, augment = self._jitted(update), on_pairs(self.augmentation)
         return lambda elements: update([(*augment(*pair), weights) for *pair, weights in load(elements)])
 
     def _with_load(self, load, function, feed):
@@ -119,13 +122,20 @@ class Step:
         """The function, compiled by XLA where it is asked to."""
         return tf.function(function, jit_compile=True, autograph=False) if self._jit else function
 
-    def _update(self, batches):
-        variables = self.model.trainable_variables
-        count = self._sum([tf.add_n([_count(weights) for *_, weights in batches])])[0]
-        parts = [self._gradients(batch, count, variables) for batch in batches]
-        loss, *gradients = parts[0] if len(parts) == 1 else map(_add, zip(*parts, strict=True))
-        self.optimizer.apply(self._sum(gradients), variables)
-        return self._sum([loss])[0]
+    def _update(self, batches, examples):
+        """One update from batches of `examples` each, which all replicas do together.
+
+        Several replicas sum all they have in one message, the number of their examples included. So they divide
+        first by what is the same on each: the number with the padding.
+        """
+        variables, alone = self.model.trainable_variables, self.strategy.num_replicas_in_sync == 1
+        count = tf.add_n([_count(weights) for *_, weights in batches])
+        whole = count if alone else tf.add_n([_room(weights, examples) for *_, weights in batches])
+        parts = [self._gradients(batch, whole, variables) for batch in batches]
+        parts = parts[0] if len(parts) == 1 else [_add(tensors) for tensors in zip(*parts, strict=True)]
+        loss, *gradients = parts if alone else _over_replicas(parts, count / whole)
+        self.optimizer.apply(gradients, variables)
+        return loss
 
     def _gradients(self, batch, count, variables):
         """This batch's part of the loss and of the gradients, where `count` examples make the whole."""
@@ -169,22 +179,6 @@ class Step:
     def _slice(self, element):
         """The part of a batch that is this replica's."""
         return tree.map_structure(self.workers.slice, element)
-
-    def _sum(self, tensors):
-        """Sums each tensor over the replicas; None, the gradient of an unused variable, stays None."""
-        if self.strategy.num_replicas_in_sync == 1:
-            return tensors
-        reduce = functools.partial(tf.distribute.get_replica_context().all_reduce, "SUM")
-        # dense: to gather the sparse gradients of embeddings fails where lengths vary from step to step
-        dense = [None if tensor is None else tf.convert_to_tensor(tensor) for tensor in tensors]
-        summed = [None] * len(dense)
-        for dtype in {tensor.dtype: None for tensor in dense if tensor is not None}:  # one message, not many
-            places = [i for i, tensor in enumerate(dense) if tensor is not None and tensor.dtype == dtype]
-            flat = reduce(tf.concat([tf.reshape(dense[i], [-1]) for i in places], 0))
-            parts = tf.split(flat, [dense[i].shape.num_elements() for i in places])
-            for i, part in zip(places, parts, strict=True):
-                summed[i] = tf.reshape(part, dense[i].shape)
-        return summed
 
 
 def jit_pays(model):
@@ -231,6 +225,29 @@ def figures_of(metrics):
 def _count(weights):
     """Number of examples, or tokens, that the loss is averaged over."""
     return tf.cast(tf.math.count_nonzero(weights), "float32")
+
+
+def _room(weights, examples):
+    """The number that so many examples would count, were none padding."""
+    return tf.cast(examples * tf.reduce_prod(tf.shape(weights)[1:]), "float32")
+
+
+def _over_replicas(parts, share):
+    """The replicas' parts of the loss and of each gradient, summed, and divided by the sum of their shares.
+
+    All of a dtype go in one message. None, the gradient of an unused variable, stays None.
+    """
+    reduce = tf.distribute.get_replica_context().all_reduce
+    # dense: to gather the sparse gradients of embeddings fails where lengths vary from step to step
+    sums = [None if part is None else tf.convert_to_tensor(part) for part in (share, *parts)]
+    for dtype in {part.dtype: None for part in sums if part is not None}:
+        places = [i for i, part in enumerate(sums) if part is not None and part.dtype == dtype]
+        for place, total in zip(places, reduce("SUM", [sums[i] for i in places]), strict=True):
+            sums[place] = total
+    share, *sums = sums
+    return [
+        None if total is None else tf.math.divide_no_nan(total, tf.cast(share, total.dtype)) for total in sums
+    ]
 
 
 def _add(tensors):
