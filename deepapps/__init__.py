@@ -12,6 +12,7 @@ _PLACES = {
     "image_classifier": "deepapps.apps",
     "sequence_classifier": "deepapps.apps",
     "translator": "deepapps.apps",
+    "summarizer": "deepapps.apps",
     "train": "deepapps.training.loop",
     "use_devices": "deepapps.training.strategies",
     "load_run": "deepapps.run",

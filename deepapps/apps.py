@@ -93,9 +93,13 @@ sequence_classifier = _app(
     "sequence_classifier",
     "Trains a classifier of texts, names or time series, and returns its Run.",
 )
-
 translator = _app(
     "translator",
     "translator",
     "Trains a translator of sentences, or of any texts into others, and returns its Run.",
+)
+summarizer = _app(
+    "summarizer",
+    "summarizer",
+    "Trains a summarizer of texts, on pairs of a text and its summary, and returns its Run.",
 )

@@ -2,7 +2,7 @@
 
 from deepapps.evaluation import BINS
 from deepapps.plots import plot_calibration, plot_confusion_matrix
-from deepapps.sections import Card, Gallery, Picture, Section, Table, figure_text, figures_table
+from deepapps.sections import Card, Gallery, Picture, Section, Table, figure_text, figures_table, length_table
 
 PAIRS = 10
 FEW_CLASSES = 20
@@ -60,13 +60,9 @@ def classes_section(per_class):
 
 
 def length_section(by_length):
-    """The accuracy for short and for long examples, as `accuracy_by_length` gives it, as a `Section`."""
-    rows = [
-        (f"{low} to {high}", [str(support), figure_text(accuracy)])
-        for low, high, support, accuracy in by_length
-    ]
+    """The accuracy for short and for long examples, as `parts_by_length` gives it, as a `Section`."""
     text = "Examples in five parts of about the same size, by their number of tokens or steps."
-    return Section("Length", [Table("Tokens or steps", ["Examples", "Accuracy"], rows)], text)
+    return Section("Length", [length_table("Tokens or steps", "Accuracy", by_length)], text)
 
 
 def _calibration(figures, folder):

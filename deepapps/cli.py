@@ -14,6 +14,7 @@ import click
 
 import deepapps
 from deepapps.apps import configure
+from deepapps.files import check_ending
 from deepapps.run import load_run, open_run, versions
 from deepapps.settings import close_names, read_settings, types_of
 from deepapps.tasks import TASKS, find_task
@@ -147,10 +148,16 @@ def predict(run, inputs, strategy, as_json, **answering):
 @click.argument("run")
 @click.argument("input")
 @click.option("--to", required=True, metavar="FILE", help="File to write: .png, or of a text .html as well.")
-@click.option("--target", metavar="LABEL", help="Class to explain; default: the one that the model answers.")
+@click.option(
+    "--target",
+    metavar="ANSWER",
+    help="Class to explain, or translation to align; default: what the model answers.",
+)
 def explain(run, input, to, target):
     """Show why the model of RUN answers INPUT (a text, or an image file) as it does."""
     run = load_run(run)
+    if run.task.explanations:
+        check_ending(to, run.task.explanations)
     _start_tensorflow()
     run.explain(input, target).plot(to)
     print(to)

@@ -1,4 +1,4 @@
-"""Figures of classifiers, from their probabilities on labelled examples, and of translators, from their sentences."""
+"""Figures of classifiers, from their probabilities on labelled examples."""
 
 import numpy as np
 
@@ -148,23 +148,22 @@ def _check(probabilities, labels, names, top_k):
         raise ValueError(f"`top_k` must be at least 1. Received: top_k={top_k}")
 
 
-def accuracy_by_length(lengths, right, parts=5):
-    """The accuracy for short and for long examples.
+def parts_by_length(lengths, measure, parts=5):
+    """A figure for short and for long examples.
 
     Args:
         lengths: Integers `(N,)`.
-        right: Whether each answer is right, `(N,)`.
+        measure: Function from the examples of a part, boolean `(N,)`, to their figure.
         parts: Parts of about the same number of examples. Equal lengths stay together, so there may be fewer.
-    Returns: a list of `[shortest, longest, examples, accuracy]`.
+    Returns: a list of `[shortest, longest, examples, figure]`.
     """
-    lengths, right = np.asarray(lengths), np.asarray(right)
+    lengths = np.asarray(lengths)
     ends = np.unique(np.quantile(lengths, np.linspace(0, 1, parts + 1)[1:], method="higher"))
     part = np.searchsorted(ends, lengths)
-    groups = [part == number for number in range(len(ends))]
+    groups = [group for group in (part == number for number in range(len(ends))) if group.any()]
     return [
-        [int(lengths[group].min()), int(lengths[group].max()), int(group.sum()), float(right[group].mean())]
+        [int(lengths[group].min()), int(lengths[group].max()), int(group.sum()), measure(group)]
         for group in groups
-        if group.any()
     ]
 
 
@@ -196,35 +195,3 @@ def multi_label_figures(probabilities, targets, class_names, threshold=0.5):
         "micro_f1": float(micro[2]),
         "per_class": {name: _class_figures(*row) for name, row in zip(class_names, rows, strict=True)},
     }
-
-
-def translation_figures(translations, references, kinds=None, language=None):
-    """How well sentences fit their references, by sacreBLEU (Post 2018): raw text against raw text.
-
-    Args:
-        translations, references: N strings each, N at least 1.
-        kinds: For each sentence of what kind it is. Defaults to none.
-        language: Code of the language, which says how BLEU finds words: Chinese has a tokenizer of its own, and
-            languages written without spaces are read by characters. Defaults to none: words as in English.
-    Returns: A dict of
-        bleu, chrf: 0 to 100.
-        exact_match: Share of the sentences that equal their reference, 0 to 1.
-        exact_match_by_kind: The same for each kind; only with kinds.
-        bleu_signature: What BLEU was measured with, as sacreBLEU writes it.
-    """
-    import sacrebleu
-
-    tokenizer = {"zh": "zh", "ja": "char", "th": "char", "lo": "char", "km": "char", "my": "char"}
-    bleu = sacrebleu.BLEU(tokenize=tokenizer.get((language or "").replace("-", "_").split("_")[0], "13a"))
-    score = bleu.corpus_score(translations, [references])
-    equal = np.array([ours == theirs for ours, theirs in zip(translations, references, strict=True)])
-    figures = {
-        "bleu": score.score,
-        "chrf": sacrebleu.corpus_chrf(translations, [references]).score,
-        "exact_match": float(equal.mean()),
-    }
-    if kinds is not None:
-        kinds = np.asarray(kinds)
-        by_kind = {kind: float(equal[kinds == kind].mean()) for kind in sorted(set(kinds.tolist()))}
-        figures["exact_match_by_kind"] = by_kind
-    return figures | {"bleu_signature": str(bleu.get_signature())}

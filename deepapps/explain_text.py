@@ -7,10 +7,9 @@ import keras
 import numpy as np
 
 from deepapps.explain import integrated_gradients
-from deepapps.files import write_text
+from deepapps.files import PAGE_OR_PICTURE, check_ending, write_text
+from deepapps.pages import render
 from deepapps.settings import close_names
-
-ENDINGS = (".html", ".png")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -66,9 +65,7 @@ class TextExplanation:
             path: The file to write; its folder is made where it is missing.
         Raises: ValueError for another ending.
         """
-        if not str(path).lower().endswith(ENDINGS):
-            raise ValueError(f"An explanation of a text is written as .html or .png. Received: {path}")
-        if str(path).lower().endswith(".html"):
+        if check_ending(path, PAGE_OR_PICTURE) == ".html":
             write_text(pathlib.Path(path), _page(self))
         else:
             from deepapps.plots import plot_text_explanation
@@ -164,10 +161,6 @@ def _ranks(values):
 
 
 def _page(explanation):
-    import jinja2
-
-    loader = jinja2.PackageLoader("deepapps", "templates")
-    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     largest = max(float(np.abs(np.concatenate(explanation.integrated_gradients)).max()), 1e-12)
     maps = {"Integrated gradients": [row / largest for row in explanation.integrated_gradients]}
     if explanation.attention is not None:
@@ -177,7 +170,7 @@ def _page(explanation):
         title: [_pieces(*parts) for parts in zip(explanation.texts, explanation.spans, rows, strict=True)]
         for title, rows in maps.items()
     }
-    return environment.get_template("text.html").render(explanation=explanation, shaded=shaded)
+    return render("text.html", explanation=explanation, shaded=shaded)
 
 
 def _pieces(text, spans, shares):

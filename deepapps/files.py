@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import tempfile
 
+PICTURE, PAGE_OR_PICTURE = (".png",), (".html", ".png")  # endings of explanations
 UNFINISHED = ".writing"  # ends the names of the folders in which files are written
 
 
@@ -43,6 +44,14 @@ def remove_unfinished(folder):
 def is_unfinished(path):
     """Whether a path is of a file that `write_atomically` had not finished."""
     return path.name.startswith(".") and path.name.endswith(UNFINISHED)
+
+
+def check_ending(path, endings):
+    """The ending of a path, in lower case; ValueError where it is none of those given."""
+    ending = pathlib.PurePath(path).suffix.lower()
+    if ending not in endings:
+        raise ValueError(f"An explanation must be written as {' or '.join(endings)} here. Received: {path}")
+    return ending
 
 
 def write_text(path, text):

@@ -1,6 +1,7 @@
 """Figures as PNG files, for the report and for explanations. Needs no display, keeps no state."""
 
 import math
+import unicodedata
 import warnings
 
 import numpy as np
@@ -8,14 +9,19 @@ from matplotlib import ticker
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-from deepapps.files import write_atomically
+from deepapps.files import PICTURE, check_ending, write_atomically
+from deepapps.fonts import families_for
 
 # Two colours of Okabe and Ito, told apart by colour-blind readers; the dashes tell them apart in grey.
 TRAINING = {"label": "Training", "color": "#0072B2", "linestyle": "-", "marker": "o"}
 VALIDATION = {"label": "Validation", "color": "#D55E00", "linestyle": "--", "marker": "s"}
 INK, MUTED, FAINT = "#222a33", "#8b96a3", "#d5dbe1"
-SPECIAL_NAMES = {"bleu": "BLEU", "f1": "F1", "chrf": "chrF", "top_k_accuracy": "top-k accuracy"}
+SPECIAL_NAMES = {
+    "bleu": "BLEU", "f1": "F1", "chrf": "chrF", "top_k_accuracy": "top-k accuracy", "rouge_1": "ROUGE-1",
+    "rouge_2": "ROUGE-2", "rouge_l": "ROUGE-L",
+}  # fmt: skip
 
 
 def figure_name(key):
@@ -127,8 +133,7 @@ def plot_explanation(explanation, path):
 
     Raises: ValueError for another ending.
     """
-    if not str(path).lower().endswith(".png"):
-        raise ValueError(f"An explanation of an image is drawn as .png. Received: {path}")
+    check_ending(path, PICTURE)
     maps = 2 if explanation.grad_cam is None else 3
     figure = Figure(figsize=(3.2 * maps, 4), layout="constrained")
     panels = figure.subplots(1, maps)
@@ -177,6 +182,46 @@ def plot_text_explanation(explanation, path, most=60):
         make_plain(panel)
     figure.suptitle(_explanation_title(explanation), color=INK, parse_math=False)
     save_figure(figure, path)
+
+
+def plot_alignment(source, translation, weights, path, most=40):
+    """Draws the words of a translation, from top to bottom, against those of its source, as a PNG.
+
+    Args:
+        source: S words. Where they are of a script that is written from right to left, so are they drawn.
+        translation: T words.
+        weights: `(T, S)`, 0 to 1.
+        path: File to write.
+        most: Of more words on a side, so many are drawn. Defaults to 40.
+    """
+    weights = np.asarray(weights)[:most, :most]
+    rows, columns = ([_short(word) for word in side[:most]] for side in (translation, source))
+    size = (
+        0.32 * len(columns) + 0.11 * max(map(len, rows)) + 1.2,
+        0.32 * len(rows) + 0.11 * max(map(len, columns)) + 0.6,
+    )
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
+    turned = {"rotation": 45, "ha": "left", "rotation_mode": "anchor"} if max(map(len, columns)) > 2 else {}
+    axes.set_xticks(range(len(columns)), columns, parse_math=False, **turned)
+    axes.set_yticks(range(len(rows)), rows, parse_math=False)
+    axes.set_xticks(np.arange(len(columns) - 1) + 0.5, minor=True)
+    axes.set_yticks(np.arange(len(rows) - 1) + 0.5, minor=True)
+    axes.grid(which="minor", color=FAINT, linewidth=0.6)
+    axes.tick_params(
+        which="both", length=0, labelcolor=INK, top=True, labeltop=True, bottom=False, labelbottom=False
+    )
+    axes.spines[:].set_color(FAINT)
+    if _runs_from_right_to_left(source):
+        axes.invert_xaxis()
+    save_figure(figure, path)
+
+
+def _runs_from_right_to_left(words):
+    """Whether the first letter that has a direction has that one."""
+    directions = (unicodedata.bidirectional(letter) for word in words for letter in word)
+    return next((direction for direction in directions if direction in ("L", "R", "AL")), "L") != "L"
 
 
 def plot_samples(rows, names, path):
@@ -322,6 +367,10 @@ def _explanation_title(explanation):
 def save_figure(figure, path):
     """Writes a figure as a PNG, atomically; a character that no font has is no warning."""
     FigureCanvasAgg(figure)
+    texts = figure.findobj(Text)
+    families = families_for(text.get_text() for text in texts)
+    for text in texts:
+        text.set_fontfamily(families)
     with write_atomically(path) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(temporary, dpi=150, format="png", facecolor="white")

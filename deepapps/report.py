@@ -11,11 +11,10 @@ import pathlib
 import shutil
 import tempfile
 
-import jinja2
-
 from deepapps.files import UNFINISHED, write_text
+from deepapps.pages import render
 from deepapps.plots import figure_name, plot_curves
-from deepapps.sections import MISSING, Picture, Section, embedded, figure_text, figures_table
+from deepapps.sections import MISSING, Lines, Picture, Section, embedded, figure_text, figures_table
 
 HEADLINES = 6
 
@@ -27,7 +26,7 @@ def write_report(run):
     one move, so a reader sees the earlier page or the new one, and never a part.
 
     Args:
-        run: A Run: `path, name, metrics, examples, history, settings, training, versions, command, task`.
+        run: A Run: `path, name, metrics, examples, description, history, settings, training, versions, command, task`.
 
     Returns: The path of `report/index.html`.
     """
@@ -45,11 +44,8 @@ def write_page(path, contents):
     report.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(UNFINISHED, ".report.", path) as name:
         folder = pathlib.Path(name)
-        loader = jinja2.PackageLoader("deepapps", "templates")
-        options = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
-        environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, **options)
-        page = environment.get_template("report.html").render(
-            embed=lambda picture: embedded(folder / picture.file), **contents(folder)
+        page = render(
+            "report.html", embed=lambda picture: embedded(folder / picture.file), **contents(folder)
         )
         for file in folder.iterdir():
             os.replace(file, report / file.name)
@@ -62,6 +58,7 @@ def _contents(run, folder):
     part = "test" if run.metrics.get("test") else "validation"
     figures = run.metrics.get(part) or {}
     sections = [Section("Figures", [_metrics_table(run.metrics)])] if figures else []
+    sections += [Section("Data", [Lines(run.description)])] if run.description else []
     sections += _samples(pathlib.Path(run.path) / "samples.png", folder)
     sections += _curves(run.history, folder)
     sections += run.task.sections(figures, run.examples, folder) if figures else []

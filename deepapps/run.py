@@ -30,7 +30,7 @@ FREE_ON_RESUME = ("epochs", "progress", "tensorboard")
 _FOLDERS = ("checkpoints", "report", "tensorboard")
 _FILES = (  # and settings.json
     "metrics.json", "history.jsonl", "examples.json", "model.keras", "labels.json", "encoder.json",
-    "samples.png",
+    "samples.png", "data.txt",
 )  # fmt: skip
 
 
@@ -73,6 +73,12 @@ class Run:
         """Single examples that the report shows, such as the worst mistakes, as in examples.json."""
         path = self.path / "examples.json"
         return read_json(path) if path.exists() else []
+
+    @property
+    def description(self):
+        """What was said of the data before training, and what was left out of them, as in data.txt: lines of text."""
+        path = self.path / "data.txt"
+        return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
     @property
     def history(self):
@@ -151,9 +157,10 @@ class Run:
 
         Args:
             one_input: A raw input, as `predict` takes them: for images, a uint8 array or a file name.
-            target: The answer to explain, such as a label. Defaults to the one that the model gives.
+            target: The answer to explain, such as a label or a translation. Defaults to the one that the model gives.
         Returns: an object with arrays, and `plot(path)`: for images, a `deepapps.explain.ImageExplanation`,
-            for texts a `deepapps.explain_text.TextExplanation`.
+            for texts a `deepapps.explain_text.TextExplanation`, for translations a
+            `deepapps.explain_translation.Alignment`.
         Raises: ValueError for an unknown target, and when the task cannot explain.
         """
         return self.task.explain(self.model, one_input, target)
@@ -223,6 +230,9 @@ class Run:
                 "versions": self.versions,
             },
         )
+        lines = [*self.task.describe().splitlines(), *self.task.lost]
+        if lines:
+            write_text(self.path / "data.txt", "".join(f"{line}\n" for line in lines))
         self.task.save(self.path)
 
     def _clear(self):

@@ -46,6 +46,14 @@ class Table:
 
 
 @dataclasses.dataclass(frozen=True)
+class Lines:
+    """Lines of text, below one another."""
+
+    kind = "lines"
+    lines: list
+
+
+@dataclasses.dataclass(frozen=True)
 class Card:
     """One example of a gallery.
 
@@ -54,20 +62,29 @@ class Card:
         picture: A `data:` URI, as `image_uri` makes them. Defaults to none.
         text: A paragraph, such as the sentence that was classified. Defaults to none.
         bars: `(name, share, marked)` of each bar: a text, a number from 0 to 1, and whether it stands out.
+        named: `(name, text)` of further texts, such as a sentence and its translation. Their direction is found
+            from their script.
     """
 
     title: str
     picture: str = ""
     text: str = ""
     bars: list = ()
+    named: list = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class Gallery:
-    """Examples beside each other, a list of `Card`s."""
+    """Examples beside each other.
+
+    Args:
+        cards: `Card`s.
+        wide: Whether they are wide, as texts want to be. Defaults to no.
+    """
 
     kind = "gallery"
     cards: list
+    wide: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +93,7 @@ class Section:
 
     Args:
         title: Its heading.
-        contents: `Picture`, `Table` and `Gallery` objects, shown one below the other.
+        contents: `Picture`, `Table`, `Lines` and `Gallery` objects, shown one below the other.
         text: A sentence or two under the heading. Defaults to none.
     """
 
@@ -94,6 +111,12 @@ def figures_table(corner, named_figures):
         for name, figures in named_figures
     ]
     return Table(corner, [figure_name(column) for column in columns], rows)
+
+
+def length_table(corner, figure, by_length):
+    """The `Table` of a figure for short and for long examples, as `parts_by_length` gives it."""
+    rows = [(f"{low} to {high}", [f"{count:,}", figure_text(value)]) for low, high, count, value in by_length]
+    return Table(corner, ["Examples", figure], rows)
 
 
 def figure_text(value):

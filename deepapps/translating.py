@@ -1,6 +1,7 @@
 """A trained translator at work: sentences of like length in batches, through one compiled search."""
 
 import functools
+import typing
 
 import numpy as np
 import tensorflow as tf
@@ -9,14 +10,18 @@ from deepapps.data.pair_encoder import BOUNDARY
 from deepapps.decoding import LOWEST, Search
 from deepapps.training.progress import progress_bar
 
+BEAM = 4
 BATCH_TOKENS = 8192  # of the sources of a batch, all hypotheses counted
-MOST_TIMES, MOST_MORE = (
-    3,
-    20,
-)  # a translation has at most this many times the subwords of its source, and these more
 
 
-def translate(model, encoder, sources, settings, wanted=1, progress=False):
+class Sentence(typing.NamedTuple):
+    """A sentence that was found, and its log-probability under the penalties."""
+
+    text: str
+    score: float
+
+
+def translate(model, encoder, sources, settings, longest, wanted=None, progress=False):
     """Translates sentences.
 
     Args:
@@ -24,18 +29,18 @@ def translate(model, encoder, sources, settings, wanted=1, progress=False):
         encoder: The `PairEncoder`.
         sources: `Ragged` numbers of N sentences.
         settings: `TranslatingSettings`.
-        wanted: Translations asked for of each sentence, the best among them.
+        longest: `(times, more)`: a translation has at most this many times the subwords of its source, and more.
+        wanted: Translations asked for of each sentence, the best among them. Defaults to as many as the beam.
         progress: Show a bar on stderr, where that is a terminal.
-    Returns: N dicts of `translation`, `score`, and `alternatives`, a list of dicts of the first two, best first.
+    Returns: N lists of `Sentence`s, best first, at least one each.
+    Raises: ValueError when both a beam and a temperature are asked for.
     """
-    options = dict(settings.as_dict())
+    options = settings.as_dict()
     prefix = options.pop("prefix")
-    if settings.temperature is not None:
-        options["beam"], wanted = 1, 1
+    options["beam"] = settings.beam or (BEAM if settings.temperature is None else 1)
     given = encoder.encode_targets([prefix]).values[1:-1] if prefix else None
-    call = compiled_search(
-        model, Search(**options, wanted=wanted), None if given is None else tuple(given.tolist())
-    )
+    given = None if given is None else tuple(given.tolist())
+    call = compiled_search(model, Search(**options, wanted=wanted or options["beam"]), longest, given)
     order = np.argsort(sources.sizes, kind="stable")
     answers = [None] * len(sources)
     for chunk in progress_bar(
@@ -48,13 +53,16 @@ def translate(model, encoder, sources, settings, wanted=1, progress=False):
 
 
 @functools.lru_cache(maxsize=4)
-def compiled_search(model, search, prefix=None):
-    """`call(sources (B, Ts))` to what the search finds, for batches of any size; `prefix` is a tuple of tokens or None."""
+def compiled_search(model, search, longest, prefix=None):
+    """`call(sources (B, Ts))` to what the search finds, for batches of any size.
+
+    `longest` is as of `translate`; `prefix` a tuple of tokens, or None.
+    """
 
     @functools.partial(tf.function, input_signature=[tf.TensorSpec([None, None], "int32")], autograph=False)
     def call(sources):
-        size, longest = tf.unstack(tf.shape(sources))
-        length = MOST_TIMES * longest + MOST_MORE + len(prefix or ())
+        size, steps = tf.unstack(tf.shape(sources))
+        length = longest[0] * steps + longest[1] + len(prefix or ())
         given = None if prefix is None else tf.tile([prefix], [size, 1])
         return search(model.step, model.start(sources), size, length, BOUNDARY, BOUNDARY, given, sources != 0)
 
@@ -78,9 +86,5 @@ def _answers(encoder, tokens, scores):
     texts = encoder.decode(tokens.reshape(-1, tokens.shape[2]).tolist())
     for row, row_scores in enumerate(scores.tolist()):
         here = texts[row * len(row_scores) : (row + 1) * len(row_scores)]
-        found = [
-            {"translation": text, "score": score}
-            for text, score in zip(here, row_scores, strict=True)
-            if score > LOWEST / 2
-        ]
-        yield found[0] | {"alternatives": found[1:]}
+        found = [Sentence(*pair) for pair in zip(here, row_scores, strict=True)]
+        yield [sentence for sentence in found if sentence.score > LOWEST / 2]

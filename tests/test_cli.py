@@ -227,7 +227,6 @@ def test_explain_of_what_it_cannot(run, picture, tmp_path):
     (tmp_path / "text.png").write_text("no image")
     for arguments, words in (
         ((picture, "--to", path, "--target", "seven"), "Unknown target 'seven'. Known: 0, 1, 2"),
-        ((picture, "--to", tmp_path / "why.pdf"), "why.pdf"),
         ((tmp_path / "none.png", "--to", path), "none.png: no such file"),
         ((tmp_path / "text.png", "--to", path), "text.png: is not an image"),
         ((picture, picture, "--to", path), "unexpected extra argument"),
@@ -235,6 +234,8 @@ def test_explain_of_what_it_cannot(run, picture, tmp_path):
     ):
         fails(2, "explain", run, *arguments, words=[words])
     fails(2, "explain", tmp_path, picture, "--to", path, words=["holds no Run"])
+    arguments = ("explain", run, picture, "--to", tmp_path / "why.pdf")
+    fails(2, *arguments, words=["written as .png here", "why.pdf"], before=commands.no_tensorflow)
     assert [file.name for file in tmp_path.iterdir()] == ["text.png"]
 
 

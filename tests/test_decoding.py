@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from deepapps.decoding import LOWEST, Found, Search, filtered, without_repeats
+from deepapps.decoding import LOWEST, Found, Search, filtered, largest, log_sums, without_repeats
 
 SENTENCES, TOKENS, LENGTH, END = 3, 5, 4, 1
 # the logits after the last two tokens, (sentence, before last, last, next)
@@ -164,3 +164,21 @@ def test_sampling_follows_the_distribution():
 def test_a_beam_cannot_be_drawn():
     with pytest.raises(ValueError, match="`beam` must be 1. Received: beam=2"):
         Search(beam=2, temperature=1.0)
+
+
+@pytest.mark.parametrize("size", [3, 127, 2332, 8000])
+@pytest.mark.parametrize("count", [1, 10])
+def test_the_largest_of_rows_of_any_length(size, count):
+    rows = np.random.default_rng(2).normal(size=(7, size)).astype("float32")
+    rows[3], rows[4, ::5] = 0.0, 9.0  # equal values
+    values, places = (part.numpy() for part in largest(tf.constant(rows), count))
+    expected = tf.math.top_k(rows, min(count, size))
+    np.testing.assert_array_equal(values, expected.values)
+    np.testing.assert_array_equal(places, expected.indices)
+
+
+def test_log_sums_of_large_and_small_logits():
+    rows = np.random.default_rng(3).normal(size=(4, 50)) * [[0.1], [3], [200], [1]] + [[0], [0], [0], [1e4]]
+    expected = np.log(np.exp(rows - rows.max(1, keepdims=True)).sum(1)) + rows.max(1)
+    found = log_sums(tf.constant(rows, "float32"), tf.constant(rows.argmax(1), "int32"))
+    np.testing.assert_allclose(found.numpy()[:, 0], expected, rtol=1e-5, atol=1e-5)

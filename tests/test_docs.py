@@ -21,6 +21,7 @@ from deepapps.settings import types_of
 from deepapps.tasks import TASKS, find_task
 from deepapps.tasks.image_classification import ImageSettings
 from deepapps.tasks.sequence_classification import SequenceSettings
+from deepapps.tasks.summarization import SummarizerSettings
 from deepapps.tasks.translation import TranslatingSettings, TranslatorSettings
 from deepapps.training.settings import TrainingSettings
 from deepapps.tuning.settings import SearchSettings
@@ -153,7 +154,8 @@ def test_pictures_are_small():
 def settings_tables():
     """The tables of settings, `{name: Markdown}`, made from the dataclasses."""
     kinds = (
-        ImageSettings, SequenceSettings, TranslatorSettings, TranslatingSettings, TrainingSettings, SearchSettings,
+        ImageSettings, SequenceSettings, TranslatorSettings, SummarizerSettings, TranslatingSettings, TrainingSettings,
+        SearchSettings,
     )  # fmt: skip
     tables = {kind.__name__: settings_table(kind) for kind in kinds}
     for name in TASKS:

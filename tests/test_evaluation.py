@@ -9,12 +9,11 @@ from sklearn.calibration import calibration_curve
 
 from deepapps.data.source import ArraySource
 from deepapps.evaluation import (
-    accuracy_by_length,
     calibration,
     classification_figures,
     multi_label_figures,
+    parts_by_length,
     predicted,
-    translation_figures,
 )
 
 NAMES = ["ant", "bee", "cat", "dog", "elk"]
@@ -186,10 +185,14 @@ def test_what_does_not_fit_together_is_refused(arguments, rule):
         classification_figures(*arguments)
 
 
-def test_accuracy_by_length():
-    lengths, right = [1, 1, 1, 1, 2, 3, 4, 5, 9, 9], [1, 1, 0, 1, 1, 1, 1, 1, 0, 0]
-    assert accuracy_by_length(lengths, right, parts=2) == [[1, 3, 6, 5 / 6], [4, 9, 4, 0.5]]
-    assert accuracy_by_length([7, 7], [1, 0]) == [[7, 7, 2, 0.5]]
+def test_parts_by_length():
+    lengths, right = [1, 1, 1, 1, 2, 3, 4, 5, 9, 9], np.array([1, 1, 0, 1, 1, 1, 1, 1, 0, 0])
+
+    def measure(part):
+        return float(right[part].mean())
+
+    assert parts_by_length(lengths, measure, parts=2) == [[1, 3, 6, 5 / 6], [4, 9, 4, 0.5]]
+    assert parts_by_length([7, 7], len) == [[7, 7, 2, 2]]
 
 
 def test_many_labels_by_hand():
@@ -201,25 +204,3 @@ def test_many_labels_by_hand():
     assert figures["per_class"]["b"] == {"precision": 1.0, "recall": 1.0, "f1": 1.0, "support": 2}
     assert figures["per_class"]["c"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
     assert figures["f1"] == pytest.approx(0.5) and figures["micro_f1"] == pytest.approx(0.75)
-
-
-def test_translations_against_their_references():
-    references = ["The dog runs fast today.", "A cat sleeps on the red mat.", "Two birds sing in a tree."]
-    figures = translation_figures(
-        [*references[:2], "Two birds sing in the tree."], references, ["a", "b", "b"]
-    )
-    assert 60 < figures["bleu"] < 100 and 80 < figures["chrf"] < 100
-    assert figures["exact_match"] == pytest.approx(2 / 3)
-    assert figures["exact_match_by_kind"] == {"a": 1.0, "b": 0.5}
-    assert "tok:13a" in figures["bleu_signature"]
-    assert "exact_match_by_kind" not in translation_figures(references, references)
-
-
-def test_bleu_finds_words_in_languages_without_spaces():
-    ours, theirs = ["狗在快快地跑着"], ["狗在慢慢地跑着"]
-    scores = {
-        language: translation_figures(ours, theirs, language=language)
-        for language in (None, "zh", "ja", "zh-Hant")
-    }
-    assert scores["zh"]["bleu"] == scores["zh-Hant"]["bleu"] > scores[None]["bleu"]
-    assert "tok:zh" in scores["zh"]["bleu_signature"] and "tok:char" in scores["ja"]["bleu_signature"]

@@ -159,7 +159,7 @@ def test_what_cannot_be_explained(trained, digits, tmp_path):
             trained.explain(**mistake)
         assert "\n" not in str(error.value)
     explained = trained.explain(digits[0])
-    with pytest.raises(ValueError, match=r"drawn as \.png\. Received: .*why\.html"):
+    with pytest.raises(ValueError, match=r"written as \.png here\. Received: .*why\.html"):
         explained.plot(tmp_path / "why.html")
     with pytest.raises(ValueError, match="'Task' cannot explain"):
         deepapps.Task().explain(None, digits[0])

@@ -91,5 +91,5 @@ def test_bad_input(tmp_path):
     model, encoder = make()
     with pytest.raises(ValueError, match="Unknown target 'god'. Did you mean 'good'"):
         explain(model, encoder, "joy", target="god")
-    with pytest.raises(ValueError, match="written as .html or .png. Received: .*why.txt"):
+    with pytest.raises(ValueError, match="written as .html or .png here. Received: .*why.txt"):
         explain(model, encoder, "joy").plot(tmp_path / "why.txt")

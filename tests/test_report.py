@@ -42,12 +42,12 @@ class Bees(Task):
         plot_confusion_matrix([[3, 1], [0, 4]], NAMES, folder / "confusion.png")
         cards = [
             Card("<u>", PIXEL, "a <b>bee</b>", [("<i>", 0.25, True), ("wasp", 0.75, False)]),
-            Card("bare"),
+            Card("bare", named=[("Source", "كلب <p>")]),
         ]
         return [
             Section("Confusion of <bees>", [Picture("confusion.png", "<alt>")], "Rows & columns"),
             Section("Classes", [Table("Class", ["F1"], [(name, ["0.8571"]) for name in NAMES])]),
-            Section("Worst", [Gallery(cards)]),
+            Section("Worst", [Gallery(cards), Gallery(cards[1:], wide=True)]),
         ]
 
 
@@ -92,6 +92,7 @@ def bees(folder):
         path=folder,
         name="bees & wasps",
         examples=[],
+        description=["<bees>: 12 bees", "train 8  test 4"],
         metrics={"validation": figures(0.8125), "test": figures(0.9375)},
         history=epochs,
         settings=BeeSettings(),
@@ -166,6 +167,19 @@ def test_a_gallery_shows_bars_and_marks_one(page):
     assert sum(tag.get("class") == "marked" for tag in page.attributes("div")) == 1
 
 
+def test_texts_of_any_script_find_their_direction(page):
+    assert page.texts.count("كلب <p>") == 2 and [
+        tag for tag in page.attributes("dd") if tag.get("dir") == "auto"
+    ]
+    assert [tag["class"] for tag in page.attributes("div") if "gallery" in tag.get("class", "")] == [
+        "gallery", "gallery wide",
+    ]  # fmt: skip
+
+
+def test_what_was_said_of_the_data_is_there(page):
+    assert page.texts[page.texts.index("Data") + 1 :][:2] == ["<bees>: 12 bees", "train 8  test 4"]
+
+
 def test_missing_and_infinite_values_show_as_a_dash(page):
     assert page.texts.count("–") == 2 + 1 + 2 + 1  # losses, and one in the headline; epochs; a setting
     assert not {"nan", "None", "inf"} & set(page.texts)
@@ -189,7 +203,7 @@ def test_the_summary_names_the_best_epoch(run):
 
 
 def test_a_bare_run_has_a_report(run):
-    run.metrics, run.history, run.task = {}, [], Task()
+    run.metrics, run.history, run.description, run.task = {}, [], [], Task()
     page = Page(write_report(run).read_text(encoding="utf-8"))
     assert not page.attributes("img") and "Epochs" not in page.texts and "Classes" not in page.texts
     assert run.command in page.texts

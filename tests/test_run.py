@@ -31,7 +31,7 @@ FILES = {
     "settings.json", "metrics.json", "examples.json", "history.jsonl", "labels.json", "model.keras",
     "checkpoints/*.npz", "report/index.html", "report/curves.png", "report/confusion_matrix.png",
     "report/calibration.png",
-    "report/samples.png", "samples.png",
+    "report/samples.png", "samples.png", "data.txt",
 }  # fmt: skip
 RUN = '{"task": "%s", "settings": %s, "training": %s, "versions": {"deepapps": "0.1.0"}}'
 

@@ -8,6 +8,7 @@ import os
 import numpy as np
 
 from deepapps.data.class_folder import class_folder_parts, sub_folders
+from deepapps.data.describing import class_counts, part_counts
 from deepapps.data.idx import idx_parts
 from deepapps.data.image_files import Reading, fit_pixels
 from deepapps.data.image_set import image_set, learn_class_names, targets_of
@@ -90,27 +91,17 @@ def load_evaluation_images(data, class_names, image_shape, reading=None):
 
 def describe_images(name, data):
     """What `ImageData` holds, in lines: how many images, of which sizes, in which parts and classes."""
-    parts = {field.name: getattr(data.splits, field.name) for field in dataclasses.fields(data.splits)}
-    counts = {part: len(source) for part, source in parts.items()}
+    total, parts = part_counts(data.splits)
     shape = "x".join(str(size) for size in data.image_shape)
     note = f" ({data.note})" if data.note else ""
     by_class = np.bincount(targets_in(data.splits.train), minlength=len(data.class_names))
     return "\n".join(
         [
-            f"{name}: {sum(counts.values()):,} images, {shape}{note}, in {len(data.class_names)} classes",
-            "  ".join(f"{part} {count:,}" for part, count in counts.items()),
-            f"train by class: {_class_counts(data.class_names, by_class)}",
+            f"{name}: {total:,} images, {shape}{note}, in {len(data.class_names)} classes",
+            parts,
+            f"train by class: {class_counts(data.class_names, by_class)}",
         ]
     )
-
-
-def _class_counts(names, counts):
-    """`daisy 506, tulips 640`; of many classes the smallest and the largest."""
-    pairs = list(zip(counts, names, strict=True))
-    if len(pairs) > 20:
-        pairs = [min(pairs), max(pairs)]
-    middle = ", " if len(pairs) == len(names) else " to "
-    return middle.join(f"{name} {count:,}" for count, name in pairs)
 
 
 def find_parts(data):

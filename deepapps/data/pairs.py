@@ -7,6 +7,7 @@ import os
 
 import numpy as np
 
+from deepapps.data.describing import cut_line, part_counts
 from deepapps.data.pair_encoder import PairEncoder
 from deepapps.data.pair_files import ENDS, read_pairs, read_parallel
 from deepapps.data.parts import load_evaluation_part, load_parts
@@ -27,12 +28,12 @@ class PairData:
     Attributes:
         splits: `Splits` of `PairSource`s.
         encoder: The `PairEncoder` that made them.
-        left_out: How many training pairs were left out for what reason, `{"too long": 3, ...}`.
+        lost: What was left out or cut, as it has been warned of: lines of text.
     """
 
     splits: Splits
     encoder: PairEncoder
-    left_out: dict
+    lost: list
 
 
 def load_pairs(settings):
@@ -54,9 +55,33 @@ def load_pairs(settings):
         train, settings.vocabulary == "joint", vocabulary_size=settings.vocabulary_size,
         max_length=settings.max_length,
     )  # fmt: skip
-    sources = {part: _source(part, examples, encoder, settings) for part, examples in sets.items()}
-    sources["train"], left_out = _filtered(sets["train"], sources["train"], encoder, settings)
-    return PairData(Splits(**sources), encoder, left_out)
+    sources = {part: _source(examples, encoder, settings, part) for part, examples in sets.items()}
+    kept, lost = _filtered(sets["train"], sources["train"], settings)
+    if lost:
+        sources["train"] = _source(sets["train"].take(kept), encoder, settings, "train")
+    for part, source in sources.items():
+        lost += cut_line(sets[part].where, part, source.sources, settings.max_length, "subwords")
+    for line in lost:
+        _logger.warning("%s", line)
+    return PairData(Splits(**sources), encoder, lost)
+
+
+def describe_pairs(name, data):
+    """What `PairData` holds, in lines: how many pairs, in which parts, and how long in which vocabulary."""
+    total, parts = part_counts(data.splits)
+    encoder, lengths = data.encoder, data.splits.train.sizes - (1, 2)  # the boundaries
+    sizes = {"source": encoder.source.size, "target": encoder.target.size}
+    if encoder.source is encoder.target:
+        sizes = {"both sides": encoder.source.size}
+    known = ", ".join(f"{size:,} of {side}" for side, size in sizes.items())
+    means, most = lengths.mean(axis=0), lengths.max(axis=0)
+    return "\n".join(
+        [
+            f"{name}: {total:,} pairs",
+            parts,
+            f"subwords: {known}; in training {means[0]:.1f} a source, {means[1]:.1f} a target (at most {most[0]} and {most[1]})",
+        ]
+    )
 
 
 def load_evaluation_pairs(data, encoder, settings):
@@ -65,12 +90,11 @@ def load_evaluation_pairs(data, encoder, settings):
     Returns: `PairSource`.
     Raises: ValueError when they cannot be read.
     """
-    return _source(
-        "test",
-        load_evaluation_part(data, functools.partial(find_parts, settings=settings)),
-        encoder,
-        settings,
-    )
+    examples = load_evaluation_part(data, functools.partial(find_parts, settings=settings))
+    source = _source(examples, encoder, settings, "test")
+    for line in cut_line(examples.where, "test", source.sources, settings.max_length, "subwords"):
+        _logger.warning("%s", line)
+    return source
 
 
 def find_parts(data, settings):
@@ -80,6 +104,8 @@ def find_parts(data, settings):
         inputs are pairs, source first, and whose labels are their kinds, or None.
     Raises: ValueError when the value has no known form or names nothing that is there.
     """
+    if data is None:
+        raise ValueError(f"Pairs must be given as {ACCEPTED}. Received: no `data`")
     value, skip = os.fspath(data), settings.skip_bad_lines
     if value == "sample":
         languages = settings.source_language or "en", settings.target_language or "fr"
@@ -115,37 +141,30 @@ def _turned(read, reverse):
     return dataclasses.replace(examples, inputs=[(target, source) for source, target in examples.inputs])
 
 
-def _source(part, examples, encoder, settings):
-    """The `PairSource` of examples; says how many are cut."""
+def _source(examples, encoder, settings, part):
+    """The `PairSource` of examples."""
     sources = encoder.encode([source for source, _ in examples.inputs], examples.where)
     targets = encoder.encode_targets([target for _, target in examples.inputs], examples.where)
-    if part != "train" and sources.cut:
-        _logger.warning(
-            "%s (%s): %d of %d sources are cut to %d subwords; --max-length sets it.",
-            examples.where, part, sources.cut, len(sources), settings.max_length,
-        )  # fmt: skip
     kinds = examples.labels if examples.labels[0] is not None else None
     tokens = settings.batch_tokens if part == "train" else None
     return PairSource(sources, targets, tokens, examples.inputs, kinds)
 
 
-def _filtered(examples, source, encoder, settings):
-    """The training pairs without those that are too long or too unequal, and the counts of these."""
+def _filtered(examples, source, settings):
+    """The places of the training pairs that are not too long or too unequal, and a line of how many are."""
     lengths = source.sizes - (1, 2)  # the boundaries
-    long = (lengths >= settings.max_length).any(axis=1)
-    ratio = lengths.max(axis=1) / lengths.min(axis=1)
-    unequal = ~long & (ratio > settings.max_ratio) & (lengths.max(axis=1) > 10)
-    left_out = {"too long": int(long.sum()), "too unequal": int(unequal.sum())}
-    if not any(left_out.values()):
-        return source, left_out
+    long = (lengths >= settings.max_length)[:, int(settings.cut_sources) :].any(axis=1)
+    times = settings.max_ratio or np.inf
+    unequal = ~long & (lengths.max(axis=1) / lengths.min(axis=1) > times) & (lengths.max(axis=1) > 10)
     kept = np.flatnonzero(~long & ~unequal)
+    if len(kept) == len(source):
+        return kept, []
     if not len(kept):
         raise ValueError(
-            f"{examples.where}: all {len(examples.inputs)} training pairs are too long or too unequal: raise "
-            f"`max_length` ({settings.max_length}) or `max_ratio` ({settings.max_ratio:g})."
+            f"{examples.where}: all {len(source)} training pairs are too long or too unequal: raise "
+            f"`max_length` ({settings.max_length}) or `max_ratio` ({settings.max_ratio})."
         )
-    _logger.warning(
-        "%s: left out of training: %d pairs of %d subwords or more, %d of lengths more than %g times apart.",
-        examples.where, left_out["too long"], settings.max_length, left_out["too unequal"], settings.max_ratio,
-    )  # fmt: skip
-    return _source("train", examples.take(kept), encoder, settings), left_out
+    return kept, [
+        f"{examples.where}: left out of training: {long.sum()} pairs of {settings.max_length} subwords or more, "
+        f"{unequal.sum()} of lengths more than {times:g} times apart."
+    ]

@@ -5,6 +5,9 @@ import functools
 import logging
 import os
 
+import numpy as np
+
+from deepapps.data.describing import class_counts, cut_line, part_counts
 from deepapps.data.examples import Examples, known_examples, labels_of, learn_class_names, targets_of
 from deepapps.data.names import language_names
 from deepapps.data.parts import load_evaluation_part, load_parts
@@ -31,11 +34,13 @@ class SequenceData:
         splits: `Splits` of `RaggedSource`s.
         class_names: The name of each target, a list of strings.
         encoder: The `TextEncoder` or `SeriesEncoder` that made the inputs.
+        lost: What was cut, and which classes have no training example, as it has been warned of: lines of text.
     """
 
     splits: Splits
     class_names: list
     encoder: object
+    lost: list
 
 
 def load_sequences(settings):
@@ -53,11 +58,29 @@ def load_sequences(settings):
     whole, sets = load_parts(settings.data, settings.validation, settings.test, find)
     class_names = learn_class_names(whole)
     encoder = learn_encoder(sets["train"].inputs, settings)
-    _warn_of_lost_classes(sets["train"], class_names)
-    sources = {
-        part: _source(part, examples, class_names, encoder, settings) for part, examples in sets.items()
-    }
-    return SequenceData(Splits(**sources), class_names, encoder)
+    sources = {part: _source(examples, class_names, encoder, settings) for part, examples in sets.items()}
+    lost = _lost_classes(sets["train"], class_names)
+    for part, source in sources.items():
+        lost += cut_line(sets[part].where, part, source.inputs, settings.max_length, "steps")
+    for line in lost:
+        _logger.warning("%s", line)
+    return SequenceData(Splits(**sources), class_names, encoder, lost)
+
+
+def describe_sequences(name, data):
+    """What `SequenceData` holds, in lines: how many examples, in which parts and classes, how long, and what is unknown."""
+    total, parts = part_counts(data.splits)
+    train, lengths = data.splits.train, data.splits.train.inputs.lengths
+    targets = train.targets if train.targets.ndim == 1 else np.nonzero(train.targets)[1]
+    by_class = np.bincount(targets, minlength=len(data.class_names))
+    return "\n".join(
+        [
+            f"{name}: {total:,} examples in {len(data.class_names)} classes",
+            parts,
+            f"train by class: {class_counts(data.class_names, by_class)}",
+            f"{data.encoder.describe(train.inputs)}; {lengths.mean():.1f} on average, at most {lengths.max()}",
+        ]
+    )
 
 
 def load_evaluation_sequences(data, class_names, encoder, settings):
@@ -67,7 +90,10 @@ def load_evaluation_sequences(data, class_names, encoder, settings):
     Raises: ValueError when they cannot be read, or have unknown labels.
     """
     examples = load_evaluation_part(data, functools.partial(find_parts, settings=settings))
-    return _source("test", examples, class_names, encoder, settings)
+    source = _source(examples, class_names, encoder, settings)
+    for line in cut_line(examples.where, "test", source.inputs, settings.max_length, "steps"):
+        _logger.warning("%s", line)
+    return source
 
 
 def find_parts(data, settings):
@@ -108,20 +134,14 @@ def learn_encoder(inputs, settings):
     )
 
 
-def _source(part, examples, class_names, encoder, settings):
+def _source(examples, class_names, encoder, settings):
     examples = known_examples(examples, class_names, settings.skip_bad_lines)
     inputs = encoder.encode(examples.inputs, examples.where)
-    if inputs.cut:
-        _logger.warning(
-            "%s (%s): %d of %d sequences are cut to %d steps; --max-length sets it.",
-            examples.where, part, inputs.cut, inputs.lengths.size, settings.max_length,
-        )  # fmt: skip
     targets = targets_of(examples, class_names, settings.multi_label)
     return RaggedSource(inputs, targets, raw=examples.inputs)
 
 
-def _warn_of_lost_classes(train, class_names):
+def _lost_classes(train, class_names):
     present = labels_of(train)
     lost = [name for name in class_names if name not in present]
-    if lost:
-        _logger.warning("%s: all examples are held out of class %s", train.where, ", ".join(lost))
+    return [f"{train.where}: all examples are held out of class {', '.join(lost)}"] if lost else []

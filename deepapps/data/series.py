@@ -98,6 +98,10 @@ class SeriesEncoder:
         """What evaluation says of encoded series beside the answers."""
         return {"cut_series": inputs.cut}
 
+    def describe(self, inputs):
+        """What a step is made of, as text."""
+        return f"steps of {len(self.mean)} features"
+
     def stored(self):
         """The encoder as a dict that JSON can hold."""
         return {"mean": self.mean.tolist(), "scale": self.scale.tolist(), "max_length": self.max_length}

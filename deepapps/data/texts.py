@@ -60,6 +60,11 @@ class TextEncoder:
         """What evaluation says of encoded texts beside the answers."""
         return {"unknown_tokens": float(np.mean(inputs.values == UNKNOWN)), "cut_texts": inputs.cut}
 
+    def describe(self, inputs):
+        """The vocabulary, and how much of the encoded texts is not in it, as text."""
+        unknown = self.figures(inputs)["unknown_tokens"]
+        return f"{self.tokenizer.kind}: {self.tokenizer.size:,} known, {unknown:.2%} unknown"
+
     def stored(self):
         """The encoder as a dict that JSON can hold."""
         return {"pairs": self.pairs, **self.tokenizer.stored()}

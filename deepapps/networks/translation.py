@@ -68,8 +68,9 @@ class Translator(keras.Model):
         """The memory `(B, Ts, D)` of sources `(B, Ts)`, and its mask."""
         raise NotImplementedError
 
-    def read(self, targets, memory, mask, training=False):
-        """The outputs `(B, Tt, D)` behind each step of the targets `(B, Tt)`."""
+    def read(self, targets, memory, mask, training=False, return_attention_scores=False):
+        """The outputs `(B, Tt, D)` behind each step of the targets `(B, Tt)`, and if asked for the weights of the
+        attention to the sources, `(B, Tt, Ts)`: of several heads their mean, of several blocks those of the last."""
         raise NotImplementedError
 
     def start(self, sources):
@@ -141,12 +142,13 @@ class RecurrentTranslator(Translator):
             memory = self.dropout_layer(layer(memory, mask=mask), training=training)
         return memory, mask
 
-    def read(self, targets, memory, mask, training=False):
+    def read(self, targets, memory, mask, training=False, return_attention_scores=False):
         inputs = self.dropout_layer(self.target_embedding(targets), training=training)
         outputs, weights = self.decoder(
             inputs, memory, memory_mask=mask, initial_state=self._first(memory, mask), training=training
         )
-        return self._out(inputs, outputs, ops.matmul(weights, memory), training)
+        outputs = self._out(inputs, outputs, ops.matmul(weights, memory), training)
+        return (outputs, weights) if return_attention_scores else outputs
 
     def start(self, sources):
         memory, mask = self.encode(sources)
@@ -210,11 +212,15 @@ class TransformerTranslator(Translator):
             x = layer(x, mask=mask, training=training)
         return self.norms[0](x), mask
 
-    def read(self, targets, memory, mask, training=False):
+    def read(self, targets, memory, mask, training=False, return_attention_scores=False):
         x = self._embedded(self.target_embedding(targets), 0, training)
-        for layer in self.decoders:
-            x = layer(x, memory, memory_mask=mask, training=training)
-        return self.norms[1](x)
+        options, (*others, last) = {"memory_mask": mask, "training": training}, self.decoders
+        for layer in others:
+            x = layer(x, memory, **options)
+        if not return_attention_scores:
+            return self.norms[1](last(x, memory, **options))
+        x, weights = last(x, memory, return_attention_scores=True, **options)
+        return self.norms[1](x), ops.mean(weights, axis=1)
 
     def start(self, sources):
         memory, mask = self.encode(sources)

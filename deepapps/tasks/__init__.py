@@ -9,6 +9,7 @@ TASKS = {
     "image": "deepapps.tasks.image_classification:Image",
     "sequence": "deepapps.tasks.sequence_classification:SequenceClassification",
     "translator": "deepapps.tasks.translation:Translation",
+    "summarizer": "deepapps.tasks.summarization:Summarization",
 }
 _LOADED_MODEL = "deepapps.tasks.model:LoadedModel"  # of `train(model=...)`, which no command names
 

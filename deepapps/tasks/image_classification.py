@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from deepapps.evaluation import main_output
-from deepapps.files import read_json, write_json
+from deepapps.files import PICTURE, read_json, write_json
 from deepapps.settings import Settings, setting
 from deepapps.tasks.task import Task
 from deepapps.training.settings import WARMED_UP_COSINE
@@ -83,6 +83,7 @@ class ImageClassification(Task):
     """
 
     Settings = ImageSettings
+    explanations = PICTURE
 
     @staticmethod
     def space(hp):

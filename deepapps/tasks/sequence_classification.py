@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from deepapps.files import read_json, write_json
+from deepapps.files import PAGE_OR_PICTURE, read_json, write_json
 from deepapps.settings import Settings, setting
 from deepapps.tasks.task import Task
 from deepapps.training.settings import FOR_SEQUENCES
@@ -70,6 +70,7 @@ class SequenceClassification(Task):
 
     Settings = SequenceSettings
     name = "sequence"
+    explanations = PAGE_OR_PICTURE
     training = FOR_SEQUENCES | {"epochs": 16, "batch_size": 128}
 
     @staticmethod
@@ -87,11 +88,15 @@ class SequenceClassification(Task):
         }
 
     def data(self):
-        from deepapps.data.sequences import load_sequences
+        from deepapps.data.sequences import describe_sequences, load_sequences
 
         data = load_sequences(self.settings)
-        self.class_names, self.encoder = data.class_names, data.encoder
+        self.class_names, self.encoder, self.lost = data.class_names, data.encoder, data.lost
+        self.description = describe_sequences(self.settings.data, data)
         return data.splits
+
+    def describe(self):
+        return self.description
 
     def network(self):
         from deepapps.networks.sequences import sequence_network
@@ -140,7 +145,7 @@ class SequenceClassification(Task):
 
     def evaluate(self, model, source):
         from deepapps.answers import outputs_of, sigmoid, softmax
-        from deepapps.evaluation import accuracy_by_length, classification_figures, multi_label_figures
+        from deepapps.evaluation import classification_figures, multi_label_figures, parts_by_length
 
         logits = outputs_of(model, source.inputs)
         if self.settings.multi_label:
@@ -150,7 +155,9 @@ class SequenceClassification(Task):
                 softmax(logits), source.targets, self.class_names, self.settings.top_k
             )
             right = logits.argmax(axis=-1) == source.targets
-            figures["by_length"] = accuracy_by_length(source.inputs.sizes, right)
+            figures["by_length"] = parts_by_length(
+                source.inputs.sizes, lambda part: float(right[part].mean())
+            )
         return figures | self.encoder.figures(source.inputs)
 
     def examples(self, model, source, figures):

@@ -26,6 +26,8 @@ class Task:
         training: Defaults of the task for training settings, `{"epochs": 20, ...}`.
         monitor: The validation figure that picks the best weights, named without `val_`.
         direction: "max" or "min": which way `monitor` is better.
+        explanations: Endings of the files that an explanation can be plotted to; none: `plot` itself sees to that.
+        lost: What was left out of the data, or cut: lines of text, of which `data` warns. The report shows them.
     """
 
     Settings = Settings
@@ -33,6 +35,8 @@ class Task:
     training = {}
     monitor = "accuracy"
     direction = "max"
+    explanations = ()
+    lost = ()
 
     def __init__(self, settings=None):
         self.settings = self.Settings() if settings is None else settings

@@ -3,11 +3,13 @@
 import dataclasses
 import logging
 
-from deepapps.files import read_json, write_json
+from deepapps.files import PAGE_OR_PICTURE, read_json, write_json
+from deepapps.sentence_figures import Bleu, exact_matches, sentence_figures
 from deepapps.settings import Settings, setting
 from deepapps.tasks.task import Task
 from deepapps.training.settings import FOR_SEQUENCES
 
+ALIGNED = (0.5, 0.75, 0.95)  # of the sources, ordered by words, those here are aligned in the report
 _logger = logging.getLogger(__name__)
 
 
@@ -15,7 +17,7 @@ _logger = logging.getLogger(__name__)
 class TranslatorSettings(Settings):
     """What a translator learns from, and with which network."""
 
-    data: str = setting(
+    data: str | None = setting(
         "sample",
         "Training pairs: `sample`, `tfds:NAME`, a tab-separated .tsv or .txt file, or SOURCE_FILE:TARGET_FILE.",
     )
@@ -30,7 +32,10 @@ class TranslatorSettings(Settings):
     max_length: int = setting(
         128, "Subwords from which on a training pair is left out, and any other sentence cut.", minimum=2
     )
-    max_ratio: float = setting(
+    cut_sources: bool = setting(
+        False, "Cut sources of training pairs that are too long, in place of leaving the pairs out."
+    )
+    max_ratio: float | None = setting(
         4.0,
         "Most times that one side of a training pair is longer, in subwords, where it has over 10.",
         minimum=1,
@@ -66,7 +71,11 @@ class TranslatorSettings(Settings):
 class TranslatingSettings(Settings):
     """How a trained translator finds its sentences."""
 
-    beam: int = setting(4, "Beginnings of a sentence kept at each step; 1: greedy search.", minimum=1)
+    beam: int | None = setting(
+        None,
+        "Beginnings of a sentence kept at each step; 1: greedy search; default: 4, with `temperature` 1.",
+        minimum=1,
+    )
     length_penalty: float = setting(
         1.0, "The log-probability of a sentence is divided by its subwords to this power.", minimum=0
     )
@@ -96,7 +105,10 @@ class Translation(Task):
 
     Settings, Answering = TranslatorSettings, TranslatingSettings
     name = "translator"
-    monitor = "bleu"
+    monitor, metric = "bleu", Bleu
+    answer_name = "translation"
+    explanations = PAGE_OR_PICTURE
+    longest = (3, 20)  # an answer has at most this many times the subwords of its source, and these more
     training = FOR_SEQUENCES | {"epochs": 10, "batch_size": 64}
 
     @staticmethod
@@ -114,11 +126,15 @@ class Translation(Task):
         }
 
     def data(self):
-        from deepapps.data.pairs import load_pairs
+        from deepapps.data.pairs import describe_pairs, load_pairs
 
         data = load_pairs(self.settings)
-        self.encoder, self.left_out = data.encoder, data.left_out
+        self.encoder, self.lost = data.encoder, data.lost
+        self.description = describe_pairs(self.settings.data, data)
         return data.splits
+
+    def describe(self):
+        return self.description
 
     def network(self):
         from deepapps.networks.translation import NETWORKS
@@ -144,9 +160,7 @@ class Translation(Task):
 
     def answer(self, model, raw, progress=False, **settings):
         """The best translation of each sentence, its score, and the next best, best first."""
-        from deepapps.translating import translate
-
-        sources, settings = self.encode(raw), TranslatingSettings(**settings)
+        sources = self.encode(raw)
         if sources.cut:
             _logger.warning(
                 "%d of %d sentences are cut to %d subwords.",
@@ -154,24 +168,53 @@ class Translation(Task):
                 len(sources),
                 self.settings.max_length,
             )
-        return translate(model, self.encoder, sources, settings, settings.beam, progress)
+        found = self._search(model, sources, TranslatingSettings(**settings), progress=progress)
+        return [
+            self._named(best) | {"alternatives": [self._named(other) for other in others]}
+            for best, *others in found
+        ]
+
+    def explain(self, model, raw, target=None):
+        """The `Alignment` of a sentence with `target`, by default the model's own translation."""
+        from deepapps.explain_translation import align
+
+        if not isinstance(raw, str):
+            raise ValueError(f"One text is explained at a time. Received: {raw!r:.80}")
+        if target is None:
+            target = self._search(model, self.encode(raw), TranslatingSettings(), wanted=1)[0][0].text
+        return align(model, self.encoder, raw, target)
 
     def evaluate(self, model, source, **settings):
-        from deepapps.evaluation import translation_figures
-        from deepapps.translating import translate
-
-        answers = translate(model, self.encoder, source.sources, TranslatingSettings(**settings))
-        translations, references = (
-            [answer["translation"] for answer in answers],
-            [pair[1] for pair in source.raw],
-        )
-        language = self.settings.target_language
-        return translation_figures(translations, references, source.kinds, language)
+        ours, references = self._pairs(model, source, **settings)
+        return sentence_figures(self._metric(), ours, references, source.sources.sizes, source.kinds)
 
     def validate(self, model, source):
-        """BLEU and exact match of greedy search, which is several times faster."""
-        figures = self.evaluate(model, source, beam=1)
-        return {name: figures[name] for name in ("bleu", "exact_match")}
+        """The main figure and exact match of greedy search, which is several times faster."""
+        pairs = self._pairs(model, source, beam=1)
+        return {
+            self.monitor: self._metric().main(*pairs),
+            "exact_match": float(exact_matches(*pairs).mean()),
+        }
+
+    def examples(self, model, source, figures):
+        """The best and the worst translations, and alignments of some of middling to great length."""
+        import numpy as np
+
+        samples = [
+            {"group": group, "source": pair[0], "reference": pair[1], **sample}
+            for group in ("worst", "best")
+            for sample in figures[group]
+            for pair in [source.raw[sample["index"]]]
+        ]
+        order = np.lexsort((source.sources.sizes, [len(text.split()) for text, _ in source.raw]))
+        places = dict.fromkeys(order[int(share * (len(order) - 1))] for share in ALIGNED)
+        aligned = [self.explain(model, source.raw[place][0]).stored() for place in places]
+        return samples + [{"group": "alignment", **one} for one in aligned]
+
+    def sections(self, figures, examples, folder):
+        from deepapps.sentence_report import sentence_sections
+
+        return sentence_sections(figures, examples, folder, self.monitor, self.metric.name_of_each)
 
     def evaluation_source(self, data):
         from deepapps.data.pairs import load_evaluation_pairs
@@ -188,3 +231,19 @@ class Translation(Task):
             self.encoder = PairEncoder.loaded(**read_json(folder / "encoder.json"))
         except (KeyError, TypeError):
             raise ValueError(f"{folder / 'encoder.json'}: is damaged.") from None
+
+    def _search(self, model, sources, settings, wanted=None, progress=False):
+        from deepapps.translating import translate
+
+        return translate(model, self.encoder, sources, settings, self.longest, wanted, progress)
+
+    def _pairs(self, model, source, **settings):
+        """What the model writes for a source, and the references."""
+        found = self._search(model, source.sources, TranslatingSettings(**settings), wanted=1)
+        return [best.text for best, *_ in found], [reference for _, reference in source.raw]
+
+    def _named(self, sentence):
+        return {self.answer_name: sentence.text, "score": sentence.score}
+
+    def _metric(self):
+        return self.metric(self.settings.target_language)

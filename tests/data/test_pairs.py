@@ -2,13 +2,15 @@
 
 import gzip
 import json
+import re
 
 import numpy as np
 import pytest
 
 from deepapps.data.pair_encoder import BOUNDARY, PairEncoder
 from deepapps.data.pair_files import read_pairs, read_parallel
-from deepapps.data.pairs import load_evaluation_pairs, load_pairs
+from deepapps.data.pairs import describe_pairs, load_evaluation_pairs, load_pairs
+from deepapps.tasks.summarization import SummarizerSettings
 from deepapps.tasks.translation import TranslatorSettings
 
 LINES = [f"I have {row} big houses.\tTengo {row // 3} casas grandes.\tCC-BY, row {row}" for row in range(300)]
@@ -120,8 +122,36 @@ def test_pairs_too_long_or_too_unequal_are_left_out_of_training_and_counted(tmp_
         [*LINES, *[f"{row} {long}" for row in range(20)], *[f"{row} {unequal}" for row in range(20)]],
     )
     data = load_pairs(settings(data=path, max_length=64, test=write(tmp_path / "test.tsv", [long])))
-    assert data.left_out["too long"] + data.left_out["too unequal"] > 20 < 2 * data.left_out["too unequal"]
-    assert "left out of training" in caplog.text and "1 of 1 sources are cut to 64 subwords" in caplog.text
+    left_out, cut = data.lost
+    counts = [
+        int(count) for count in re.findall(r"(\d+) (?:pairs of 64 subwords or more|of lengths)", left_out)
+    ]
+    assert len(data.splits.train) + len(data.splits.validation) + sum(counts) == 340
+    assert min(counts) > 10 and "more than 4 times apart" in left_out
+    assert "1 of 1 are cut to 64 subwords; --max-length sets it" in cut
+    assert left_out in caplog.text and cut in caplog.text
     assert len(data.splits.test) == 1 and data.splits.test.sizes.max() <= 66
     with pytest.raises(ValueError, match="too long or too unequal: raise `max_length`"):
         load_pairs(settings(data=path, max_length=2))
+
+
+def test_a_summarizer_cuts_long_sources_and_takes_any_ratio(tmp_path):
+    path = write(
+        tmp_path / "pairs.tsv", [f"{'many words ' * row} {row}\t{row} words" for row in range(1, 120)]
+    )
+    data = load_pairs(SummarizerSettings(data=path, vocabulary_size=300, max_length=64))
+    assert len(data.splits.train) + len(data.splits.validation) + len(data.splits.test) == 119
+    assert data.splits.train.sizes.max() == 65 and "(train)" in data.lost[0]
+    with pytest.raises(ValueError, match="Pairs must be given as .* Received: no `data`"):
+        load_pairs(SummarizerSettings())
+
+
+@pytest.mark.parametrize("vocabulary", ["joint", "separate"])
+def test_what_is_said_before_training(vocabulary, tmp_path):
+    data = load_pairs(settings(data=write(tmp_path / "pairs.tsv", LINES), vocabulary=vocabulary))
+    first, parts, subwords = describe_pairs("pairs.tsv", data).splitlines()
+    counts = [len(part) for part in (data.splits.train, data.splits.validation, data.splits.test)]
+    assert first == "pairs.tsv: 300 pairs"
+    assert parts == "train {}  validation {}  test {}".format(*counts)
+    assert f"{data.encoder.source.size} of {'both sides' if vocabulary == 'joint' else 'source'}" in subwords
+    assert f"(at most {data.splits.train.sources.sizes.max() - 1} and " in subwords

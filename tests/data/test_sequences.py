@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from deepapps.data.encoders import loaded_encoder, stored_encoder
-from deepapps.data.sequences import load_evaluation_sequences, load_sequences
+from deepapps.data.sequences import describe_sequences, load_evaluation_sequences, load_sequences
 from deepapps.tasks.sequence_classification import SequenceSettings
 
 
@@ -147,8 +147,34 @@ def test_cut_texts_and_lost_classes_are_reported(tmp_path, caplog):
     with open(path, "a") as file:
         file.write("word " * 9000 + "\tgood\n")
     with caplog.at_level(logging.WARNING):
-        load(path)
-    assert "1 of 2" in caplog.text and "cut to 512 steps; --max-length sets it" in caplog.text
+        data = load(path)
+    assert (
+        data.lost[-1] in caplog.text
+        and "1 of 2" in caplog.text
+        and "cut to 512 steps; --max-length sets it" in caplog.text
+    )
+
+
+def test_what_is_said_before_training(tmp_path):
+    data = load(reviews(tmp_path), minimum_count=1)
+    first, parts, classes, tokens = describe_sequences("reviews.tsv", data).splitlines()
+    train = data.splits.train
+    assert first == "reviews.tsv: 300 examples in 2 classes"
+    assert parts.split()[:2] == ["train", str(len(train))]
+    good = sum(text.split()[-2] == "joy" for text in train.raw)
+    assert classes == f"train by class: bad {len(train) - good}, good {good}"
+    size, most = data.encoder.tokenizer.size, train.inputs.lengths.max()
+    assert tokens.startswith(f"words: {size} known, 0.00% unknown; ") and tokens.endswith(f"at most {most}")
+
+
+def test_what_is_said_of_series_and_of_many_labels(tmp_path):
+    series = np.ones((60, 5, 3), "float32") * np.arange(60)[:, None, None]
+    np.savez(tmp_path / "series.npz", x=series, y=np.arange(60)[:, None] // [20, 2] % 2)
+    data = load(tmp_path / "series.npz", multi_label=True)
+    *_, classes, steps = describe_sequences("series.npz", data).splitlines()
+    assert (
+        classes.startswith("train by class: 0 ") and steps == "steps of 3 features; 5.0 on average, at most 5"
+    )
 
 
 @pytest.mark.parametrize(

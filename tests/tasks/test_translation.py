@@ -72,18 +72,52 @@ def test_a_loaded_run_translates_one_or_thousands(trained):
     assert len(drawn) > 1
 
 
+def test_its_report_shows_samples_lengths_and_alignments(trained):
+    figures, page = trained.metrics["test"], trained.report().read_text(encoding="utf-8")
+    assert sum(count for _, _, count, _ in figures["by_length"]) == len(trained.task.data().test)
+    groups = [example["group"] for example in trained.examples]
+    assert groups.count("best") == len(figures["best"]) and groups.count("alignment") == 3
+    for example in trained.examples[: len(figures["worst"]) + len(figures["best"])]:
+        assert translated(example["source"]) == example["reference"]
+        assert (example["answer"] == example["reference"]) == (example["score"] == pytest.approx(100))
+        assert f'<dd dir="auto">{example["answer"]}</dd>' in page
+    for title in ("Data", "Length", "Alignments", "Best samples"):
+        assert f"<h2>{title}</h2>" in page
+    assert trained.description[1] in page and "tok:13a" in page
+    assert (trained.path / "report" / "alignment_3.png").exists()
+
+
+def test_it_looks_at_the_word_that_it_translates(trained, tmp_path):
+    """The order is reversed, so the alignment is."""
+    found = deepapps.load_run(trained.path).explain("old red dog", target="perro rojo viejo")
+    assert found.source == ["old", "red", "dog", "(end)"] and found.translation == ["perro", "rojo", "viejo"]
+    assert found.weights.argmax(axis=1).tolist() == [2, 1, 0]
+    own, other = trained.explain("old red dog"), trained.explain("old red dog", target="gato rojo viejo")
+    assert own.text == translated("old red dog") and found.score == own.score > other.score
+    with pytest.raises(ValueError, match="One text is explained at a time"):
+        trained.explain(["cat", "dog"])
+
+
 def test_settings_of_answers_are_checked(trained):
     with pytest.raises(ValueError, match="Unknown setting 'beams'. Did you mean 'beam'"):
         trained.predict("cat", beams=2)
     with pytest.raises(ValueError, match="`beam` must be at least 1. Received: beam=0"):
         trained.evaluate(beam=0)
+    with pytest.raises(
+        ValueError, match="`temperature` draws a single sequence: `beam` must be 1. Received: beam=2"
+    ):
+        trained.predict("cat", beam=2, temperature=1.0)
+    assert len(trained.predict("cat", probabilities=True)[0]["alternatives"]) == 3
 
 
-def test_the_command_line(trained):
+def test_the_command_line(trained, tmp_path):
     ended = processes.deepapps("predict", trained.path, "-", "--beam", 2, stdin="big cat\n\nred dog\n")
     assert (ended.status, ended.out, ended.err) == (0, "gato grande\n\nperro rojo\n", "")
     ended = processes.deepapps("evaluate", trained.path, "--data", "none.en:none.es")
     assert ended.status == 2 and ended.err.count("\n") == 1 and "no such file" in ended.err
+    path = tmp_path / "why.html"
+    ended = processes.deepapps("explain", trained.path, "big cat", "--to", path, "--target", "gato grande")
+    assert ended == (0, f"{path}\n", "") and path.read_text().count('<th scope="row">') == 2
 
 
 def test_a_transformer_with_two_vocabularies_and_batches_by_tokens(tmp_path):

@@ -1,0 +1,45 @@
+"""Summarization: the translator with other defaults, measured by ROUGE."""
+
+import dataclasses
+
+from deepapps.sentence_figures import Rouge
+from deepapps.settings import setting
+from deepapps.tasks.translation import Translation, TranslatorSettings
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SummarizerSettings(TranslatorSettings):
+    """What a summarizer learns from, and with which network."""
+
+    data: str | None = setting(
+        None,
+        "Training pairs of text and summary: `tfds:NAME`, a tab-separated .tsv or .txt file, or SOURCE_FILE:TARGET_FILE.",
+    )
+    source_language: str | None = setting(
+        None, "Language of the texts, for the record: nothing depends on it."
+    )
+    target_language: str | None = setting(
+        None, "Language of the summaries, by which ROUGE finds words; English by default."
+    )
+    max_length: int = setting(256, "Subwords after which a text is cut.", minimum=2)
+    cut_sources: bool = setting(
+        True, "Cut texts of training pairs that are too long, in place of leaving the pairs out."
+    )
+    max_ratio: float | None = setting(
+        None,
+        "Most times that one side of a training pair is longer, in subwords, where it has over 10; default: no bound.",
+        minimum=1,
+    )
+
+
+class Summarization(Translation):
+    """What does a text say, in short?
+
+    Inputs, targets and outputs are those of `Translation`.
+    """
+
+    Settings = SummarizerSettings
+    name = "summarizer"
+    monitor, metric = "rouge_l", Rouge
+    answer_name = "summary"
+    longest = (1, 20)
