@@ -23,6 +23,9 @@ import psutil
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import deepapps
+from deepapps.run import open_run
+from deepapps.tasks.image_classification import Mnist, MnistSettings
+from deepapps.training.loop import learn
 from deepapps.tuning.statistics import mean_and_error
 
 MLP = {"network": "mlp", "progress": False}
@@ -70,20 +73,32 @@ def memory(folder, trials, seeds):
     space = {"space": units, "tuner": "random", "trials": trials, "epochs": 1}
     call = functools.partial(deepapps.search, "mnist", output=path, retrain=0, **space, **MLP)
     sizes = followed(call, lambda: len(list(path.glob("trials/*/trial.json"))))
-    begun, ended = (
-        sorted(file.stat().st_mtime for file in path.glob(f"trials/*/{name}.json"))
-        for name in ("settings", "trial")
+    ends = sorted(file.stat().st_mtime for file in path.glob("trials/*/trial.json"))
+    whole = statistics.median(after - before for before, after in zip(ends, ends[1:], strict=False))
+    alone = statistics.median(
+        in_this_process(folder / "alone", row) for row in deepapps.load_search(path).trials[:20]
     )
-    between = [after - before for before, after in zip(ended, begun[1:], strict=False)]
     grown = sizes[trials - 1] / sizes[10]
     print(
         f"search: {sizes[10]:.0f} MB after 10 trials, {sizes[trials - 1]:.0f} MB after {trials - 1}: {grown:.3f} times"
     )
     print(
-        f"search: {statistics.median(between):.2f} s from the end of a trial to the first step of the next (median)",
-        flush=True,
+        f"search: {whole:.2f} s a trial, {alone:.2f} s of which it trains: {whole - alone:.2f} s to start (medians)"
     )
     plain(folder, trials)
+
+
+def in_this_process(folder, row):
+    """Seconds that the training of a trial takes where TensorFlow is warm."""
+    task = Mnist(MnistSettings(network="mlp", units=row.values["units"]))
+    began = time.monotonic()
+    run = open_run(
+        task,
+        {"epochs": 1, "learning_rate": row.values["learning_rate"], "progress": False},
+        folder / row.trial,
+    )
+    learn(run, finish=lambda *_: None)
+    return time.monotonic() - began
 
 
 def plain(folder, trials):
@@ -91,8 +106,6 @@ def plain(folder, trials):
     import keras
     import keras_tuner
     import numpy as np
-
-    from deepapps.tasks.image_classification import Mnist
 
     splits = Mnist().data()
     (x, y), (x_val, y_val) = (part[np.arange(len(part))][:2] for part in (splits.train, splits.validation))

@@ -100,16 +100,21 @@ def shared_gpus(workers):
     Returns: a list of one for each worker, such as `["0,1", "2,3"]`; empty ones where there are fewer GPUs than
         workers; None where there is no GPU at all.
     """
+    gpus = visible_gpus()
+    size = len(gpus) // workers
+    return (
+        [",".join(gpus[worker * size : (worker + 1) * size]) for worker in range(workers)] if gpus else None
+    )
+
+
+def visible_gpus():
+    """The GPUs that this process may use, in the words of `CUDA_VISIBLE_DEVICES`; asked for without TensorFlow."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None and shutil.which("nvidia-smi"):
         words = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
         found = subprocess.run(words, capture_output=True, text=True)
         visible = "" if found.returncode else ",".join(found.stdout.split())
-    if not visible:
-        return None
-    gpus = visible.split(",")
-    size = len(gpus) // workers
-    return [",".join(gpus[worker * size : (worker + 1) * size]) for worker in range(workers)]
+    return visible.split(",") if visible else []
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ import traceback
 import numpy as np
 
 from deepapps.files import read_json, write_json
+from deepapps.training.processes import visible_gpus
 
 LATENCY_CALLS = 50
 _PRELOADED = ["tensorflow", "keras", "deepapps.training.loop", "deepapps.tuning.pruning"]
@@ -67,11 +68,11 @@ class Slot:
 
     Args:
         threads: Threads of TensorFlow's pools; 0: as many as it likes.
-        gpus: The numbers of the GPUs; None: all of them.
+        gpus: The GPUs, in the words of `CUDA_VISIBLE_DEVICES`; None: all of them.
     """
 
     threads: int
-    gpus: tuple | None
+    gpus: str | None
 
 
 def share_out(workers, threads=None):
@@ -81,16 +82,13 @@ def share_out(workers, threads=None):
         workers: How many.
         threads: Threads of each. Defaults to its share of the cores.
     """
-    import tensorflow as tf
-
-    gpus = len(tf.config.list_physical_devices("GPU"))
+    gpus = visible_gpus()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     threads = threads or (max(cores // workers, 1) if workers > 1 else 0)
-    shares = [
-        tuple(range(index % gpus, gpus, workers)) if gpus and workers > 1 else None
+    return [
+        Slot(threads, ",".join(gpus[index % len(gpus) :: workers]) if gpus and workers > 1 else None)
         for index in range(workers)
     ]
-    return [Slot(threads, share) for share in shares]
 
 
 def start_server():
@@ -119,7 +117,7 @@ def _run(trial, slot):
         os.dup2(log.fileno(), 2)
     threading.Thread(target=_follow, args=(multiprocessing.parent_process(),), daemon=True).start()
     if slot.gpus is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, slot.gpus))
+        os.environ["CUDA_VISIBLE_DEVICES"] = slot.gpus
     try:
         _train(trial, slot.threads)
     except BaseException as error:
