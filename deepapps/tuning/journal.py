@@ -82,7 +82,10 @@ class Journal:
         return rows
 
     def _append(self, event):
-        with open(self.path, "ab") as file:
-            file.write((json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n").encode())
-            file.flush()
-            os.fsync(file.fileno())
+        line = json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n"
+        try:
+            with open(self.path, "ab", buffering=0) as file:
+                file.write(line.encode())
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.path)) from None

@@ -100,3 +100,8 @@ def test_a_damaged_journal_is_named(tmp_path):
     path.write_text('{"event": \n{}\n')
     with pytest.raises(ValueError, match=r"journal.jsonl: is damaged"):
         Journal(path).events()
+
+
+def test_a_full_disk_is_named():
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
+        Journal("/dev/full").begin("tuner0", "0000", {})
