@@ -12,7 +12,7 @@ import statistics
 import keras
 
 FEWEST = 5  # other trials that the median must be of
-FACTOR = 3  # of the trials that reach a rung, one in so many goes on; each rung has so many times the epochs
+FACTOR = 2  # of the trials that reach a rung, one in so many goes on, to so many times the epochs
 
 
 def by_median(epoch, value, others):
@@ -28,7 +28,7 @@ def by_median(epoch, value, others):
 
 
 def by_halving(epoch, value, others):
-    """Asynchronous successive halving (Li et al. 2020): not among the best third at rungs 1, 3, 9, ... epochs?
+    """Asynchronous successive halving (Li et al. 2020): not among the best half at rungs of 1, 2, 4, 8, ... epochs?
 
     Args:
         epoch, value, others: As of `by_median`.

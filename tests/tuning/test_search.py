@@ -174,7 +174,7 @@ def test_pruned_trials_take_fewer_epochs(tmp_path):
     settings = searches(tmp_path / "s", trials=6, tuner="random", pruner="halving", epochs=4)
     search = deepapps.search(Points(), **settings)
     pruned = [row for row in search.trials if row.status == "pruned"]
-    assert pruned and all(row.figures["epochs"] in (1, 3) for row in pruned)
+    assert pruned and all(row.figures["epochs"] in (1, 2) for row in pruned)
     assert search.trials[0].status == "completed"
 
 
