@@ -128,10 +128,11 @@ def learn_encoder(inputs, settings):
     """The encoder that fits the training inputs: of texts or of series."""
     if not isinstance(inputs[0], str | tuple):
         return SeriesEncoder.learn(inputs, settings.max_length)
-    names = ("vocabulary_size", "minimum_count", "lowercase", "max_length")
-    return TextEncoder.learn(
-        inputs, kind=settings.tokens, **{name: getattr(settings, name) for name in names}
-    )
+    options = {name: getattr(settings, name) for name in ("vocabulary_size", "lowercase", "max_length")}
+    count = settings.minimum_count or (
+        1 if settings.embeddings else 2
+    )  # a given vector suits a rare word, too
+    return TextEncoder.learn(inputs, kind=settings.tokens, minimum_count=count, **options)
 
 
 def _source(examples, class_names, encoder, settings):

@@ -35,7 +35,10 @@ class SequenceSettings(Settings):
         choices=("auto", "words", "characters", "subwords"),
     )  # fmt: skip
     vocabulary_size: int = setting(20_000, "Most different tokens, the commonest ones.", minimum=300)
-    minimum_count: int = setting(2, "Times that a token must occur in training to be known.", minimum=1)
+    minimum_count: int | None = setting(
+        None, "Times that a token must occur in training to be known; default: 2, with `embeddings` 1.",
+        minimum=1,
+    )  # fmt: skip
     lowercase: bool | None = setting(None, "Read all in lower case; default: words alone.")
     max_length: int = setting(512, "Tokens, or steps of a series, after which the rest is cut.", minimum=1)
     embeddings: str | None = setting(

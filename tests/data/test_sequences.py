@@ -57,6 +57,12 @@ def test_the_vocabulary_is_of_the_training_split_alone(tmp_path):
     assert data.encoder.figures(splits.test.inputs)["unknown_tokens"] > 0
 
 
+def test_a_word_must_occur_twice_but_where_vectors_are_given(tmp_path):
+    path = reviews(tmp_path)  # its numbers occur once
+    sizes = [load(path, **given).encoder.tokenizer.size for given in ({}, {"embeddings": "vectors.txt"})]
+    assert sizes == [10, 10 + len(load(path).splits.train)]
+
+
 def test_pairs_are_split_by_the_side_that_repeats(tmp_path):
     path = tmp_path / "pairs.tsv"
     rows = [f"question {row // 5}?\tanswer {row}\t{int(row % 5 == 0)}" for row in range(500)]
