@@ -133,7 +133,8 @@ class Step:
         whole = count if alone else tf.add_n([_room(weights, examples) for *_, weights in batches])
         parts = [self._gradients(batch, whole, variables) for batch in batches]
         parts = parts[0] if len(parts) == 1 else [_add(tensors) for tensors in zip(*parts, strict=True)]
-        loss, *gradients = parts if alone else _over_replicas(parts, count / whole)
+        shapes = [(), *(variable.shape for variable in variables)]
+        loss, *gradients = parts if alone else _over_replicas(parts, shapes, count / whole)
         self.optimizer.apply(gradients, variables)
         return loss
 
@@ -232,14 +233,16 @@ def _room(weights, examples):
     return tf.cast(examples * tf.reduce_prod(tf.shape(weights)[1:]), "float32")
 
 
-def _over_replicas(parts, share):
+def _over_replicas(parts, shapes, share):
     """The replicas' parts of the loss and of each gradient, summed, and divided by the sum of their shares.
 
     All of a dtype go in one message. None, the gradient of an unused variable, stays None.
     """
     reduce = tf.distribute.get_replica_context().all_reduce
-    # dense: to gather the sparse gradients of embeddings fails where lengths vary from step to step
-    sums = [None if part is None else tf.convert_to_tensor(part) for part in (share, *parts)]
+    # dense: to gather the sparse gradients of embeddings fails where lengths vary from step to step;
+    # of known shape: without, replicas on one machine were seen to wait for each other for ever
+    sums = [None if part is None else tf.ensure_shape(tf.convert_to_tensor(part), shape)
+            for part, shape in zip((share, *parts), ((), *shapes), strict=True)]  # fmt: skip
     for dtype in {part.dtype: None for part in sums if part is not None}:
         places = [i for i, part in enumerate(sums) if part is not None and part.dtype == dtype]
         for place, total in zip(places, reduce("SUM", [sums[i] for i in places]), strict=True):

@@ -77,6 +77,28 @@ def test_two_replicas_equal_one(model, options, tmp_path):
             assert other[name] == pytest.approx(line[name], abs=1e-5)
 
 
+def test_replicas_sum_a_gradient_whose_shape_is_not_known_beforehand(tmp_path):
+    @tf.custom_gradient
+    def shapeless(weight):
+        return tf.identity(weight), lambda upstream: tf.compat.v1.placeholder_with_default(upstream, [None])
+
+    @keras.saving.register_keras_serializable("tests")
+    class Scale(layers.Layer):
+        def build(self, shape):
+            self.scale = self.add_weight(shape=shape[-1:], initializer="ones")
+
+        def call(self, inputs):
+            return inputs * shapeless(tf.convert_to_tensor(self.scale))
+
+    def model():
+        return keras.Sequential([keras.Input((6, 6, 1)), layers.Flatten(), Scale(), layers.Dense(3)])
+
+    options = {"epochs": 1, "optimizer": "sgd", "jit_compile": False}
+    runs = [train(model, tmp_path / name[0], strategy=name, **options) for name in ("none", "mirrored:2")]
+    for one, two in zip(*map(last_weights, runs), strict=True):
+        np.testing.assert_allclose(two, one, atol=1e-5)
+
+
 def test_replicas_draw_different_dropout_masks():
     from deepapps.training.strategies import fold_replica_into_seeds, make_strategy
 
