@@ -154,7 +154,7 @@ def pruning(folder, trials, seeds):
     for pruner in ("none", "median", "halving"):
         found = []
         for seed in range(seeds):
-            settings = {"space": rates, "tuner": "random", "trials": 18, "epochs": 9, "workers": 2}
+            settings = {"space": rates, "tuner": "random", "trials": 18, "epochs": 9}
             path = folder / f"{pruner}-{seed}"
             found.append(
                 deepapps.search("mnist", output=path, retrain=0, pruner=pruner, seed=seed, **settings, **MLP)
