@@ -240,7 +240,7 @@ def _over_replicas(parts, shapes, share):
     """
     reduce = tf.distribute.get_replica_context().all_reduce
     # dense: to gather the sparse gradients of embeddings fails where lengths vary from step to step;
-    # of known shape: without, replicas on one machine were seen to wait for each other for ever
+    # of the variable's shape: that of some gradients is not known when the step is traced
     sums = [None if part is None else tf.ensure_shape(tf.convert_to_tensor(part), shape)
             for part, shape in zip((share, *parts), ((), *shapes), strict=True)]  # fmt: skip
     for dtype in {part.dtype: None for part in sums if part is not None}:
