@@ -34,6 +34,7 @@ benchmark: install
 	$(BIN)/python benchmarks/layers.py
 	$(BIN)/python benchmarks/cluster.py
 	$(BIN)/python benchmarks/sequence.py
+	$(BIN)/python benchmarks/tuning.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
