@@ -172,7 +172,7 @@ def pruning(folder, trials, seeds):
 def defaults(folder, trials, seeds):
     path = folder / "search"
     found = deepapps.search("mnist", output=path, trials=24, pruner="halving", retrain=0, **MLP)
-    (best,) = found.front
+    best = found.front[0]
     print(f"best settings: {found.best_settings}, validation {best.figures['val_accuracy']:.4f}")
     for name, settings in (("defaults", MLP), ("best", found.best_settings | {"progress": False})):
         runs = [
