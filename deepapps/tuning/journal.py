@@ -59,9 +59,9 @@ class Journal:
             with open(self.path, "r+b") as file:
                 file.truncate(len(whole[0]) + len(whole[1]))
 
-    def begin(self, tuner, trial, values):
+    def begin(self, trial, values):
         """Notes that a trial was given out."""
-        self._append({"event": "begin", "tuner": tuner, "trial": trial, "values": values})
+        self._append({"event": "begin", "trial": trial, "values": values})
 
     def end(self, trial, completed, figures, message=""):
         """Notes how a trial has ended."""

@@ -14,8 +14,10 @@ class _Remembered:
     between two of its files loses a trial.
     """
 
-    journal = None
-    recorded = {}  # what the journal says of the trials: {id: values}
+    journal, recorded = (
+        None,
+        None,
+    )  # of `replay`; the latter is what the journal says of the trials: {id: values}
     limit = None  # trials at most; `max_trials` would change the ids of the trials
 
     def populate_space(self, trial_id):
@@ -33,7 +35,7 @@ class _Remembered:
         trial = super().create_trial(tuner_id)
         if trial.status == "RUNNING" and trial.trial_id not in self.recorded:
             self.recorded[trial.trial_id] = trial.hyperparameters.values
-            self.journal.begin(tuner_id, trial.trial_id, trial.hyperparameters.values)
+            self.journal.begin(trial.trial_id, trial.hyperparameters.values)
         return trial
 
     @keras_tuner.synchronized
@@ -56,12 +58,13 @@ class _Remembered:
             self._repeat(event, journal.path)
         left = list(self.ongoing_trials.values())
         self.ongoing_trials.clear()
+        self.tuner_ids.clear()
         self._retry_queue += [trial.trial_id for trial in reversed(left)]  # taken from the end
         self.journal = journal
 
     def _repeat(self, event, path):
         if event["event"] == "begin":
-            trial = self.create_trial(event["tuner"])
+            trial = self.create_trial(event["trial"])  # in a worker's place: which it was decides nothing
             if (trial.trial_id, trial.hyperparameters.values) != (event["trial"], event["values"]):
                 raise ValueError(
                     f"{path}: trial {event['trial']} does not follow from the seed and the trials before it."

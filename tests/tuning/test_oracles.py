@@ -104,4 +104,29 @@ def test_a_damaged_journal_is_named(tmp_path):
 
 def test_a_full_disk_is_named():
     with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
-        Journal("/dev/full").begin("tuner0", "0000", {})
+        Journal("/dev/full").begin("0000", {})
+
+
+def opened(folder):
+    """A random oracle that goes on with the journal of a folder."""
+    objectives = [Objective("val_accuracy", "max")]
+    oracle = make_oracle(SearchSettings(tuner="random", trials=9, seed=3), objectives, epochs=4)
+    FunctionTuner(oracle, space, directory=str(folder), project_name=".")
+    oracle.replay(Journal(folder / "journal.jsonl"))
+    return oracle
+
+
+def test_trials_that_a_kill_left_go_to_whoever_asks_first(tmp_path):
+    oracle = opened(tmp_path)
+    left = [oracle.create_trial(worker).trial_id for worker in ("one", "two")]
+    for _ in range(2):
+        oracle = opened(tmp_path)
+        taken = [oracle.create_trial(worker) for worker in ("two", "one")]
+        assert [trial.trial_id for trial in taken] == left
+        oracle.update_trial(left[0], {"val_accuracy": 0.5, "pruned": 0.0})
+        taken[0].status = "COMPLETED"
+        oracle.end_trial(taken[0])
+        left = [left[1], oracle.create_trial("two").trial_id]
+    assert [row.status for row in Journal(tmp_path / "journal.jsonl").rows().values()] == [
+        "completed", "completed", "running", "running",
+    ]  # fmt: skip
