@@ -293,7 +293,7 @@ def open_run(task, training, output=None, resume=False, overwrite=False):
         raise ValueError(f"{path}: is a file, not a folder for a Run.")
     if resume and (path / "settings.json").exists():
         return _reopen(path, task, training)
-    _check_free(path, overwrite)
+    check_free(path, overwrite)
     return Run(path, task, TrainingSettings(**{**task.training, **training}))
 
 
@@ -302,32 +302,45 @@ def _reopen(path, task, training):
     stored_training = _settings(path, TrainingSettings, stored["training"])
     settings = TrainingSettings(**{**stored["training"], **training})
     given = {name: value for name, value in settings.as_dict().items() if name in training}
-    _check_resume(path, stored_training.as_dict(), given)
+    check_resume(path, stored_training.as_dict(), given)
     stored_task = _settings(path, type(task.settings), stored["settings"])
-    _check_resume(path, stored_task.as_dict(), task.settings.as_dict())
+    check_resume(path, stored_task.as_dict(), task.settings.as_dict())
     run = Run(path, task, settings, stored["versions"])
     if run.finished:  # it may be handed back as it is, its data not read again
         task.load(path)
     return run
 
 
-def _check_resume(path, stored, given):
-    """Raises ValueError for the first setting given to a resume that differs from the stored one."""
+def check_resume(path, stored, given, free=FREE_ON_RESUME, verb="train"):
+    """Raises ValueError for the first setting given to a resume that differs from the stored one.
+
+    Args:
+        path: The folder.
+        stored, given: Settings, `{name: value}`.
+        free: The names of those that may differ. Default to those of a Run.
+        verb: What is done with such a folder.
+    """
     for name, value in given.items():
-        if name not in FREE_ON_RESUME and stored.get(name) != value:
+        if name not in free and stored.get(name) != value:
             raise ValueError(
                 f"{path}: its `{name}` is {stored.get(name)!r} and cannot become {value!r} in a resume. "
-                "Leave it out, or train into another folder."
+                f"Leave it out, or {verb} into another folder."
             )
 
 
-def _check_free(path, overwrite):
-    """Raises ValueError where a new Run may not be put."""
-    if (path / "settings.json").exists():
+def check_free(path, overwrite, file="settings.json", what="Run"):
+    """Raises ValueError where nothing new may be put.
+
+    Args:
+        path: The folder.
+        overwrite: Whether one of the same kind may be replaced.
+        file, what: The file that makes a folder one of that kind, and its name. Default to those of a Run.
+    """
+    if (path / file).exists():
         if not overwrite:
-            raise ValueError(f"{path}: holds a Run already. Choose another, or --resume or --overwrite.")
+            raise ValueError(f"{path}: holds a {what} already. Choose another, or --resume or --overwrite.")
     elif path.exists() and any(not is_unfinished(entry) for entry in path.iterdir()):
-        raise ValueError(f"{path}: is not empty and holds no Run. Choose another folder.")
+        raise ValueError(f"{path}: is not empty and holds no {what}. Choose another folder.")
 
 
 def _read(path, task=None):

@@ -9,8 +9,8 @@ import shlex
 import shutil
 import signal
 
-from deepapps.files import is_unfinished, read_json, write_json
-from deepapps.run import flags, load_run, new_folder, versions
+from deepapps.files import read_json, write_json
+from deepapps.run import check_free, check_resume, flags, load_run, new_folder, versions
 from deepapps.settings import check_keywords
 from deepapps.tasks import TASKS, find_task
 from deepapps.tasks.task import Task
@@ -173,7 +173,7 @@ def open_search(task, space, output, resume, overwrite, settings):
         given, fixed = {**stored.settings.as_dict(), **given}, stored.fixed
         file = file or (stored.space_file if space is None else None)
     else:
-        _check_free(path, overwrite)
+        check_free(path, overwrite, "search.json", "search")
     if not isinstance(task, Task):
         task = kind(kind.Settings(**{key: fixed[key] for key in fixed if key in kind.Settings.names()}))
     function = load_space(file) if file else space or task.space
@@ -324,21 +324,7 @@ def _check_same(stored, name, given, fixed):
     if stored.task != name:
         raise ValueError(f"{stored.path}: holds a search of {stored.task}, not of {name}.")
     before = stored.settings.as_dict() | stored.fixed
-    for name, value in (given | fixed).items():
-        if name not in FREE_ON_RESUME and before.get(name) != value:
-            raise ValueError(
-                f"{stored.path}: its `{name}` is {before.get(name)!r} and cannot become {value!r} in a resume. "
-                "Leave it out, or search into another folder."
-            )
-
-
-def _check_free(path, overwrite):
-    """Raises ValueError where a new search may not be put."""
-    if (path / "search.json").exists():
-        if not overwrite:
-            raise ValueError(f"{path}: holds a search already. Choose another, or --resume or --overwrite.")
-    elif path.exists() and any(not is_unfinished(entry) for entry in path.iterdir()):
-        raise ValueError(f"{path}: is not empty and holds no search. Choose another folder.")
+    check_resume(stored.path, before, given | fixed, FREE_ON_RESUME, "search")
 
 
 def _clear(path):

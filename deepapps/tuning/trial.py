@@ -56,10 +56,10 @@ class Trial:
         path = self.folder / ("metrics.json" if self.reported else "trial.json")
         return read_json(path) if path.exists() else None
 
-    def last_words(self, all_of_it=False):
-        """The last line of the log, or all of it."""
-        text = self.log.read_text(encoding="utf-8", errors="replace").strip() if self.log.exists() else ""
-        return text if all_of_it else text.rpartition("\n")[2]
+    def last_words(self):
+        """The last line of the log."""
+        text = self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
+        return text.strip().rpartition("\n")[2]
 
 
 @dataclasses.dataclass(frozen=True)
