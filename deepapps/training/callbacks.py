@@ -28,6 +28,8 @@ _WRITERS = (
     keras.callbacks.RemoteMonitor, keras.callbacks.TensorBoard, ProgressReport,
 )  # fmt: skip
 
+_BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
+
 
 class Muted(keras.callbacks.Callback):
     """Stands, on the other workers, for a callback that writes, which is for the chief to do.
@@ -54,9 +56,12 @@ def make_callbacks(run, state, callbacks):
         run: The `Run`.
         state: The `State`.
         callbacks: The user's callbacks.
+    Raises: ValueError when one of the user's follows batches and parameter servers are asynchronous.
     """
     settings, monitor = run.training, f"val_{run.task.monitor}"
     callbacks = list(callbacks)
+    if state.workers.is_asynchronous:
+        check_no_batch_hooks(callbacks)
     if settings.patience is not None:
         patience = keras.callbacks.EarlyStopping(monitor, patience=settings.patience, mode=run.task.direction)
         callbacks.append(patience)
@@ -73,6 +78,16 @@ def make_callbacks(run, state, callbacks):
         callbacks = [Muted(one) if isinstance(one, _WRITERS) else one for one in callbacks]
     params = {"epochs": settings.epochs, "steps": state.feed.steps, "verbose": 0, "chief": chief}
     return keras.callbacks.CallbackList(callbacks, add_history=True, model=state.model, **params)
+
+
+def check_no_batch_hooks(callbacks):
+    """Raises ValueError when a callback has something to do at every batch, of which parameter servers keep no order."""
+    for callback in callbacks:
+        if _follows_batches(callback):
+            raise ValueError(
+                "With parameter servers no batch comes after another: callbacks must do without batch hooks. "
+                f"Received: {_name(callback)}"
+            )
 
 
 def set_directions(callbacks, directions):
@@ -123,6 +138,20 @@ def restore_state(callbacks, states, arrays):
 
 def _name(callback):
     return type(callback.callback if isinstance(callback, Muted) else callback).__name__
+
+
+def _follows_batches(callback):
+    """Whether a callback has a batch hook; of those of Keras, which have some at any rate, whether it is used."""
+    if isinstance(callback, keras.callbacks.ModelCheckpoint | keras.callbacks.BackupAndRestore):
+        return callback.save_freq != "epoch"
+    if isinstance(callback, keras.callbacks.TensorBoard):
+        return callback.update_freq != "epoch"
+    if isinstance(callback, keras.callbacks.TerminateOnNaN):
+        return False  # the loop itself looks at every batch
+    return any(
+        getattr(getattr(callback, hook), "__func__", None) is not getattr(keras.callbacks.Callback, hook)
+        for hook in _BATCH_HOOKS
+    )
 
 
 def _direction(metric):

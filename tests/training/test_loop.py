@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras import layers
 
 import deepapps
+from deepapps.training.callbacks import check_no_batch_hooks
 from deepapps.training.checkpoints import checkpoints, newest_checkpoint
 
 
@@ -250,6 +251,25 @@ def test_best_weights_are_those_of_the_best_epoch(tmp_path):
 def test_patience_ends_training(tmp_path):
     run = train(mlp, tmp_path, epochs=30, patience=2, learning_rate=1e-9)
     assert len(run.history) < 30
+
+
+def test_parameter_servers_refuse_callbacks_that_follow_batches():
+    class Spy(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            pass
+
+    kinds = keras.callbacks
+    idle = [
+        kinds.EarlyStopping(), kinds.TerminateOnNaN(), kinds.ModelCheckpoint("a.keras"), kinds.TensorBoard("logs"),
+        kinds.BackupAndRestore("backup"), kinds.LambdaCallback(on_epoch_end=print),
+    ]  # fmt: skip
+    check_no_batch_hooks(idle)
+    for busy in (
+        Spy(), kinds.LambdaCallback(on_train_batch_end=print), kinds.ModelCheckpoint("a.keras", save_freq=3),
+        kinds.TensorBoard("logs", update_freq="batch"), kinds.BackupAndRestore("backup", save_freq=3),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=f"without batch hooks. Received: {type(busy).__name__}$"):
+            check_no_batch_hooks([*idle, busy])
 
 
 def test_keras_callbacks(tmp_path):
