@@ -2,7 +2,8 @@
 
 A step function takes `(tokens (H,), state)` and returns `(logits (H, V), weights (H, Ts) or None, state)`. A state is
 a named tuple of `memory`, the same for all hypotheses of a sentence, `carried`, of each hypothesis its own, both
-nested tensors with hypotheses along their first axis, and `position`, the number of steps so far.
+nested tensors with hypotheses along their first axis, and `position`, the number of steps so far. What else it
+has stays as it is.
 
 All is TensorFlow, to be compiled as one graph. Finished sentences leave the batch and cost nothing more. Every
 search ends after `length` steps at the latest.
@@ -222,7 +223,7 @@ def largest(values, count):
     """
     size = values.shape[1] or 0
     width = next((width for width in range(128, 31, -1) if size % width == 0), size)
-    if count == 1 or 2 * count * width >= size:
+    if 2 * count * width >= size:
         return tf.math.top_k(values, tf.minimum(count, tf.shape(values)[1]))
     blocks = tf.reshape(values, [-1, size // width, width])
     _, best = tf.math.top_k(tf.reduce_max(blocks, axis=2), count)

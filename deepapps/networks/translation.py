@@ -28,11 +28,13 @@ class State(typing.NamedTuple):
         memory: What was read of the sources: the same for all hypotheses of a sentence.
         carried: What the steps so far have left behind: each hypothesis has its own.
         position: The number of steps so far.
+        table: The vectors of the target vocabulary as columns `(D, vocabulary)`, laid out once for all steps.
     """
 
     memory: typing.Any
     carried: typing.Any
     position: typing.Any = 0
+    table: typing.Any = None
 
 
 class Translator(keras.Model):
@@ -59,10 +61,14 @@ class Translator(keras.Model):
         sources, targets = inputs
         return self.logits(self.read(targets, *self.encode(sources, training), training))
 
-    def logits(self, outputs):
-        """Outputs `(..., D)` to logits of the target vocabulary, in float32."""
-        table = ops.cast(self.target_embedding.embeddings, outputs.dtype)
-        return ops.cast(ops.matmul(outputs, ops.transpose(table)), "float32") + self.bias
+    def logits(self, outputs, table=None):
+        """Outputs `(..., D)` to logits of the target vocabulary, in float32, by the table of a `State` if given."""
+        table = self.table() if table is None else table
+        return ops.cast(ops.matmul(outputs, table), "float32") + self.bias
+
+    def table(self):
+        """The vectors of the target vocabulary as columns `(D, vocabulary)`."""
+        return ops.transpose(ops.cast(self.target_embedding.embeddings, self.compute_dtype))
 
     def encode(self, sources, training=False):
         """The memory `(B, Ts, D)` of sources `(B, Ts)`, and its mask."""
@@ -155,14 +161,15 @@ class RecurrentTranslator(Translator):
         ready = self.decoder.prepare_memory(memory, mask)
         first = self._first(memory, mask)
         carried = self.decoder.initial_state(ops.shape(sources)[0], ready)
-        return State((ready.value, ready.key, mask), [*first, *carried[len(first) :]])
+        carried = [*first, *carried[len(first) :]]
+        return State((ready.value, ready.key, mask), carried, table=self.table())
 
     def step(self, tokens, state):
         inputs, memory = self.target_embedding(tokens), Memory(*state.memory)
         output, carried, weights = self.decoder.step(inputs, state.carried, memory)
         context = ops.squeeze(ops.matmul(weights[:, None], memory.value), 1)
-        logits = self.logits(self._out(inputs, output, context, False))
-        return logits, weights, State(state.memory, carried, state.position + 1)
+        logits = self.logits(self._out(inputs, output, context, False), state.table)
+        return logits, weights, state._replace(carried=carried, position=state.position + 1)
 
     def _first(self, memory, mask):
         """h and c before the first step, from the mean of the memory."""
@@ -226,7 +233,7 @@ class TransformerTranslator(Translator):
         memory, mask = self.encode(sources)
         caches = [layer.initial_cache(ops.shape(sources)[0], 0, memory, mask) for layer in self.decoders]
         own, read = zip(*caches, strict=True)
-        return State((list(read), mask), list(own))
+        return State((list(read), mask), list(own), table=self.table())
 
     def step(self, tokens, state):
         (read, mask), carried = state.memory, []
@@ -242,8 +249,8 @@ class TransformerTranslator(Translator):
             )
             carried.append(own)
         weights = ops.mean(weights[:, :, 0], axis=1)  # of the heads of the last block
-        logits = self.logits(self.norms[1](x)[:, 0])
-        return logits, weights, State(state.memory, carried, state.position + 1)
+        logits = self.logits(self.norms[1](x)[:, 0], state.table)
+        return logits, weights, state._replace(carried=carried, position=state.position + 1)
 
     def _embedded(self, vectors, position, training):
         return self.dropout_layer(
