@@ -1,6 +1,6 @@
 """Speed of the sequence classifier against the natural Keras program, on the same texts in one run.
 
-    python benchmarks/sequence_speed.py FILE_OF_TEXTS [--seconds 20]
+    python benchmarks/sequence_speed.py FILE_OF_TEXTS [--epochs 3]
 
 The peer pads every text to the 95th percentile of the lengths, cutting longer ones, and calls `fit` and `predict` on
 Embedding, Bidirectional(LSTM), `keras.layers.Attention` and the mean over the steps, of the same widths.

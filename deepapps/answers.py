@@ -1,12 +1,14 @@
 """Outputs of a model for raw inputs, and what classifiers make of them."""
 
 import functools
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from deepapps.data.ragged import Ragged
 
-BATCH = 256
+BATCH = 128
+AT_ONCE = 2  # batches: while one waits for a product that all cores share, the other has work
 
 
 def outputs_of(model, inputs, progress=False):
@@ -24,9 +26,12 @@ def outputs_of(model, inputs, progress=False):
 
     order, call = np.argsort(inputs.sizes, kind="stable"), _compiled(model)
     chunks = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
-    outputs = [
-        call(inputs.padded(chunk)).numpy() for chunk in progress_bar(chunks, "predict", shown=progress)
-    ]
+    pool = ThreadPoolExecutor(AT_ONCE)
+    try:
+        waiting = [pool.submit(lambda chunk: call(inputs.padded(chunk)).numpy(), chunk) for chunk in chunks]
+        outputs = [one.result() for one in progress_bar(waiting, "predict", shown=progress)]
+    finally:
+        pool.shutdown(cancel_futures=True)
     return np.concatenate(outputs)[np.argsort(order, kind="stable")]
 
 
