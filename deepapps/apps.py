@@ -3,9 +3,8 @@
 import inspect
 
 from deepapps.run import stored_settings
-from deepapps.settings import check_keywords
 from deepapps.tasks import find_task
-from deepapps.training.settings import TrainingSettings
+from deepapps.training.settings import TrainingSettings, split_settings
 
 _ARGUMENTS = {"output": None, "resume": False, "overwrite": False, "callbacks": ()}
 
@@ -37,9 +36,7 @@ def configure(name, settings, resumed=None):
     Raises: ValueError for an unknown setting or a value outside its range.
     """
     task = find_task(name)
-    check_keywords(settings, {*task.Settings.names(), *TrainingSettings.names()})
-    own = {key: value for key, value in settings.items() if key in task.Settings.names()}
-    training = {key: value for key, value in settings.items() if key not in own}
+    own, training = split_settings(task, settings)
     TrainingSettings(**task.training | {k: v for k, v in training.items() if not _is_object(k, v)})
     stored = stored_settings(resumed, task) if resumed else {}
     return task(task.Settings(**stored | own)), training

@@ -1,7 +1,6 @@
 """The `deepapps` command. TensorFlow is imported only once a command really needs it."""
 
 import contextlib
-import dataclasses
 import itertools
 import json
 import logging
@@ -15,8 +14,9 @@ import click
 import deepapps
 from deepapps.apps import configure
 from deepapps.files import check_ending
+from deepapps.flags import answering_options, options_of
 from deepapps.run import load_run, open_run, versions
-from deepapps.settings import close_names, read_settings, types_of
+from deepapps.settings import close_names, read_settings
 from deepapps.tasks import TASKS, find_task
 from deepapps.training.cluster import find_cluster, resolve_strategy
 from deepapps.training.heartbeat import follow_launcher
@@ -223,8 +223,8 @@ def _train_command(name):
     """`deepapps train NAME`, with a flag for every setting of the task and of the training."""
     task = find_task(name)
     options = [
-        *_options_of(task.Settings),
-        *_options_of(TrainingSettings, TrainingSettings(**task.training)),
+        *options_of(task.Settings),
+        *options_of(TrainingSettings, TrainingSettings(**task.training)),
         click.Option(["--output"], help="Folder of the Run. [default: runs/NAME-DATE-TIME]"),
         click.Option(["--resume"], is_flag=True, help="Go on with the Run in --output."),
         click.Option(["--overwrite"], is_flag=True, help="Replace the Run in --output."),
@@ -245,8 +245,8 @@ def _train_command(name):
 def _tune_command(name):
     """`deepapps tune NAME`, with a flag for every setting of the search, of the task and of the training."""
     task = find_task(name)
-    fixed = [*_options_of(task.Settings), *_options_of(TrainingSettings, TrainingSettings(**task.training))]
-    own = list(_options_of(SearchSettings))
+    fixed = [*options_of(task.Settings), *options_of(TrainingSettings, TrainingSettings(**task.training))]
+    own = list(options_of(SearchSettings))
     names = {option.name for option in own}
     options = [
         *own,
@@ -352,88 +352,6 @@ def _silent_stderr():
         os.close(nothing)
 
 
-def _answering_options():
-    """A flag for every `Answering` setting that a task has."""
-    fields = {
-        field.name: (task, field)
-        for task in map(find_task, TASKS)
-        for field in dataclasses.fields(task.Answering)
-    }
-    for name, (task, field) in fields.items():
-        text, types = f"Of {task.name}: {field.metadata['help']}", types_of(task.Answering)[name]
-        yield _option(name, types, text, field.metadata["choices"], field.default)
-
-
-def _options_of(kind, defaults=None):
-    """A flag for every setting of a class; `defaults` is an instance where they are not the class's own."""
-    types = types_of(kind)
-    for field in dataclasses.fields(kind):
-        default = getattr(defaults, field.name) if defaults else field.default
-        yield _option(
-            field.name, types[field.name], field.metadata["help"], field.metadata["choices"], default
-        )
-
-
-def _option(name, types, text, choices, default):
-    """The flag of a setting. A flag that is not given is None, so that a resume knows."""
-    flag = f"--{name.replace('_', '-')}"
-    if bool in types:
-        shown = {True: "yes", False: "no", None: ""}.get(default, default)
-        flag, kind = f"{flag}/--no-{flag[2:]}", click.BOOL
-    else:
-        shown = "" if default is None else default
-        kind = next(kind for name, kind in _TYPES.items() if name in types)
-        kind = _Pairs() if dict in types and not isinstance(default, str) else kind
-        kind = _NumberOrName() if {int, str} <= set(types) else kind
-        kind = _Seconds() if name.endswith("time_limit") else kind
-    text += f" [{', '.join(choices)}]" if choices and len(choices) > 1 else ""
-    text += f" [default: {shown}]" if shown != "" else ""
-    return click.Option([flag], type=kind, default=None, help=text)
-
-
-class _NumberOrName(click.ParamType):
-    """A whole number, or else a name such as `auto`."""
-
-    name = "number or name"
-
-    def convert(self, value, param, ctx):
-        try:
-            return int(value)
-        except ValueError:
-            return value
-
-
-class _Seconds(click.ParamType):
-    """A duration, `90`, `90s`, `30m` or `1.5h`, in seconds."""
-
-    name = "duration"
-
-    def convert(self, value, param, ctx):
-        unit = {"s": 1, "m": 60, "h": 3600}.get(value[-1:])
-        try:
-            return float(value[:-1] if unit else value) * (unit or 1)
-        except ValueError:
-            self.fail(f"{value!r} is not a duration such as 90s, 30m or 1.5h", param, ctx)
-
-
-class _Pairs(click.ParamType):
-    """`0=2.5,3=0.5` as a dict of numbers, or else a name such as `balanced`."""
-
-    name = "class=weight,... or name"
-
-    def convert(self, value, param, ctx):
-        if "=" not in value:
-            return value
-        try:
-            pairs = (pair.split("=") for pair in value.split(","))
-            return {int(key): float(number) for key, number in pairs}
-        except ValueError:
-            self.fail(f"{value!r} is not of the form 0=2.5,3=0.5", param, ctx)
-
-
-_TYPES = {str: click.STRING, float: click.FLOAT, int: click.INT}  # the first that fits
-
-
 def _print_figures(metrics):
     """The scalar figures as a table on stdout, one column a split."""
     from rich.console import Console
@@ -467,4 +385,4 @@ for _name in TASKS:
     train.add_command(_train_command(_name))
     tune.add_command(_tune_command(_name))
 for _command in (evaluate, predict):
-    _command.params.extend(_answering_options())
+    _command.params.extend(answering_options())

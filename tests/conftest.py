@@ -5,6 +5,7 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
+from commands import some_digits, write_idx
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -19,3 +20,9 @@ def seed():
     import keras
 
     keras.utils.set_random_seed(1)
+
+
+@pytest.fixture(scope="session")
+def idx(tmp_path_factory):
+    """A folder of idx files with 400 digits."""
+    return write_idx(tmp_path_factory.mktemp("idx"), *some_digits())

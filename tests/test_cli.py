@@ -13,7 +13,7 @@ import time
 import commands
 import processes
 import pytest
-from commands import QUICK, fails, some_digits, write_idx
+from commands import QUICK, fails, some_digits
 from PIL import Image
 
 import deepapps
@@ -21,12 +21,6 @@ from deepapps.tasks import TASKS, find_task
 from deepapps.training.settings import TrainingSettings
 
 SCRIPT = [sys.executable, "-m", "deepapps"]
-
-
-@pytest.fixture(scope="session")
-def idx(tmp_path_factory):
-    """A folder of idx files with 400 digits."""
-    return write_idx(tmp_path_factory.mktemp("idx"), *some_digits())
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import time
 
 import processes
 import pytest
-from commands import fails, some_digits, write_idx
+from commands import fails
 
 import deepapps
 from deepapps.training.settings import TrainingSettings
@@ -16,11 +16,6 @@ from deepapps.tuning.search import load_search
 from deepapps.tuning.settings import SearchSettings
 
 QUICK = ("tune", "mnist", "--network", "mlp", "--no-jit-compile", "--no-augment", "--tuner", "random")
-
-
-@pytest.fixture(scope="module")
-def idx(tmp_path_factory):
-    return write_idx(tmp_path_factory.mktemp("idx"), *some_digits())
 
 
 @pytest.fixture(scope="module")

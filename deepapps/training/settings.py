@@ -3,7 +3,7 @@
 import dataclasses
 import math
 
-from deepapps.settings import Settings, setting
+from deepapps.settings import Settings, check_keywords, setting
 
 OPTIMIZERS = (
     "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "ftrl", "lamb", "lion", "nadam",
@@ -89,3 +89,20 @@ class TrainingSettings(Settings):
                     "`class_weight` must be {class index: weight}, both 0 or more. "
                     f"Received: class_weight={self.class_weight}"
                 )
+
+
+def split_settings(task, settings):
+    """Tells the settings of a task from those of its training.
+
+    Args:
+        task: The task's class.
+        settings: Settings of both kinds, `{name: value}`.
+    Returns: `(own, training)`, two dicts.
+    Raises: ValueError for a name that neither has.
+    """
+    own = task.Settings.names()
+    check_keywords(settings, {*own, *TrainingSettings.names()})
+    return (
+        {name: value for name, value in settings.items() if name in own},
+        {name: value for name, value in settings.items() if name not in own},
+    )

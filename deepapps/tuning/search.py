@@ -15,7 +15,7 @@ from deepapps.settings import check_keywords
 from deepapps.tasks import TASKS, find_task
 from deepapps.tasks.task import Task
 from deepapps.training.interruption import stop_requests
-from deepapps.training.settings import TrainingSettings
+from deepapps.training.settings import TrainingSettings, split_settings
 from deepapps.tuning.journal import FAILED, RUNNING, Journal
 from deepapps.tuning.progress import Progress, best_row, ranked, write_table
 from deepapps.tuning.settings import FREE_ON_RESUME, Objective, SearchSettings, objectives_of
@@ -306,9 +306,8 @@ def _checked(kind, fixed):
     Raises: ValueError for an unknown one, one out of range, or a strategy of many processes.
     """
     check_keywords(fixed, {*SearchSettings.names(), *kind.Settings.names(), *TrainingSettings.names()})
-    own = kind.Settings(**{name: value for name, value in fixed.items() if name in kind.Settings.names()})
-    training = {name: value for name, value in fixed.items() if name not in kind.Settings.names()}
-    values = own.as_dict() | TrainingSettings(**{**kind.training, **training}).as_dict()
+    own, training = split_settings(kind, fixed)
+    values = kind.Settings(**own).as_dict() | TrainingSettings(**{**kind.training, **training}).as_dict()
     if values["strategy"] in ("multi-worker", "parameter-server"):
         raise ValueError(f"A trial is one process: `strategy` cannot be {values['strategy']!r} in a search.")
     return {name: values[name] for name in fixed}

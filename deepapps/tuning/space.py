@@ -6,8 +6,7 @@ import pathlib
 import traceback
 import types
 
-from deepapps.settings import check_keywords
-from deepapps.training.settings import TrainingSettings
+from deepapps.training.settings import TrainingSettings, split_settings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,9 +44,7 @@ class Space:
         Raises: ValueError as for a call.
         """
         kind = type(self.task)
-        check_keywords(settings, {*kind.Settings.names(), *TrainingSettings.names()})
-        own = {name: value for name, value in settings.items() if name in kind.Settings.names()}
-        training = {name: value for name, value in settings.items() if name not in own}
+        own, training = split_settings(kind, settings)
         TrainingSettings(**{**kind.training, **training})
         return kind(kind.Settings(**{**self.task.settings.as_dict(), **own})), training
 
