@@ -1,10 +1,12 @@
-"""Decoding and training of `attention-lstm` against the same network in PyTorch and against the tutorial's loop.
+"""Decoding and training of `attention-lstm` against the same network in PyTorch, and against what one would write in Keras.
 
-    python benchmarks/translator.py [--seconds 5]
+    python benchmarks/translator.py [--seconds 5] [--data PAIRS]
 
-All measure the same sentences of random subwords, 64 in a batch, in one process, by turns. Decoding is greedy, of 20
-subwords a sentence. The tutorial's loop calls the network on the whole prefix again for each token. Training counts
-target subwords. Each line prints the median time, and its ratio to deepapps.
+First sentences of random subwords, all of 20, 64 in a batch: an update, and greedy decoding, against PyTorch and against
+the tutorial's loop, which calls the network on the whole prefix again for each token. Each line prints the median time,
+taken by turns in one process, and its ratio to deepapps. Then whole epochs of real pairs, by default those of the
+sample, against the natural Keras program: Embedding, Bidirectional(LSTM), LSTM, `keras.layers.AdditiveAttention`, a
+softmax, and `fit` on shuffled batches padded to their longest sentence. Target subwords a second.
 """
 
 import statistics
@@ -15,13 +17,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 import torch
+from keras import layers
 from torch.nn import functional
 
 from deepapps.data.pair_encoder import BOUNDARY
 from deepapps.decoding import Search
 from deepapps.losses import smoothed_tokens
 from deepapps.networks.translation import attention_lstm
-from deepapps.tasks.translation import TranslatorSettings
+from deepapps.tasks.translation import Translation, TranslatorSettings
+from deepapps.training.calls import Calls
+from deepapps.training.settings import TrainingSettings
+from deepapps.training.state import State
 
 VOCABULARY, BATCH, STEPS = 8000, 64, 20
 SETTINGS = TranslatorSettings(dropout=0.0)
@@ -151,14 +157,71 @@ def compare(functions, seconds, unit, count):
         )
 
 
+def natural(vocabulary):
+    """The natural Keras program, compiled: what it reads is not fed into the steps of its decoder."""
+    sources, targets = keras.Input((None,), dtype="int32"), keras.Input((None,), dtype="int32")
+    embedding = layers.Embedding(vocabulary, UNITS, mask_zero=True)
+    read, *states = layers.Bidirectional(layers.LSTM(UNITS // 2, return_sequences=True, return_state=True))(
+        embedding(sources)
+    )
+    state = [layers.Concatenate()(states[part::2]) for part in range(2)]
+    written = layers.LSTM(UNITS, return_sequences=True)(embedding(targets), initial_state=state)
+    context = layers.AdditiveAttention()([written, read])
+    joined = layers.Dense(UNITS, "tanh")(layers.Concatenate()([written, context]))
+    model = keras.Model([sources, targets], layers.Dense(vocabulary)(joined))
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0))
+    return model
+
+
+def natural_batches(source):
+    """Shuffled batches of pairs, each padded to its longest sentences."""
+    sides = [
+        tf.RaggedTensor.from_row_lengths(side.values, side.lengths)
+        for side in (source.sources, source.targets)
+    ]
+    pairs = tf.data.Dataset.from_tensor_slices(tuple(sides)).shuffle(len(source)).ragged_batch(BATCH)
+    pairs = pairs.map(lambda *sides: tuple(side.to_tensor() for side in sides))
+    return pairs.map(lambda one, other: ((one, other[:, :-1]), other[:, 1:])).prefetch(2)
+
+
+def epochs_against_keras(data, rounds=3):
+    """Prints the target subwords a second of whole epochs, taken by turns, the best of each; the first compiles."""
+    task = Translation(TranslatorSettings(data=data, dropout=0.0))
+    source = task.data().train
+    settings = TrainingSettings(**task.training | {"batch_size": BATCH, "deterministic": False})
+    state = State(task, settings, tf.distribute.get_strategy(), source)
+    learn = Calls(state.code.training_call(state.feed))
+    peer, batches = natural(task.encoder.target.size), natural_batches(source)
+
+    def own_epoch(number):
+        block, step = state.feed.start(number, 0), 0
+        while step < state.feed.steps:
+            steps = min(learn.length, state.feed.steps - step)
+            learn(steps, block, step, steps, 1)
+            step += steps
+
+    sides = {"deepapps": own_epoch, "Keras": lambda _: peer.fit(batches, verbose=0)}
+    seconds = {name: [] for name in sides}
+    for number in range(1 + rounds):
+        for name, epoch in sides.items():
+            began = time.perf_counter()
+            epoch(number)
+            seconds[name].append(time.perf_counter() - began)
+    subwords = int((source.targets.lengths - 1).sum())
+    own, other = (subwords / min(times[1:]) for times in seconds.values())
+    print(f"training on {data}: deepapps {own:.0f} subwords/s, Keras {other:.0f}, {own / other:.2f} times")
+
+
 @click.command()
 @click.option("--seconds", default=5.0, show_default=True, help="For each line.")
-def main(seconds):
+@click.option("--data", default="sample", show_default=True, help="Pairs to train on.")
+def main(seconds, data):
     random = np.random.default_rng(0)
     sources, targets = random.integers(2, VOCABULARY, (2, BATCH, STEPS + 1)).astype("int32")
     model, peer = attention_lstm(SETTINGS, (VOCABULARY, VOCABULARY), True), Peer()
     compare(trainings(model, peer, sources, targets), seconds, "subwords", BATCH * STEPS)
     compare(decoders(model, peer, sources), seconds, "sentences", BATCH)
+    epochs_against_keras(data)
 
 
 if __name__ == "__main__":
