@@ -34,7 +34,8 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 def main(arguments=None):
     """Runs the command line and returns its exit status: 0, 2 for a mistake of the user's, else 1."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    debug = "--debug" in arguments
+    if "--debug" in arguments:
+        os.environ["DEEPAPPS_DEBUG"] = "1"  # which the workers of a cluster see, too
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         cluster = find_cluster()
@@ -48,7 +49,9 @@ def main(arguments=None):
     except SystemExit as stop:
         return stop.code
     except Exception as error:
-        traceback.print_exc() if debug else print(f"deepapps: {_one_line(error)}", file=sys.stderr)
+        traceback.print_exc() if "DEEPAPPS_DEBUG" in os.environ else print(
+            f"deepapps: {_one_line(error)}", file=sys.stderr
+        )
         return 2 if isinstance(error, click.ClickException | ValueError) else 1
 
 
@@ -214,6 +217,10 @@ def launch(words, **options):
     """
     from deepapps.training.launch import launch
 
+    if words[0] == "tune":
+        raise click.UsageError(
+            "A search runs its trials in processes of its own: see `deepapps tune NAME --workers`."
+        )
     if words[0] not in (*command.commands, "python") or words[0] == "launch":
         raise click.UsageError(f"Unknown command {words[0]!r}.{close_names(words[0], command.commands)}")
     return launch(words, **options)

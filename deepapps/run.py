@@ -1,7 +1,10 @@
 """A Run: the result of training, as a folder on disk and as an object."""
 
+import contextlib
+import copy
 import datetime
 import functools
+import itertools
 import json
 import os
 import pathlib
@@ -9,12 +12,14 @@ import platform
 import re
 import shlex
 import shutil
+import tempfile
 
 import numpy as np
 
 import deepapps
 from deepapps.files import (
     is_unfinished,
+    locked,
     read_json,
     read_json_lines,
     remove_unfinished,
@@ -44,10 +49,12 @@ class Run:
         task: The `Task`.
         training: The `TrainingSettings`.
         versions: `{"deepapps": ..., "keras": ..., ...}` of the training; None before it starts.
+        is_named: Whether the folder was asked for; else another one does as well, until training starts.
     """
 
-    def __init__(self, path, task, training, versions=None):
+    def __init__(self, path, task, training, versions=None, is_named=True):
         self.path, self.task, self.training, self.versions = pathlib.Path(path), task, training, versions
+        self.is_named = is_named
 
     def __repr__(self):
         return f"Run({str(self.path)!r}, task={self.name!r})"
@@ -89,7 +96,8 @@ class Run:
     @property
     def finished(self):
         """Whether training has ended, before or with the last of `epochs`, and was evaluated."""
-        if self.versions is None or not (self.path / "report" / "index.html").exists():
+        last = ("metrics.json", "report/index.html")
+        if self.versions is None or not all((self.path / file).exists() for file in last):
             return False
         stored = read_json(self.path / "settings.json")["training"]["epochs"]
         return self.training.epochs in (stored, *range(1, len(self.history) + 1))
@@ -120,16 +128,19 @@ class Run:
         """The shell command that repeats the training; the Python call, for a task of the user's own."""
         if self.name not in TASKS:
             return f"deepapps.train(..., output={str(self.path)!r})"
-        words = [*shlex.split(os.environ.get("DEEPAPPS_COMMAND", "deepapps")), "train", self.name]
-        defaults = TrainingSettings(**self.task.training)
-        for settings, plain in ((self.settings, type(self.settings)()), (self.training, defaults)):
-            words += flags(settings.as_dict(), plain.as_dict())
-        return shlex.join([*words, "--output", str(self.path)])
+        values = self.settings.as_dict() | self.training.as_dict()
+        defaults = type(self.settings)().as_dict() | TrainingSettings(**self.task.training).as_dict()
+        changed = {name: value for name, value in values.items() if value != defaults[name]}
+        if not all(map(is_flag, changed, changed.values())):
+            return f"deepapps.train(..., output={str(self.path)!r})"
+        return train_command(self.name, *flags(changed, {}), "--output", str(self.path))
 
     @property
     def resume_command(self):
-        """The command, or the Python call, that goes on with the training."""
-        return f"{self.command} --resume" if self.name in TASKS else self.command[:-1] + ", resume=True)"
+        """The command, or the Python call, that goes on with the training; the Run has its settings."""
+        if not self.command.endswith(")"):
+            return train_command(self.name, "--output", str(self.path), "--resume")
+        return self.command[:-1] + ", resume=True)"
 
     def predict(self, inputs, probabilities=False, strategy=None, progress=False, **answering):
         """Answers raw inputs.
@@ -147,6 +158,8 @@ class Run:
         from deepapps.training.predictions import shared_predict
 
         self._check_answering(answering)
+        if isinstance(inputs, list | tuple) and not inputs:
+            return []
         model, workers = self._model_for(strategy)
         with shared_predict(model, workers):
             answers = self.task.answer(model, inputs, progress, **answering)
@@ -172,17 +185,25 @@ class Run:
             data: As the task's `data` setting, or a source. None: the test split of the Run's own data.
             strategy: Shares the work out, as in `train`. Defaults to one device.
             **answering: As in `predict`.
+        Raises: ValueError when the Run's own data are asked for and have changed since the training.
         """
         from deepapps.training.calls import evaluate_model
 
         self._check_answering(answering)
         model, workers = self._model_for(strategy)
-        source = self.task.data().test if data is None else data
+        task, source = self._own_test_split() if data is None else (self.task, data)
         if isinstance(source, str | os.PathLike):
-            source = self.task.evaluation_source(source)
+            source = task.evaluation_source(source)
         if source is None:
             raise ValueError(f"{self.path}: the data have no test split; name data to evaluate on.")
-        return evaluate_model(self.task, model, source, self.training.batch_size, workers, **answering)
+        return evaluate_model(task, model, source, self.training.batch_size, workers, **answering)
+
+    def _own_test_split(self):
+        """The test split, and the task that read it: a copy, for the model goes with what was learnt in training."""
+        task = copy.copy(self.task)
+        splits = task.data()
+        self.check_learnt(task)
+        return task, splits.test
 
     def _model_for(self, strategy):
         """The model, made in the scope of the strategy, and its `Workers`."""
@@ -209,6 +230,29 @@ class Run:
 
         return write_report(self)
 
+    @contextlib.contextmanager
+    def held(self):
+        """No other process trains into the folder while the block runs; it is made if it is not there.
+
+        Raises: ValueError when another one does.
+        """
+        if self.versions is None and not self.is_named:
+            self.path = claimed(self.path)
+        self.path.mkdir(parents=True, exist_ok=True)
+        with locked(self.path, "Run"):
+            yield
+
+    def check_learnt(self, task):
+        """Raises ValueError when a task has learnt something else from its data than the files of the Run hold."""
+        with tempfile.TemporaryDirectory() as folder:
+            task.save(pathlib.Path(folder))
+            for file in sorted(pathlib.Path(folder).glob("*.json")):
+                stored = self.path / file.name
+                if stored.exists() and read_json(stored) != read_json(file):
+                    raise ValueError(
+                        f"{self.path}: the data have changed since the training; {file.name} is another."
+                    )
+
     def start(self):
         """Writes settings.json and what the task learnt from its data: from here on the folder is a Run.
 
@@ -217,7 +261,7 @@ class Run:
         if self.versions is None:
             self._clear()
             self.versions = versions()
-        for last in ("metrics.json", "examples.json", "report/index.html"):
+        for last in ("report/index.html", "metrics.json", "examples.json"):
             (self.path / last).unlink(missing_ok=True)
         remove_unfinished(self.path)
         write_json(
@@ -294,7 +338,8 @@ def open_run(task, training, output=None, resume=False, overwrite=False):
     if resume and (path / "settings.json").exists():
         return _reopen(path, task, training)
     check_free(path, overwrite)
-    return Run(path, task, TrainingSettings(**{**task.training, **training}))
+    training = TrainingSettings(**{**task.training, **training})
+    return Run(path, task, training, is_named=output is not None)
 
 
 def _reopen(path, task, training):
@@ -388,12 +433,33 @@ def new_folder(name):
     return path
 
 
+def claimed(path):
+    """Makes the folder; or, where it is there already, one with a number behind its name."""
+    for number in itertools.count(1):
+        free = path if number == 1 else path.with_name(f"{path.name}-{number}")
+        with contextlib.suppress(FileExistsError):
+            free.mkdir(parents=True)
+            return free
+
+
+def train_command(*words):
+    """`deepapps train` with further words, begun as this process was."""
+    return shlex.join([*shlex.split(os.environ.get("DEEPAPPS_COMMAND", "deepapps")), "train", *words])
+
+
+def is_flag(name, value):
+    """Whether a flag can say the value of a setting: not that there is none, nor an object."""
+    if name == "strategy":
+        return not value.endswith("Strategy")  # the class of one that was given ready
+    return value is not None and (name == "class_weight" or not isinstance(value, dict))
+
+
 def flags(values, defaults):
     """The command-line flags of the values that are not the defaults."""
     words = []
     for name, value in values.items():
         flag = name.replace("_", "-")
-        if value == defaults[name] or name == "progress":
+        if name == "progress" or (name in defaults and value == defaults[name]):
             continue
         if isinstance(value, bool):
             words.append(f"--{flag}" if value else f"--no-{flag}")

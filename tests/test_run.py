@@ -1,6 +1,7 @@
 """A Run: what it leaves on disk, that it comes back the same, and what is refused."""
 
 import base64
+import contextlib
 import functools
 import inspect
 import io
@@ -203,7 +204,7 @@ def test_predict_refuses_what_is_no_such_image(trained, digits, tmp_path):
     fails(lambda: trained.predict(digits.astype("float32")), "uint8", "float32")
     fails(lambda: trained.predict(np.zeros((3, 30, 28), "uint8")), (28, 28, 1), (3, 30, 28))
     fails(lambda: trained.predict(np.zeros(28, "uint8")), (28, 28, 1))
-    fails(lambda: trained.predict([]), "uint8")
+    assert trained.predict([]) == []
     fails(lambda: trained.predict(tmp_path / "none.png"), "none.png: no such file")
     (tmp_path / "text.png").write_text("no image")
     fails(lambda: trained.predict([tmp_path / "text.png"]), "text.png: is not an image")
@@ -213,6 +214,19 @@ def test_predict_refuses_what_is_no_such_image(trained, digits, tmp_path):
 def test_evaluate_on_the_own_test_split_gives_the_metrics(trained):
     run = deepapps.load_run(trained.path)
     assert run.evaluate() == trained.metrics["test"]
+
+
+def test_data_that_have_changed_since_the_training_are_refused(trained, copied, digits):
+    labels = stored(copied, "labels.json") | {"class_names": list("abcdefghij")}
+    (copied / "labels.json").write_text(json.dumps(labels))
+    run, before = deepapps.load_run(copied), (copied / "model.keras").read_bytes()
+    fails(run.evaluate, copied, "the data have changed", "labels.json")
+    assert run.predict(digits[:1])[0] in "abcdefghij"  # as the model has learnt, not as the data are now
+    settings = stored(copied)
+    again = {"network": "mlp", "units": 32, "epochs": 3, "output": copied, "resume": True, "progress": False}
+    fails(lambda: deepapps.mnist_classifier(**again), "the data have changed")
+    assert stored(copied) == settings and stored(copied, "metrics.json") == trained.metrics
+    assert (copied / "model.keras").read_bytes() == before
 
 
 def test_replicas_evaluate_and_predict_the_same(trained, digits):
@@ -254,6 +268,44 @@ def test_commands_give_every_kind_of_setting(tmp_path):
     ):  # fmt: skip
         assert words in run.command
     assert "progress" not in run.command
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"optimizer": {"class_name": "SGD", "config": {}}},
+        {"strategy": "MirroredStrategy"},
+        {"global_clipnorm": None},
+    ],
+    ids=str,
+)
+def test_what_no_flag_can_say_is_repeated_in_python(changed, tmp_path):
+    task = find_task("sequence")
+    run = deepapps.Run(tmp_path, task(), TrainingSettings(**task.training | changed), {})
+    assert run.command == f"deepapps.train(..., output={str(tmp_path)!r})"
+    assert run.resume_command == f"deepapps.train(..., output={str(tmp_path)!r}, resume=True)"
+
+
+def test_a_resume_needs_only_the_folder(trained):
+    assert trained.resume_command == f"deepapps train mnist --output {trained.path} --resume"
+
+
+def test_folders_that_nobody_named_are_never_shared(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runs = [open_run(find_task("mnist")(), {}) for _ in range(3)]
+    with contextlib.ExitStack() as stack:
+        for run in runs:
+            stack.enter_context(run.held())
+    assert len({run.path for run in runs}) == 3
+
+
+def test_two_processes_do_not_train_into_one_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("deepapps.files.PATIENCE", 0.0)
+    one, other = (open_run(find_task("mnist")(), {}, tmp_path / "run") for _ in range(2))
+    with one.held():
+        fails(other.held().__enter__, tmp_path / "run", "another process is at work")
+    with other.held():
+        pass
 
 
 @pytest.mark.parametrize("version", ["0.2.0", "1.0.0rc1", "12.34.dev5", "one", None])
@@ -429,11 +481,40 @@ def test_a_figure_of_evaluate_may_pick_the_weights(tmp_path):
     assert "those of epoch 1, by validation F1" in run.report().read_text()
 
 
+class Measured(find_task("mnist")):
+    """Its own figures are NumPy's; the one it monitors comes first."""
+
+    def evaluate(self, model, source):
+        own = {"gain": np.float32(0.5), "none": np.nan, "parts": np.arange(2)}
+        return super().evaluate(model, source) | own
+
+
+def test_figures_of_numpy_are_stored_as_numbers(tmp_path):
+    class ByGain(Measured):
+        monitor = "gain"
+
+    settings = ByGain.Settings(network="mlp", units=16)
+    deepapps.train(ByGain(settings), epochs=1, jit_compile=False, output=tmp_path, progress=False)
+    found = stored(tmp_path, "metrics.json")["test"]
+    assert (found["gain"], found["none"], found["parts"]) == (0.5, None, [0, 1])
+    assert stored(tmp_path, "history.jsonl")["val_gain"] == 0.5
+
+
+def test_a_monitor_that_nothing_measures_is_named(tmp_path):
+    class ByNothing(Measured):
+        monitor = "f7"
+
+    task = ByNothing(ByNothing.Settings(network="mlp", units=16))
+    training = {"epochs": 1, "jit_compile": False, "output": tmp_path, "progress": False}
+    fails(lambda: deepapps.train(task, **training), "monitors 'f7'", "loss, accuracy", "gain")
+
+
 def test_a_report_of_a_run_that_has_not_ended(copied):
     for name in ("metrics.json", "report/confusion_matrix.png"):
         (copied / name).unlink()
     page = deepapps.load_run(copied).report()
     assert page == copied / "report" / "index.html" and "Learning curves" in page.read_text()
+    assert not deepapps.load_run(copied).finished
 
 
 def test_class_weights_and_an_optimizer_come_back_as_they_were(tmp_path):

@@ -7,8 +7,6 @@ import warnings
 
 import numpy as np
 
-RESIZES = ("pad", "crop", "stretch")
-
 
 @dataclasses.dataclass(frozen=True)
 class Reading:

@@ -40,12 +40,18 @@ class Splits:
     """The sources of a task: what to train on, what picks the best weights, what is opened at the end.
 
     A source has `__len__` and `__getitem__(indices)`, which returns `(inputs, targets[, weights])`
-    for an array of indices. `train` may also be a `tf.data.Dataset` of batches.
+    for an array of indices. `train` may also be a `tf.data.Dataset` of batches. A tuple of arrays
+    `(inputs, targets[, weights])` becomes an `ArraySource`.
     """
 
     train: object
     validation: object = None
     test: object = None
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            if isinstance(given := getattr(self, field.name), tuple):
+                object.__setattr__(self, field.name, ArraySource(*given))
 
 
 def targets_in(source):
@@ -63,7 +69,7 @@ def class_weights(given, source):
     Raises: ValueError when it has not.
     """
     if given != "balanced":
-        return given
+        return given or None
     from sklearn.utils.class_weight import compute_class_weight
 
     targets = targets_in(source)

@@ -113,28 +113,35 @@ def read_lines(path, bad, empty=False):
 
 def _table(path, lines, columns, bad, **dialect):
     """The rows of a .tsv or .csv as `{"text": ..., "label": ...}`."""
-    numbers = [0]
-
-    def texts():
-        for number, text in lines:
-            numbers[0] = number
-            yield text + "\n"
-
-    csv.field_size_limit(2**31 - 1)
     rows, first = [], None
-    try:
-        for row in csv.reader(texts(), strict=True, **dialect):
-            first = first or len(row)
-            if len(row) == first:
-                rows.append((numbers[0], row))
-            else:
-                bad.add(numbers[0], f"has {len(row)} columns, and the first line {first}.")
-    except csv.Error as error:
-        raise ValueError(f"{path}: line {numbers[0]}: {error}.") from None
+    for number, row in _rows(list(lines), bad, dialect):
+        first = first or len(row)
+        if len(row) == first:
+            rows.append((number, row))
+        else:
+            bad.add(number, f"has {len(row)} columns, and the first line {first}.")
     if not rows:
         return []
     places, body = _find_columns(path, [row for _, row in rows], columns)
     return [(number, {key: row[at] for key, at in places.items()}) for number, row in rows[body:]]
+
+
+def _rows(lines, bad, dialect):
+    """The rows that numbered lines hold, each with the number of its first line; a row may span many."""
+    csv.field_size_limit(2**31 - 1)
+    start = 0
+    while start < len(lines):
+        reader = csv.reader((text + "\n" for _, text in lines[start:]), strict=True, **dialect)
+        begin = start
+        try:
+            for row in reader:
+                yield lines[start][0], row
+                start = begin + reader.line_num
+        except (
+            csv.Error
+        ) as error:  # a quote that is never closed takes all that follows: only its line is bad
+            bad.add(lines[start][0], f"{error}.")
+            start += 1
 
 
 def _tsv(path, lines, columns, bad):

@@ -5,13 +5,15 @@ import functools
 import keras
 import tensorflow as tf
 
-from deepapps.data.source import ArraySource, Splits
+from deepapps.data.source import Splits
 from deepapps.tasks.task import Task
 
 _ACCURACY = {
-    "sparse_categorical_crossentropy": keras.metrics.SparseCategoricalAccuracy,
-    "categorical_crossentropy": keras.metrics.CategoricalAccuracy,
-    "binary_crossentropy": keras.metrics.BinaryAccuracy,
+    keras.losses.SparseCategoricalCrossentropy: keras.metrics.SparseCategoricalAccuracy,
+    keras.losses.CategoricalCrossentropy: keras.metrics.CategoricalAccuracy,
+    keras.losses.CategoricalFocalCrossentropy: keras.metrics.CategoricalAccuracy,
+    keras.losses.BinaryCrossentropy: keras.metrics.BinaryAccuracy,
+    keras.losses.BinaryFocalCrossentropy: keras.metrics.BinaryAccuracy,
 }
 
 
@@ -19,6 +21,14 @@ class LoadedModel(Task):
     """The task of a loaded Run of `train(model=...)`: it predicts, but has lost its data and its loss."""
 
     name = "model"
+
+    def data(self):
+        raise ValueError("A Run of `train(model=...)` does not hold its data: name some, as a source.")
+
+    def loss(self):
+        raise ValueError(
+            "A Run of `train(model=...)` does not hold its loss: it predicts, and cannot be evaluated."
+        )
 
 
 class ModelTask(Task):
@@ -29,7 +39,7 @@ class ModelTask(Task):
         data: `Splits`; or what to train on: a source, a tuple of arrays `(inputs, targets[, weights])`,
             or a `tf.data.Dataset` of batches.
         loss: A Keras loss or its name, or a function to losses per example.
-        metrics: Keras metrics or their names.
+        metrics: Keras metrics or their names; "accuracy" is that which goes with a cross-entropy of Keras.
     Raises: ValueError when one of the first three is missing.
     """
 
@@ -44,7 +54,6 @@ class ModelTask(Task):
                 f"Give a task, or a model with its data and loss; missing: {', '.join(missing)}."
             )
         self._model, self._loss, self._metrics = model, loss, list(metrics)
-        data = ArraySource(*data) if isinstance(data, tuple) else data
         self._splits = data if isinstance(data, Splits) else Splits(train=data)
 
     @property
@@ -78,11 +87,18 @@ class ModelTask(Task):
 
     def _metric(self, metric):
         """A metric made anew, in whatever scope this is called."""
-        if metric == "accuracy" and self._loss_name() in _ACCURACY:
-            return _ACCURACY[self._loss_name()](name="accuracy")
+        if metric == "accuracy":
+            return self._accuracy()
         metric = keras.metrics.get(metric)
         return type(metric).from_config(metric.get_config())
 
-    def _loss_name(self):
-        loss = self._loss
-        return loss if isinstance(loss, str) else getattr(loss, "name", getattr(loss, "__name__", ""))
+    def _accuracy(self):
+        """The accuracy that goes with the loss, which is an object, a function, or a name of either."""
+        loss = keras.losses.get(self._loss)
+        for kind, accuracy in _ACCURACY.items():
+            if isinstance(loss, kind) or loss is kind().fn:
+                return accuracy(name="accuracy")
+        raise ValueError(
+            "Which 'accuracy' goes with this loss cannot be told: give the metric itself, such as "
+            "keras.metrics.SparseCategoricalAccuracy('accuracy')."
+        )

@@ -108,7 +108,10 @@ class Task:
         return {}
 
     def validate(self, model, source):
-        """Returns the figures of `evaluate` that are wanted after each epoch. Defaults to all of them."""
+        """Returns the figures of `evaluate` to follow after each epoch, where `monitor` is none of the metrics.
+
+        Defaults to all of them.
+        """
         return self.evaluate(model, source)
 
     def evaluation_source(self, data):

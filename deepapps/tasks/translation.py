@@ -229,7 +229,7 @@ class Translation(Task):
 
         try:
             self.encoder = PairEncoder.loaded(**read_json(folder / "encoder.json"))
-        except (KeyError, TypeError):
+        except Exception:  # the package tokenizers raises no subclass of it
             raise ValueError(f"{folder / 'encoder.json'}: is damaged.") from None
 
     def _search(self, model, sources, settings, wanted=None, progress=False):

@@ -117,7 +117,10 @@ class SourceFeed:
     def _read(self, rows, valid):
         batch = tree.map_structure(np.asarray, tuple(self._source[rows]))
         inputs, targets, *weights = batch
-        return inputs, targets, weights[0] * valid if weights else valid
+        if not weights:
+            return inputs, targets, valid
+        weights = weights[0].astype(valid.dtype)
+        return inputs, targets, weights * valid.reshape(-1, *[1] * (weights.ndim - 1))
 
 
 class DatasetFeed:

@@ -105,9 +105,9 @@ def set_directions(callbacks, directions):
 
 
 def state_of(callbacks):
-    """The state of all callbacks: a list of what JSON can hold, and the arrays among it by name."""
+    """The state of the callbacks that have any: a list of what JSON can hold, and the arrays among it by name."""
     states, arrays = [], {}
-    for index, callback in enumerate(callbacks):
+    for index, callback in enumerate(_with_state(callbacks)):
         state = _get_state(callback)
         for name, value in (state or {}).items():
             if isinstance(value, list) and value and isinstance(value[0], np.ndarray):
@@ -119,11 +119,12 @@ def state_of(callbacks):
 
 def restore_state(callbacks, states, arrays):
     """Gives callbacks back what `state_of` took; those without a state start anew, with one warning."""
+    callbacks = _with_state(callbacks)
     names = [_name(callback) for callback in callbacks]
     if names != [state["class"] for state in states]:
         _logger.warning("The callbacks are not those of the stopped run: all start anew.")
         return
-    anew = [name for name, callback in zip(names, callbacks, strict=True) if not _keeps_state(callback)]
+    anew = [name for name, callback in zip(names, callbacks, strict=True) if not _restores(callback)]
     if anew:
         _logger.warning(
             "These callbacks have no get_state and set_state, and start anew: %s", ", ".join(anew)
@@ -178,8 +179,15 @@ def _built_in_state(callback):
     return [name for name in names if hasattr(callback, name)]  # some depend on the callback's arguments
 
 
-def _keeps_state(callback):
-    return hasattr(callback, "set_state") or _built_in_state(callback) or isinstance(callback, _STATELESS)
+def _restores(callback):
+    return hasattr(callback, "set_state") or _built_in_state(callback)
+
+
+def _with_state(callbacks):
+    """The callbacks but those that need none, so that `progress` and the like can change in a resume."""
+    own = [callback.callback if isinstance(callback, Muted) else callback for callback in callbacks]
+    pairs = zip(callbacks, own, strict=True)
+    return [one for one, its in pairs if not isinstance(its, _STATELESS) or hasattr(its, "set_state")]
 
 
 def _plain(value):

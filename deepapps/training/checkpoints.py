@@ -74,11 +74,8 @@ def read_variables(workers, variables):
     return values | {name: variables[name].value.numpy()[np.newaxis] for name in shared}
 
 
-def write_variables(workers, variables, arrays):
-    """Assigns what `read_variables` gave.
-
-    Raises: ValueError, before anything is assigned, when names, shapes or replicas do not agree.
-    """
+def check_variables(workers, variables, arrays):
+    """Raises ValueError when names, shapes or replicas of what `read_variables` gave do not agree."""
     for name, variable in variables.items():
         copies = workers.count * workers.replicas if _is_kept_apart(variable) else 1
         wanted = (copies, *variable.shape)
@@ -87,6 +84,10 @@ def write_variables(workers, variables, arrays):
             raise ValueError(
                 f"The checkpoint does not fit: {name} needs shape {wanted}, and it holds {found}."
             )
+
+
+def write_variables(workers, variables, arrays):
+    """Assigns what `read_variables` gave."""
     for name, variable in variables.items():
         values = arrays[name].view(variable.value.dtype.as_numpy_dtype)
         if _is_kept_apart(variable):

@@ -32,8 +32,9 @@ def beat():
 
 def _answer():
     """A worker that is stuck in a computation still answers; one that was stopped does not."""
-    while _line.recv(1):
-        _send(ECHO)
+    with contextlib.suppress(OSError):  # of a launcher that was killed
+        while _line.recv(1):
+            _send(ECHO)
     os._exit(1)
 
 

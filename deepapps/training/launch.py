@@ -37,7 +37,7 @@ def launch(words, workers, parameter_servers=0, restarts=5, timeout=600.0, logs=
         restarts: How often the cluster is started again after a worker was killed.
         timeout: Seconds without a sign of life from any worker after which all are ended.
         logs: Folder for the output of all processes but the chief, whose output is that of this process.
-            None takes a temporary one, kept where the command fails.
+            None takes a temporary one, kept where the command fails with status 1.
     Raises:
         RuntimeError: when a worker hangs, or is killed more often than `restarts` allows.
     """
@@ -49,7 +49,9 @@ def launch(words, workers, parameter_servers=0, restarts=5, timeout=600.0, logs=
     folder.mkdir(parents=True, exist_ok=True)
     with _signals() as signals:
         status = _run_again(Command(list(words)), jobs, folder, restarts, timeout, signals)
-    if not logs:
+    if status == 1:
+        print(f"deepapps: logs of the workers: {folder}", file=sys.stderr, flush=True)
+    elif not logs:
         shutil.rmtree(folder)
     return status
 

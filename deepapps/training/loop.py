@@ -1,5 +1,6 @@
 """The one loop. `train` opens a Run, `_fit` learns, `_finish` opens the test set."""
 
+import contextlib
 import functools
 import logging
 import math
@@ -8,6 +9,7 @@ import signal
 import time
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from deepapps.files import write_atomically, write_json
@@ -73,18 +75,25 @@ def learn(run, callbacks=(), strategy=None, finish=None):
     ready = make_strategy(run.training.strategy if isinstance(strategy, str | None) else strategy)
     _set_seeds(run.training)
     splits = run.task.data()
-    with lost_workers_named(run):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(lost_workers_named(run))
         state = State(run.task, run.training, ready, splits.train)
         _check_monitor(run.task, run.training, state.metrics, splits.validation)
         if state.workers.is_chief:
+            stack.enter_context(run.held())
+        checkpoint = None
+        if run.versions is not None:  # what does not fit is refused before anything is touched
+            run.check_learnt(run.task)
+            checkpoint = state.find(run.path / "checkpoints")
+        if state.workers.is_chief:
             run.start()
-        if _fit(run, state, splits.validation, make_callbacks(run, state, callbacks)):
+        if _fit(run, state, splits.validation, make_callbacks(run, state, callbacks), checkpoint):
             _leave(run, state)
         (finish or _finish)(run, state, splits)
     return run
 
 
-def _fit(run, state, validation, callbacks):
+def _fit(run, state, validation, callbacks, checkpoint):
     """Learns until the last epoch, or until a callback or a signal ends it; returns the signal, or None."""
     learn = Calls(state.code.training_call(state.feed), run.training.steps_per_execution)
     measure = (
@@ -93,7 +102,7 @@ def _fit(run, state, validation, callbacks):
     with stop_requests() as requests:
         settle = functools.partial(_settle, run, state, learn, requests)
         callbacks.on_train_begin()
-        state.restore(run.path / "checkpoints", callbacks.callbacks)
+        state.restore(checkpoint, callbacks.callbacks)
         try:
             settle()
             while state.epoch < run.training.epochs and not state.model.stop_training and not state.signal:
@@ -116,11 +125,11 @@ def _fit_epoch(run, state, learn, measure, validation, callbacks, settle):
     figures = state.take_figures()
     with state.averaged_weights():
         figures |= _validate(run.task, state, measure, validation)
-        if measure is None or state.improves(figures[f"val_{run.task.monitor}"]):
+        if measure is None or state.improves(_monitored(run.task, figures)):
             _save_model(run, state)
     figures["learning_rate"] = current_learning_rate(state.optimizer)
     callbacks.on_epoch_end(state.epoch, dict(figures))
-    state.close_epoch(figures)
+    state.close_epoch(_storable(figures))
     if state.workers.is_chief:
         run.write_history(state.history)
     state.save(folder, callbacks.callbacks)
@@ -162,7 +171,15 @@ def _validate(task, state, measure, validation):
         with shared_predict(state.model, state.workers):
             further = task.validate(state.model, validation)
         figures |= {name: value for name, value in further.items() if isinstance(value, numbers.Real)}
-    return {f"val_{name}": value for name, value in figures.items()}
+    return {f"val_{name}": _python(value) for name, value in figures.items()}
+
+
+def _monitored(task, figures):
+    """The validation figure that picks the best weights."""
+    if f"val_{task.monitor}" not in figures:
+        known = ", ".join(name.removeprefix("val_") for name in figures if name.startswith("val_"))
+        raise ValueError(f"The task monitors {task.monitor!r}, and validation gives only {known}.")
+    return figures[f"val_{task.monitor}"]
 
 
 def _finish(run, state, splits):
@@ -172,16 +189,19 @@ def _finish(run, state, splits):
     run.model = state.model
     sources = {"validation": splits.validation, "test": splits.test}
     metrics = {
-        name: _finite(evaluate_model(run.task, run.model, source, run.training.batch_size, state.workers))
+        name: _storable(evaluate_model(run.task, run.model, source, run.training.batch_size, state.workers))
         for name, source in sources.items()
         if source is not None
     }
     if state.workers.is_chief:
+        (run.path / "report" / "index.html").unlink(
+            missing_ok=True
+        )  # somebody may have looked at the Run before
         write_json(run.path / "metrics.json", metrics)
         shown = "validation" if splits.test is None else "test"
         examples = run.task.examples(run.model, sources[shown], metrics[shown]) if shown in metrics else []
         if examples:
-            write_json(run.path / "examples.json", _finite(examples))
+            write_json(run.path / "examples.json", _storable(examples))
         run.task.illustrate(run.path)
         run.report()
     state.workers.settle(())  # the others return a finished Run, too
@@ -244,10 +264,16 @@ def _set_seeds(settings):
         tf.config.experimental.enable_op_determinism()
 
 
-def _finite(value):
-    """A value with None for every number in it that is not finite: JSON has no NaN."""
+def _storable(value):
+    """A value as JSON can hold it: Python's numbers for NumPy's, and None for those that are not finite."""
+    value = _python(value)
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
+        return {key: _storable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_storable(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _python(value):
+    """Numbers and lists of Python for a number or an array of NumPy; anything else as it is."""
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value

@@ -12,6 +12,8 @@ from rich.progress import (
     track,
 )
 
+from deepapps.training.heartbeat import beat
+
 
 class ProgressReport(keras.callbacks.Callback):
     """Shows the steps of the epoch as a bar, where stderr is a terminal, and a line at its end.
@@ -63,9 +65,10 @@ class ProgressReport(keras.callbacks.Callback):
 def progress_bar(items, description, shown=True):
     """Passes a list on, with a bar on stderr where that is a terminal."""
     console = Console(stderr=True)
-    yield from track(
-        items, description, console=console, transient=True, disable=not (shown and console.is_terminal)
-    )
+    hidden = not (shown and console.is_terminal)
+    for item in track(items, description, console=console, transient=True, disable=hidden):
+        beat()
+        yield item
 
 
 def _line(figures):

@@ -128,21 +128,32 @@ class State:
         }
         checkpoints.save_checkpoint(folder, self.epoch, self.step, arrays | callback_arrays, state)
 
-    def restore(self, folder, callbacks):
-        """Goes back to the newest whole checkpoint, if there is one.
+    def find(self, folder):
+        """The newest whole checkpoint, `(arrays, state)`; None where there is none.
 
-        Raises: ValueError when it does not fit the model or the data, or not all workers found the same.
+        Raises: ValueError when it does not fit the model or the data.
         """
         found = checkpoints.newest_checkpoint(folder)
-        if found is not None:
-            self._restore(*found, callbacks)
-        self.workers.check_same(self.epoch, self.step)
-
-    def _restore(self, path, arrays, state, callbacks):
+        if found is None:
+            return None
+        path, arrays, state = found
         if state["examples"] != self.feed.size:
             raise ValueError(
                 f"{path}: is of {state['examples']} training examples, and the data now hold {self.feed.size}."
             )
+        checkpoints.check_variables(self.workers, self._variables, arrays)
+        return arrays, state
+
+    def restore(self, checkpoint, callbacks):
+        """Goes back to what `find` has found, if anything.
+
+        Raises: ValueError when not all workers have found the same.
+        """
+        if checkpoint is not None:
+            self._restore(*checkpoint, callbacks)
+        self.workers.check_same(self.epoch, self.step)
+
+    def _restore(self, arrays, state, callbacks):
         if not self.feed.resumes_within_epoch:
             _logger.warning("A tf.data.Dataset resumes at the beginning of an epoch: %d.", state["epoch"] + 1)
         checkpoints.write_variables(self.workers, self._variables, arrays)

@@ -92,8 +92,9 @@ class Progress:
         return Group(table, Text(f"{len(ended) + failed}{of} trials, {failed} failed  {self._note}"))
 
     def _epoch(self, trial_id):
-        path = self._running[trial_id] / "history.jsonl"
-        return f"{RUNNING}, {len(read_json_lines(path)) if path.exists() else 0} epochs"
+        folder = self._running.get(trial_id)  # None: it has just ended
+        path = folder and folder / "history.jsonl"
+        return f"{RUNNING}, {len(read_json_lines(path)) if path and path.exists() else 0} epochs"
 
 
 def ranked(rows, objectives):

@@ -83,10 +83,10 @@ def test_bfloat16_variables_come_back(tmp_path):
 def test_one_that_does_not_fit_changes_nothing():
     import keras
 
-    from deepapps.training.checkpoints import write_variables
+    from deepapps.training.checkpoints import check_variables
 
     one, other = keras.Variable(np.ones(2)), keras.Variable(np.ones(3))
     arrays = {"one": np.zeros((1, 2), "float32"), "other": np.zeros((1, 4), "float32")}
     with pytest.raises(ValueError, match=r"other needs shape \(1, 3\)"):
-        write_variables(Workers(tf.distribute.get_strategy()), {"one": one, "other": other}, arrays)
+        check_variables(Workers(tf.distribute.get_strategy()), {"one": one, "other": other}, arrays)
     assert one.numpy().tolist() == [1, 1]

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras import layers
 
 import deepapps
+from deepapps.tasks.model import ModelTask
 from deepapps.training.callbacks import check_no_batch_hooks
 from deepapps.training.checkpoints import checkpoints, newest_checkpoint
 
@@ -176,7 +177,7 @@ def test_every_source_of_the_same_examples_trains_alike(tmp_path):
             return len(self.source)
 
         def __getitem__(self, indices):
-            return self.source[indices]
+            return *self.source[indices], np.ones(len(indices))  # float64
 
     arrays = train(mlp, tmp_path / "arrays", jit_compile=False)
     streamed = train(
@@ -382,6 +383,55 @@ def test_a_resume_with_more_epochs_goes_on(tmp_path):
     run = train(mlp, tmp_path, epochs=3, resume=True, overwrite=False)
     assert run.history[:2] == first and len(run.history) == 3
     assert json.loads((run.path / "settings.json").read_text())["training"]["epochs"] == 3
+
+
+def test_a_resume_with_other_data_is_refused_before_anything_is_touched(tmp_path):
+    run = train(mlp, tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
+    with pytest.raises(ValueError, match="is of 230 training examples, and the data now hold 200"):
+        train(mlp, tmp_path, digits(200), epochs=3, resume=True, overwrite=False)
+    assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*")} == before
+
+
+def test_callbacks_keep_their_state_when_progress_is_switched_on(tmp_path, caplog):
+    train(mlp, tmp_path, epochs=2, patience=9, learning_rate=1e-9)
+    with caplog.at_level(logging.WARNING):
+        train(
+            mlp,
+            tmp_path,
+            epochs=3,
+            patience=9,
+            learning_rate=1e-9,
+            progress=True,
+            resume=True,
+            overwrite=False,
+        )
+    assert "start anew" not in caplog.text
+    state = newest_checkpoint(tmp_path / "run" / "checkpoints")[2]["callbacks"]
+    assert [one["class"] for one in state] == ["EarlyStopping"] and state[0]["state"]["best_epoch"] == 0
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "sparse_categorical_crossentropy",
+        "SparseCategoricalCrossentropy",
+        keras.losses.sparse_categorical_crossentropy,
+        keras.losses.SparseCategoricalCrossentropy(name="ce"),
+    ],
+    ids=["function's name", "class's name", "function", "object"],
+)
+def test_accuracy_is_that_of_the_loss_however_it_is_given(loss, tmp_path):
+    metric = ModelTask(mlp, digits(), loss, ["accuracy"]).metrics()[0]
+    assert isinstance(metric, keras.metrics.SparseCategoricalAccuracy) and metric.name == "accuracy"
+
+
+def test_accuracy_that_cannot_be_told_is_asked_for(tmp_path):
+    def own(targets, outputs):
+        return keras.losses.sparse_categorical_crossentropy(targets, outputs, from_logits=True)
+
+    with pytest.raises(ValueError, match="give the metric itself"):
+        train(mlp, tmp_path, loss=own, metrics=["accuracy"])
 
 
 def test_a_resume_may_not_change_settings(tmp_path):
