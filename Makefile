@@ -27,13 +27,15 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# what needs no data of yours; the other benchmarks say what they need
 benchmark: install
-	$(BIN)/python benchmarks/loop.py
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[benchmark]'
 	$(BIN)/python benchmarks/mnist.py
-	$(BIN)/python benchmarks/seconds_to_99.py
+	$(BIN)/python benchmarks/images.py
 	$(BIN)/python benchmarks/layers.py
 	$(BIN)/python benchmarks/cluster.py
 	$(BIN)/python benchmarks/sequence.py
+	$(BIN)/python benchmarks/translator.py
 	$(BIN)/python benchmarks/tuning.py
 
 clean:

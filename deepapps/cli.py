@@ -143,8 +143,14 @@ def predict(run, inputs, strategy, as_json, **answering):
             continue
         for line in block:
             answer = next(answers) if line else {}
-            print(json.dumps(answer, ensure_ascii=False) if as_json else next(iter(answer.values()), ""))
+            print(json.dumps(answer, ensure_ascii=False) if as_json else _answer_line(answer))
         sys.stdout.flush()
+
+
+def _answer_line(answer):
+    """The answer itself, which comes first in the dict; several labels with commas, none as an empty line."""
+    first = next(iter(answer.values()), "")
+    return ", ".join(first) if isinstance(first, list) else first
 
 
 @command.command()

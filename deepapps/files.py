@@ -1,17 +1,14 @@
 """Files that are written beside and renamed into place, so a reader never sees half of one."""
 
 import contextlib
-import fcntl
 import json
 import os
 import pathlib
 import shutil
 import tempfile
-import time
 
 PICTURE, PAGE_OR_PICTURE = (".png",), (".html", ".png")  # endings of explanations
 UNFINISHED = ".writing"  # ends the names of the folders in which files are written
-PATIENCE = 3.0  # seconds in which a killed process may let go of a folder
 
 
 @contextlib.contextmanager
@@ -47,35 +44,6 @@ def remove_unfinished(folder):
 def is_unfinished(path):
     """Whether a path is of a file that `write_atomically` had not finished."""
     return path.name.startswith(".") and path.name.endswith(UNFINISHED)
-
-
-@contextlib.contextmanager
-def locked(folder, what):
-    """No other process holds the folder while the block runs.
-
-    Raises: ValueError, which calls the folder a `what`, when another one does.
-    """
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        _lock(handle, folder, what)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _lock(handle, folder, what):
-    end = time.monotonic() + PATIENCE
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > end:
-                raise ValueError(f"{folder}: another process is at work on this {what}.") from None
-            time.sleep(0.05)
-        except OSError:  # a file system that has no locks
-            return
-        else:
-            return
 
 
 def check_ending(path, endings):

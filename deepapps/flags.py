@@ -87,3 +87,26 @@ class _Pairs(click.ParamType):
 
 
 _TYPES = {str: click.STRING, float: click.FLOAT, int: click.INT}  # the first that fits
+
+
+def is_flag(name, value):
+    """Whether a flag can say the value of a setting: not that there is none, nor an object."""
+    if name == "strategy":
+        return not value.endswith("Strategy")  # the class of one that was given ready
+    return value is not None and (name == "class_weight" or not isinstance(value, dict))
+
+
+def flags(values, defaults):
+    """The command-line flags of the values that are not the defaults."""
+    words = []
+    for name, value in values.items():
+        flag = name.replace("_", "-")
+        if name == "progress" or (name in defaults and value == defaults[name]):
+            continue
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        elif isinstance(value, dict):
+            words += [f"--{flag}", ",".join(f"{key}={item}" for key, item in value.items())]
+        elif value is not None:
+            words += [f"--{flag}", str(value)]
+    return words

@@ -2,9 +2,7 @@
 
 import contextlib
 import copy
-import datetime
 import functools
-import itertools
 import json
 import os
 import pathlib
@@ -17,15 +15,9 @@ import tempfile
 import numpy as np
 
 import deepapps
-from deepapps.files import (
-    is_unfinished,
-    locked,
-    read_json,
-    read_json_lines,
-    remove_unfinished,
-    write_json,
-    write_text,
-)
+from deepapps.files import read_json, read_json_lines, remove_unfinished, write_json, write_text
+from deepapps.flags import flags, is_flag
+from deepapps.folders import check_free, claimed, locked, new_folder
 from deepapps.settings import check_keywords
 from deepapps.tasks import TASKS, find_task
 from deepapps.training.cluster import fit_to_strategy
@@ -149,7 +141,8 @@ class Run:
             inputs: What the task's `encode` takes: for images, uint8 arrays or file names; for
                 sequences strings, one or thousands.
             probabilities: Also return all that the task knows of an answer.
-            strategy: Shares the work out, as in `train`. Defaults to one device.
+            strategy: Shares the work out, as in `train`, but for texts and sentences, which each worker answers
+                for itself. Defaults to one device.
             progress: Show a bar on stderr, where that is a terminal and the inputs are sequences.
             **answering: Settings of the task's `Answering`, such as `beam` of a translator.
         Returns: a list of answers; with `probabilities`, of dicts such as
@@ -183,7 +176,7 @@ class Run:
 
         Args:
             data: As the task's `data` setting, or a source. None: the test split of the Run's own data.
-            strategy: Shares the work out, as in `train`. Defaults to one device.
+            strategy: As in `predict`; loss and metrics are always shared out.
             **answering: As in `predict`.
         Raises: ValueError when the Run's own data are asked for and have changed since the training.
         """
@@ -331,6 +324,8 @@ def open_run(task, training, output=None, resume=False, overwrite=False):
     check_keywords(training, TrainingSettings.names())
     if resume and overwrite:
         raise ValueError("`resume` and `overwrite` exclude each other.")
+    if resume and not output:
+        raise ValueError("`resume` needs the folder of the Run to go on with (--output FOLDER).")
     training = fit_to_strategy(training)
     path = pathlib.Path(output) if output else new_folder(task.name)
     if path.exists() and not path.is_dir():
@@ -373,21 +368,6 @@ def check_resume(path, stored, given, free=FREE_ON_RESUME, verb="train"):
             )
 
 
-def check_free(path, overwrite, file="settings.json", what="Run"):
-    """Raises ValueError where nothing new may be put.
-
-    Args:
-        path: The folder.
-        overwrite: Whether one of the same kind may be replaced.
-        file, what: The file that makes a folder one of that kind, and its name. Default to those of a Run.
-    """
-    if (path / file).exists():
-        if not overwrite:
-            raise ValueError(f"{path}: holds a {what} already. Choose another, or --resume or --overwrite.")
-    elif path.exists() and any(not is_unfinished(entry) for entry in path.iterdir()):
-        raise ValueError(f"{path}: is not empty and holds no {what}. Choose another folder.")
-
-
 def _read(path, task=None):
     """What stands in settings.json, its parts checked to be there; of a Run of `task`, if that is given."""
     file = pathlib.Path(path) / "settings.json"
@@ -422,52 +402,9 @@ def _settings(path, kind, values):
         raise ValueError(f"{pathlib.Path(path) / 'settings.json'}: {error}") from None
 
 
-def new_folder(name):
-    """A folder `runs/NAME-DATE-TIME` that does not exist yet."""
-    now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    path = pathlib.Path("runs") / f"{name}-{now}"
-    count = 1
-    while path.exists():
-        count += 1
-        path = path.with_name(f"{name}-{now}-{count}")
-    return path
-
-
-def claimed(path):
-    """Makes the folder; or, where it is there already, one with a number behind its name."""
-    for number in itertools.count(1):
-        free = path if number == 1 else path.with_name(f"{path.name}-{number}")
-        with contextlib.suppress(FileExistsError):
-            free.mkdir(parents=True)
-            return free
-
-
 def train_command(*words):
     """`deepapps train` with further words, begun as this process was."""
     return shlex.join([*shlex.split(os.environ.get("DEEPAPPS_COMMAND", "deepapps")), "train", *words])
-
-
-def is_flag(name, value):
-    """Whether a flag can say the value of a setting: not that there is none, nor an object."""
-    if name == "strategy":
-        return not value.endswith("Strategy")  # the class of one that was given ready
-    return value is not None and (name == "class_weight" or not isinstance(value, dict))
-
-
-def flags(values, defaults):
-    """The command-line flags of the values that are not the defaults."""
-    words = []
-    for name, value in values.items():
-        flag = name.replace("_", "-")
-        if name == "progress" or (name in defaults and value == defaults[name]):
-            continue
-        if isinstance(value, bool):
-            words.append(f"--{flag}" if value else f"--no-{flag}")
-        elif isinstance(value, dict):
-            words += [f"--{flag}", ",".join(f"{key}={item}" for key, item in value.items())]
-        elif value is not None:
-            words += [f"--{flag}", str(value)]
-    return words
 
 
 def versions():

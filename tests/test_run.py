@@ -300,7 +300,7 @@ def test_folders_that_nobody_named_are_never_shared(tmp_path, monkeypatch):
 
 
 def test_two_processes_do_not_train_into_one_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr("deepapps.files.PATIENCE", 0.0)
+    monkeypatch.setattr("deepapps.folders.PATIENCE", 0.0)
     one, other = (open_run(find_task("mnist")(), {}, tmp_path / "run") for _ in range(2))
     with one.held():
         fails(other.held().__enter__, tmp_path / "run", "another process is at work")

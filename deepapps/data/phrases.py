@@ -46,7 +46,7 @@ _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 60480
 
 @functools.cache
 def phrase_pairs(source="en", target="fr"):
-    """About 15,000 different phrases of seven kinds and their translations, from the Unicode CLDR.
+    """About 17,000 different phrases of seven kinds and their translations, from the Unicode CLDR.
 
     Dates, times of day, durations, points in time ("17 months ago"), prices, measures and lists of countries, drawn
     with a fixed seed and written by the package `Babel` in both locales.

@@ -43,3 +43,10 @@ class Summarization(Translation):
     monitor, metric = "rouge_l", Rouge
     answer_name = "summary"
     longest = (1, 20)
+
+    def __init__(self, settings=None):
+        super().__init__(settings)
+        if self.settings.data is None:
+            raise ValueError(
+                "`data` must name pairs of a text and its summary, such as a .tsv file (--data FILE)."
+            )

@@ -16,9 +16,10 @@ import sys
 import tempfile
 import time
 
-from deepapps.run import new_folder
+from deepapps.folders import new_folder
 from deepapps.training.processes import Process, reserved_port, shared_gpus
 
+MISTAKE = 2  # exit status after a mistake in the call or the data
 GRACE = 5.0  # seconds in which the others may follow a worker that has ended
 
 
@@ -37,7 +38,7 @@ def launch(words, workers, parameter_servers=0, restarts=5, timeout=600.0, logs=
         restarts: How often the cluster is started again after a worker was killed.
         timeout: Seconds without a sign of life from any worker after which all are ended.
         logs: Folder for the output of all processes but the chief, whose output is that of this process.
-            None takes a temporary one, kept where the command fails with status 1.
+            None takes a temporary one, kept where a worker fails, and not only by a mistake of the user's.
     Raises:
         RuntimeError: when a worker hangs, or is killed more often than `restarts` allows.
     """
@@ -49,7 +50,7 @@ def launch(words, workers, parameter_servers=0, restarts=5, timeout=600.0, logs=
     folder.mkdir(parents=True, exist_ok=True)
     with _signals() as signals:
         status = _run_again(Command(list(words)), jobs, folder, restarts, timeout, signals)
-    if status == 1:
+    if status not in (0, MISTAKE) and status < 128:  # nor a signal
         print(f"deepapps: logs of the workers: {folder}", file=sys.stderr, flush=True)
     elif not logs:
         shutil.rmtree(folder)

@@ -51,6 +51,9 @@ class TaskHyperModel(keras_tuner.HyperModel):
             run = open_run(task, {"progress": bool(verbose), **settings}, pathlib.Path(folder) / "run")
             history = learn(run, callbacks, finish=lambda *_: None).history
         figure = f"val_{task.monitor}"
-        best = (max if task.direction == "max" else min)(history, key=lambda line: line[figure])
+        known = [line for line in history if line[figure] is not None] or history[
+            :1
+        ]  # None: it was not finite
+        best = (max if task.direction == "max" else min)(known, key=lambda line: line[figure])
         numbers = {name: value for name, value in best.items() if isinstance(value, int | float)}
         return numbers | {"parameters": model.count_params()}

@@ -86,4 +86,5 @@ class Pruning(keras.callbacks.Callback):
 
     def _values(self, path):
         lines = path.read_text(encoding="utf-8").splitlines()
-        return [json.loads(line)[self._objective.figure] * self._objective.sign for line in lines]
+        values = [json.loads(line)[self._objective.figure] for line in lines]
+        return [-math.inf if value is None else value * self._objective.sign for value in values]

@@ -1,5 +1,6 @@
 """The search: which settings are the best? Every trial is a Run."""
 
+import contextlib
 import functools
 import json
 import logging
@@ -10,10 +11,13 @@ import shutil
 import signal
 
 from deepapps.files import read_json, write_json
-from deepapps.run import check_free, check_resume, flags, load_run, new_folder, versions
+from deepapps.flags import flags
+from deepapps.folders import check_free, locked, new_folder
+from deepapps.run import check_resume, load_run, versions
 from deepapps.settings import check_keywords
 from deepapps.tasks import TASKS, find_task
 from deepapps.tasks.task import Task
+from deepapps.training.cluster import find_cluster
 from deepapps.training.interruption import stop_requests
 from deepapps.training.settings import TrainingSettings, split_settings
 from deepapps.tuning.journal import FAILED, RUNNING, Journal
@@ -155,6 +159,12 @@ def open_search(task, space, output, resume, overwrite, settings):
     """
     if resume and overwrite:
         raise ValueError("`resume` and `overwrite` exclude each other.")
+    if resume and not output:
+        raise ValueError("`resume` needs the folder of the search to go on with (--output FOLDER).")
+    if find_cluster() is not None:
+        raise ValueError(
+            "A search is no job for a cluster of TF_CONFIG: it starts the processes of its trials itself."
+        )
     overwrite = overwrite or is_helper()  # which leaves the folder to the chief
     given = {name: value for name, value in settings.items() if name in SearchSettings.names()}
     kind = find_task(task) if isinstance(task, str) else task if isinstance(task, type) else type(task)
@@ -215,7 +225,8 @@ def _search(found, space):
     oracle = make_oracle(settings, found.objectives, _epochs(found, space))
     report = Progress(found.journal, found.objectives, oracle.limit, settings.progress)
     slots = share_out(settings.workers, settings.threads)
-    with stop_requests() as requests, report:
+    held = contextlib.nullcontext() if is_helper() else _held(found.path)
+    with held, stop_requests() as requests, report:
         tuner = TrialTuner(oracle, space, settings, found.path, report, slots, context, requests)
         if not is_helper():
             _start(found, oracle, space)
@@ -240,6 +251,18 @@ def _search(found, space):
 def is_helper():
     """Whether this process trains trials for the chief of a search on several machines."""
     return "KERASTUNER_ORACLE_IP" in os.environ and "chief" not in os.environ.get("KERASTUNER_TUNER_ID", "")
+
+
+@contextlib.contextmanager
+def _held(path):
+    """The folder is there, and no other process searches into it; one that stays empty is deleted again."""
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        with locked(path, "search"):
+            yield
+    finally:
+        with contextlib.suppress(OSError):
+            path.rmdir()
 
 
 def _start(found, oracle, space):

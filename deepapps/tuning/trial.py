@@ -165,9 +165,8 @@ def _copy_origin(trial):
 def _write_result(trial, pruning, run, state, splits):
     """Writes `trial.json`: the figures of the best epoch by the first objective, and what the trial took."""
     first = trial.objectives[0]
-    epochs = [line for line in run.history if first.figure in line] or run.history
-    sign = first.sign if first.figure in epochs[0] else 0
-    best = max(epochs, key=lambda line: sign * line.get(first.figure, 0))
+    known = [line for line in run.history if line.get(first.figure) is not None]  # None: it was not finite
+    best = max(known, key=lambda line: first.sign * line[first.figure]) if known else run.history[0]
     figures = {
         name: value
         for name, value in best.items()

@@ -65,6 +65,7 @@ BAD = {
     "object.jsonl": ('{"text": "a", "label": 1}\n{"text": "b", "label": {}}\n', 2, "the label is {}"),
     "alone.txt": ("good a joy\nbad\n", 2, "the text is empty"),
     "quote.csv": ('text,label\na joy,good\na "bore,bad\n"b"c,bad\n', 4, "expected after"),
+    "open.csv": ('text,label\na joy,good\n"a bore,bad\nan old joy,good\n', 3, "unexpected end of data"),
 }  # fmt: skip
 
 
@@ -78,7 +79,7 @@ def test_a_line_that_cannot_be_used_is_an_error_with_its_number(name, tmp_path):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", [name for name in BAD if name != "quote.csv"])
+@pytest.mark.parametrize("name", BAD)
 def test_bad_lines_are_left_out_and_counted_where_that_is_asked_for(name, tmp_path, caplog):
     content, line, fault = BAD[name]
     with caplog.at_level(logging.WARNING):

@@ -7,6 +7,7 @@ import pathlib
 import random
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -163,7 +164,11 @@ def test_a_worker_that_hangs_is_named_with_the_end_of_its_log(tmp_path):
 
 def test_a_worker_that_fails_ends_the_cluster_with_its_status_and_its_words():
     process = started(*program("launch_program.py", "fail", 1))
-    assert ended(process)[::2] == (3, ["worker 1: the disk is on fire"])
+    status, _, lines = ended(process)
+    assert (status, lines[0]) == (3, "worker 1: the disk is on fire")
+    folder = pathlib.Path(lines[1].removeprefix("deepapps: logs of the workers: "))
+    assert "the disk is on fire" in (folder / "worker-1.log").read_text()
+    shutil.rmtree(folder)
 
 
 def test_a_worker_that_is_killed_every_time_is_given_up():

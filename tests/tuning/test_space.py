@@ -2,7 +2,7 @@
 
 import keras_tuner
 import pytest
-from tuning_task import Points
+from tuning_task import Points, PointsSettings
 
 from deepapps.tasks import TASKS, find_task
 from deepapps.tuning.space import Space, load_space
@@ -20,6 +20,12 @@ def test_a_fixed_setting_leaves_the_space():
     assert type(hp.space[0]).__name__ == "Fixed"
     assert Space(Points.space, Points(), {"units": 6})(hp)["units"] == 6
     assert len(Space(Points.space, Points(), {"epochs": 2})(hp)) == 4
+
+
+def test_the_settings_of_the_task_itself_hold_where_the_space_gives_none():
+    task = Points(PointsSettings(units=7, trouble="hang"))
+    settings = Space(lambda hp: {"units": 5}, task, {})(keras_tuner.HyperParameters())
+    assert settings == {"units": 5, "trouble": "hang"}
 
 
 def test_none_means_the_default_and_conditions_hold():

@@ -1,0 +1,77 @@
+"""The folders of Runs and searches: whether one is free, a new one, and one process at a time in each."""
+
+import contextlib
+import datetime
+import fcntl
+import itertools
+import os
+import pathlib
+import time
+
+from deepapps.files import is_unfinished
+
+PATIENCE = 3.0  # seconds in which a killed process may let go of a folder
+
+
+def check_free(path, overwrite, file="settings.json", what="Run"):
+    """Raises ValueError where nothing new may be put.
+
+    Args:
+        path: The folder.
+        overwrite: Whether one of the same kind may be replaced.
+        file, what: The file that makes a folder one of that kind, and its name. Default to those of a Run.
+    """
+    if (path / file).exists():
+        if not overwrite:
+            raise ValueError(f"{path}: holds a {what} already. Choose another, or --resume or --overwrite.")
+    elif path.exists() and any(not is_unfinished(entry) for entry in path.iterdir()):
+        raise ValueError(f"{path}: is not empty and holds no {what}. Choose another folder.")
+
+
+def new_folder(name):
+    """A folder `runs/NAME-DATE-TIME` that does not exist yet."""
+    now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    path = pathlib.Path("runs") / f"{name}-{now}"
+    count = 1
+    while path.exists():
+        count += 1
+        path = path.with_name(f"{name}-{now}-{count}")
+    return path
+
+
+def claimed(path):
+    """Makes the folder; or, where it is there already, one with a number behind its name."""
+    for number in itertools.count(1):
+        free = path if number == 1 else path.with_name(f"{path.name}-{number}")
+        with contextlib.suppress(FileExistsError):
+            free.mkdir(parents=True)
+            return free
+
+
+@contextlib.contextmanager
+def locked(folder, what):
+    """No other process holds the folder while the block runs.
+
+    Raises: ValueError, which calls the folder a `what`, when another one does.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        _lock(handle, folder, what)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle, folder, what):
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise ValueError(f"{folder}: another process is at work on this {what}.") from None
+            time.sleep(0.05)
+        except OSError:  # a file system that has no locks
+            return
+        else:
+            return
