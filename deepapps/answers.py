@@ -24,8 +24,15 @@ def outputs_of(model, inputs, progress=False):
         return model.predict(inputs, batch_size=BATCH, verbose=0)
     from deepapps.training.progress import progress_bar
 
-    order, call = np.argsort(inputs.sizes, kind="stable"), _compiled(model)
+    order = np.argsort(inputs.sizes, kind="stable")
     chunks = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
+    if "share" in vars(model):  # see `shared_predict`
+        outputs = [
+            model.predict(inputs.padded(chunk), BATCH)
+            for chunk in progress_bar(chunks, "predict", shown=progress)
+        ]
+        return np.concatenate(outputs)[np.argsort(order, kind="stable")]
+    call = _compiled(model)
     pool = ThreadPoolExecutor(AT_ONCE)
     try:
         waiting = [pool.submit(lambda chunk: call(inputs.padded(chunk)).numpy(), chunk) for chunk in chunks]

@@ -141,8 +141,7 @@ class Run:
             inputs: What the task's `encode` takes: for images, uint8 arrays or file names; for
                 sequences strings, one or thousands.
             probabilities: Also return all that the task knows of an answer.
-            strategy: Shares the work out, as in `train`, but for texts and sentences, which each worker answers
-                for itself. Defaults to one device.
+            strategy: Shares the work out, as in `train`. Defaults to one device.
             progress: Show a bar on stderr, where that is a terminal and the inputs are sequences.
             **answering: Settings of the task's `Answering`, such as `beam` of a translator.
         Returns: a list of answers; with `probabilities`, of dicts such as
@@ -176,7 +175,7 @@ class Run:
 
         Args:
             data: As the task's `data` setting, or a source. None: the test split of the Run's own data.
-            strategy: As in `predict`; loss and metrics are always shared out.
+            strategy: As in `predict`.
             **answering: As in `predict`.
         Raises: ValueError when the Run's own data are asked for and have changed since the training.
         """

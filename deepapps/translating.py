@@ -40,26 +40,27 @@ def translate(model, encoder, sources, settings, longest, wanted=None, progress=
     options["beam"] = settings.beam or (BEAM if settings.temperature is None else 1)
     given = encoder.encode_targets([prefix]).values[1:-1] if prefix else None
     given = None if given is None else tuple(given.tolist())
-    call = compiled_search(model, Search(**options, wanted=wanted or options["beam"]), longest, given)
+    call = search_function(model, Search(**options, wanted=wanted or options["beam"]), longest, given)
+    shared = vars(model).get("share")  # see `shared_predict`
+    call = shared(call) if shared else compiled(call)
     order = np.argsort(sources.sizes, kind="stable")
     answers = [None] * len(sources)
     for chunk in progress_bar(
         _chunks(sources.sizes[order], order, options["beam"]), "translate", shown=progress
     ):
-        found = call(sources.padded(chunk))
-        for index, answer in zip(chunk, _answers(encoder, *(part.numpy() for part in found)), strict=True):
+        found = call(sources.padded(chunk), len(chunk)) if shared else call(sources.padded(chunk))
+        for index, answer in zip(chunk, _answers(encoder, *map(np.asarray, found)), strict=True):
             answers[index] = answer
     return answers
 
 
 @functools.lru_cache(maxsize=4)
-def compiled_search(model, search, longest, prefix=None):
-    """`call(sources (B, Ts))` to what the search finds, for batches of any size.
+def search_function(model, search, longest, prefix=None):
+    """`call(sources (B, Ts))` to what the search finds, the same function each time.
 
     `longest` is as of `translate`; `prefix` a tuple of tokens, or None.
     """
 
-    @functools.partial(tf.function, input_signature=[tf.TensorSpec([None, None], "int32")], autograph=False)
     def call(sources):
         size, steps = tf.unstack(tf.shape(sources))
         length = longest[0] * steps + longest[1] + len(prefix or ())
@@ -67,6 +68,12 @@ def compiled_search(model, search, longest, prefix=None):
         return search(model.step, model.start(sources), size, length, BOUNDARY, BOUNDARY, given, sources != 0)
 
     return call
+
+
+@functools.lru_cache(maxsize=4)
+def compiled(function):
+    """The function of sources `(B, Ts)` in one graph, for batches of any size."""
+    return tf.function(function, input_signature=[tf.TensorSpec([None, None], "int32")], autograph=False)
 
 
 def _chunks(sizes, order, beam):

@@ -88,8 +88,11 @@ class Workers:
         if self.replicas == 1:
             return tensor
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group % self.replicas
-        size = tensor.shape[0] // self.replicas
-        return tf.ensure_shape(tensor[replica * size : (replica + 1) * size], [size, *tensor.shape[1:]])
+        known = (
+            tensor.shape[0] and tensor.shape[0] // self.replicas
+        )  # None in a trace for batches of any size
+        size = known or tf.shape(tensor)[0] // self.replicas
+        return tf.ensure_shape(tensor[replica * size : (replica + 1) * size], [known, *tensor.shape[1:]])
 
     def gather(self, variables):
         """The values of variables that each replica has for itself, `(replicas, ...)` each, in order."""

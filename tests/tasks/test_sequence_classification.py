@@ -41,6 +41,15 @@ def trained(tmp_path_factory):
     )
 
 
+def test_replicas_answer_the_same(trained):
+    texts = ["a joy", "a bore , and a long one at that", "joy"]
+    for one, two in zip(*(trained.predict(texts, True, s) for s in ("none", "mirrored:2")), strict=True):
+        assert one["label"] == two["label"]
+        assert two["probabilities"] == pytest.approx(one["probabilities"], abs=1e-6)
+    figures = trained.evaluate(strategy="mirrored:2")
+    assert figures["confusion_matrix"] == trained.metrics["test"]["confusion_matrix"]
+
+
 def test_it_learns_and_says_what_it_did_not_know(trained):
     figures = trained.metrics["test"]
     assert figures["accuracy"] >= 0.9 and 0 <= figures["unknown_tokens"] < 0.1 and figures["cut_texts"] == 0

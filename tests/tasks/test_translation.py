@@ -43,6 +43,14 @@ def trained(tmp_path_factory):
     return deepapps.translator(data=data, epochs=16, learning_rate=0.01, output=folder / "run", **SMALL)
 
 
+@pytest.mark.parametrize("beam", [1, 3])
+def test_replicas_translate_the_same(beam, trained):
+    texts = [pair[0] for pair in trained.task.data().test.raw][:7]  # an odd number for two replicas
+    alone, shared = (trained.predict(texts, True, strategy, beam=beam) for strategy in ("none", "mirrored:2"))
+    assert [one["translation"] for one in shared] == [one["translation"] for one in alone]
+    np.testing.assert_allclose([one["score"] for one in shared], [one["score"] for one in alone], atol=1e-5)
+
+
 def test_it_learns_and_the_figures_say_so(trained):
     figures = trained.metrics["test"]
     assert figures["exact_match"] >= 0.7 and figures["bleu"] > 60 and figures["chrf"] > 60
