@@ -46,3 +46,10 @@ def all_labels_right(targets, logits):
     """1 for each example whose labels are all found and no other, else 0, `(B,)`."""
     right = ops.equal(ops.greater_equal(logits, 0.0), ops.greater(targets, 0.5))
     return ops.cast(ops.all(right, axis=-1), "float32")
+
+
+def copied(metric):
+    """A metric like another one, with variables of its own."""
+    if type(metric) is keras.metrics.MeanMetricWrapper:  # whose config knows its function by name alone
+        return keras.metrics.MeanMetricWrapper(metric._fn, metric.name, metric.dtype, **metric._fn_kwargs)
+    return type(metric).from_config(metric.get_config())

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from deepapps.data.source import Splits
+from deepapps.losses import copied
 from deepapps.tasks.task import Task
 
 _ACCURACY = {
@@ -89,8 +90,7 @@ class ModelTask(Task):
         """A metric made anew, in whatever scope this is called."""
         if metric == "accuracy":
             return self._accuracy()
-        metric = keras.metrics.get(metric)
-        return type(metric).from_config(metric.get_config())
+        return copied(keras.metrics.get(metric))
 
     def _accuracy(self):
         """The accuracy that goes with the loss, which is an object, a function, or a name of either."""

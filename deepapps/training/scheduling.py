@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from deepapps.data.source import ArraySource
+from deepapps.losses import copied
 
 
 class ScheduledCall:
@@ -50,7 +51,7 @@ class ScheduledCall:
 
 
 def _copy(metric):
-    copy = type(metric).from_config(metric.get_config())
+    copy = copied(metric)
     late = metric.variables[len(copy.variables) :]  # of a metric that is built when it is first used
     for variable in late:
         copy.add_variable(variable.shape, "zeros", variable.dtype, name=variable.name)

@@ -178,6 +178,13 @@ def test_a_worker_that_is_killed_every_time_is_given_up():
     assert "worker 1 was killed (SIGKILL), after 1 restarts" in lines[1]
 
 
+def test_parameter_servers_train_an_app(tmp_path):
+    words = [*QUICK[:-1], "--epochs", "3", "--output", tmp_path / "run"]
+    status, _, lines = ended(started("--parameter-servers", 1, "--", *words))
+    assert status == 0, lines
+    assert deepapps.load_run(tmp_path / "run").metrics["test"]["accuracy"] > 0.8
+
+
 @pytest.mark.slow
 def test_parameter_servers_survive_the_loss_of_a_worker_and_of_the_chief(tmp_path):
     folder = tmp_path / "run"
