@@ -3,6 +3,7 @@
 import math
 
 import keras
+import tensorflow as tf
 from keras import layers
 
 
@@ -216,7 +217,9 @@ def _convolution(filters, size, **options):
 
 
 def _norm():
-    return layers.BatchNormalization(momentum=0.9, synchronized=True)
+    """Batch normalization over all replicas; with parameter servers, whose workers do not wait, over those of one."""
+    asynchronous = isinstance(tf.distribute.get_strategy(), tf.distribute.ParameterServerStrategy)
+    return layers.BatchNormalization(momentum=0.9, synchronized=not asynchronous)
 
 
 def _unit(x, filters, size, strides=1, activation="relu"):
