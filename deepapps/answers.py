@@ -22,20 +22,18 @@ def outputs_of(model, inputs, progress=False):
     """
     if not isinstance(inputs, Ragged):
         return model.predict(inputs, batch_size=BATCH, verbose=0)
+    from deepapps.training.predictions import sharing
     from deepapps.training.progress import progress_bar
 
     order = np.argsort(inputs.sizes, kind="stable")
     chunks = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
-    if "share" in vars(model):  # see `shared_predict`
-        outputs = [
-            model.predict(inputs.padded(chunk), BATCH)
-            for chunk in progress_bar(chunks, "predict", shown=progress)
-        ]
-        return np.concatenate(outputs)[np.argsort(order, kind="stable")]
-    call = _compiled(model)
-    pool = ThreadPoolExecutor(AT_ONCE)
+    shared = sharing(model)
+    call = (lambda batch: model.predict(batch, BATCH)) if shared else _compiled(model)
+    pool = ThreadPoolExecutor(1 if shared else AT_ONCE)  # replicas must take the batches in the same order
     try:
-        waiting = [pool.submit(lambda chunk: call(inputs.padded(chunk)).numpy(), chunk) for chunk in chunks]
+        waiting = [
+            pool.submit(lambda chunk: np.asarray(call(inputs.padded(chunk))), chunk) for chunk in chunks
+        ]
         outputs = [one.result() for one in progress_bar(waiting, "predict", shown=progress)]
     finally:
         pool.shutdown(cancel_futures=True)

@@ -49,9 +49,10 @@ def main(arguments=None):
     except SystemExit as stop:
         return stop.code
     except Exception as error:
-        traceback.print_exc() if "DEEPAPPS_DEBUG" in os.environ else print(
-            f"deepapps: {_one_line(error)}", file=sys.stderr
-        )
+        if "DEEPAPPS_DEBUG" in os.environ:
+            traceback.print_exc()
+        else:
+            print(f"deepapps: {_one_line(error)}", file=sys.stderr)
         return 2 if isinstance(error, click.ClickException | ValueError) else 1
 
 

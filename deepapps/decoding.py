@@ -16,6 +16,7 @@ import tensorflow as tf
 from keras import tree
 
 LOWEST = -1e9  # the score of what does not count
+MOST = 2**20  # steps of a search, for its seeds
 
 
 class Found(typing.NamedTuple):
@@ -160,7 +161,9 @@ class Search:
         if self.temperature is None:
             return largest(logits, self._candidates)
         likely = filtered(logits / self.temperature, self.top_k, self.top_p)
-        chosen = tf.random.stateless_categorical(likely, 1, [self.seed, position], dtype="int32")
+        replica = getattr(tf.distribute.get_replica_context(), "replica_id_in_sync_group", 0)
+        seed = self.seed, position + replica * MOST  # or all replicas would draw alike
+        chosen = tf.random.stateless_categorical(likely, 1, seed, dtype="int32")
         return tf.gather(logits, chosen, batch_dims=1), chosen
 
     def _allowed(self, logits, alive, position):

@@ -96,12 +96,12 @@ def is_flag(name, value):
     return value is not None and (name == "class_weight" or not isinstance(value, dict))
 
 
-def flags(values, defaults):
-    """The command-line flags of the values that are not the defaults."""
+def flags(values):
+    """The command-line flags that say the values of settings."""
     words = []
     for name, value in values.items():
         flag = name.replace("_", "-")
-        if name == "progress" or (name in defaults and value == defaults[name]):
+        if name == "progress":
             continue
         if isinstance(value, bool):
             words.append(f"--{flag}" if value else f"--no-{flag}")

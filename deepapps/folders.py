@@ -48,15 +48,33 @@ def claimed(path):
             return free
 
 
-@contextlib.contextmanager
-def locked(folder, what):
-    """No other process holds the folder while the block runs.
+def mark_of(file):
+    """Tells whether a file, which is never changed but replaced, is still what it was; None where it is not there."""
+    try:
+        found = os.stat(file)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
-    Raises: ValueError, which calls the folder a `what`, when another one does.
+
+@contextlib.contextmanager
+def locked(file, mark, what):
+    """No other process holds the folder of a file while the block runs.
+
+    On file systems without such locks, as NFS often is, nothing is held.
+
+    Args:
+        file: The file that makes the folder one of its kind.
+        mark: What `mark_of` the file was when the folder was found to be free.
+        what: What to call the folder in an error line.
+    Raises: ValueError when another process holds it, or has been there since.
     """
+    folder = file.parent
     handle = os.open(folder, os.O_RDONLY)
     try:
         _lock(handle, folder, what)
+        if mark_of(file) != mark:
+            raise ValueError(f"{folder}: another process has been at work on this {what} meanwhile.")
         yield
     finally:
         os.close(handle)

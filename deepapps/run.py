@@ -17,7 +17,7 @@ import numpy as np
 import deepapps
 from deepapps.files import read_json, read_json_lines, remove_unfinished, write_json, write_text
 from deepapps.flags import flags, is_flag
-from deepapps.folders import check_free, claimed, locked, new_folder
+from deepapps.folders import check_free, claimed, locked, mark_of, new_folder
 from deepapps.settings import check_keywords
 from deepapps.tasks import TASKS, find_task
 from deepapps.training.cluster import fit_to_strategy
@@ -46,7 +46,8 @@ class Run:
 
     def __init__(self, path, task, training, versions=None, is_named=True):
         self.path, self.task, self.training, self.versions = pathlib.Path(path), task, training, versions
-        self.is_named = is_named
+        self.is_named, self._mark = is_named, mark_of(self.path / "settings.json")
+        self._shared = None  # the last strategy of several replicas, with its model and `Workers`
 
     def __repr__(self):
         return f"Run({str(self.path)!r}, task={self.name!r})"
@@ -125,13 +126,13 @@ class Run:
         changed = {name: value for name, value in values.items() if value != defaults[name]}
         if not all(map(is_flag, changed, changed.values())):
             return f"deepapps.train(..., output={str(self.path)!r})"
-        return train_command(self.name, *flags(changed, {}), "--output", str(self.path))
+        return shell_command("train", self.name, *flags(changed), "--output", str(self.path))
 
     @property
     def resume_command(self):
         """The command, or the Python call, that goes on with the training; the Run has its settings."""
         if not self.command.endswith(")"):
-            return train_command(self.name, "--output", str(self.path), "--resume")
+            return shell_command("train", self.name, "--output", str(self.path), "--resume")
         return self.command[:-1] + ", resume=True)"
 
     def predict(self, inputs, probabilities=False, strategy=None, progress=False, **answering):
@@ -202,11 +203,14 @@ class Run:
         from deepapps.training.strategies import make_strategy
         from deepapps.training.workers import Workers
 
+        if self._shared is not None and self._shared[0] == strategy:
+            return self._shared[1:]
         workers = Workers(make_strategy(strategy))
         if workers.has_one_device:
             return self.model, workers
         with workers.strategy.scope():
-            return workers.adopt(self._load_model()), workers
+            self._shared = strategy, workers.adopt(self._load_model()), workers
+        return self._shared[1:]
 
     def _check_answering(self, answering):
         """Raises ValueError for a setting of answers that the task has not, or that is out of range."""
@@ -231,7 +235,7 @@ class Run:
         if self.versions is None and not self.is_named:
             self.path = claimed(self.path)
         self.path.mkdir(parents=True, exist_ok=True)
-        with locked(self.path, "Run"):
+        with locked(self.path / "settings.json", self._mark, "Run"):
             yield
 
     def check_learnt(self, task):
@@ -401,9 +405,9 @@ def _settings(path, kind, values):
         raise ValueError(f"{pathlib.Path(path) / 'settings.json'}: {error}") from None
 
 
-def train_command(*words):
-    """`deepapps train` with further words, begun as this process was."""
-    return shlex.join([*shlex.split(os.environ.get("DEEPAPPS_COMMAND", "deepapps")), "train", *words])
+def shell_command(*words):
+    """`deepapps` with further words, begun as this process was."""
+    return shlex.join([*shlex.split(os.environ.get("DEEPAPPS_COMMAND", "deepapps")), *words])
 
 
 def versions():

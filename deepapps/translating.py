@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from deepapps.data.pair_encoder import BOUNDARY
 from deepapps.decoding import LOWEST, Search
+from deepapps.training.predictions import sharing
 from deepapps.training.progress import progress_bar
 
 BEAM = 4
@@ -40,23 +41,22 @@ def translate(model, encoder, sources, settings, longest, wanted=None, progress=
     options["beam"] = settings.beam or (BEAM if settings.temperature is None else 1)
     given = encoder.encode_targets([prefix]).values[1:-1] if prefix else None
     given = None if given is None else tuple(given.tolist())
-    call = search_function(model, Search(**options, wanted=wanted or options["beam"]), longest, given)
-    shared = vars(model).get("share")  # see `shared_predict`
-    call = shared(call) if shared else compiled(call)
+    key = model, Search(**options, wanted=wanted or options["beam"]), longest, given
+    share = sharing(model)
+    call = share(key, search_function(*key)) if share else compiled_search(*key)
     order = np.argsort(sources.sizes, kind="stable")
     answers = [None] * len(sources)
     for chunk in progress_bar(
         _chunks(sources.sizes[order], order, options["beam"]), "translate", shown=progress
     ):
-        found = call(sources.padded(chunk), len(chunk)) if shared else call(sources.padded(chunk))
+        found = call(sources.padded(chunk), *([len(chunk)] if share else []))
         for index, answer in zip(chunk, _answers(encoder, *map(np.asarray, found)), strict=True):
             answers[index] = answer
     return answers
 
 
-@functools.lru_cache(maxsize=4)
 def search_function(model, search, longest, prefix=None):
-    """`call(sources (B, Ts))` to what the search finds, the same function each time.
+    """`call(sources (B, Ts))` to what the search finds.
 
     `longest` is as of `translate`; `prefix` a tuple of tokens, or None.
     """
@@ -71,9 +71,10 @@ def search_function(model, search, longest, prefix=None):
 
 
 @functools.lru_cache(maxsize=4)
-def compiled(function):
-    """The function of sources `(B, Ts)` in one graph, for batches of any size."""
-    return tf.function(function, input_signature=[tf.TensorSpec([None, None], "int32")], autograph=False)
+def compiled_search(*key):
+    """`search_function` of the same arguments in one graph, for batches of any size."""
+    numbers = tf.TensorSpec([None, None], "int32")
+    return tf.function(search_function(*key), input_signature=[numbers], autograph=False)
 
 
 def _chunks(sizes, order, beam):

@@ -306,6 +306,8 @@ def test_two_processes_do_not_train_into_one_folder(tmp_path, monkeypatch):
         fails(other.held().__enter__, tmp_path / "run", "another process is at work")
     with other.held():
         pass
+    (tmp_path / "run" / "settings.json").write_text("{}")
+    fails(other.held().__enter__, tmp_path / "run", "has been at work on this Run meanwhile")
 
 
 @pytest.mark.parametrize("version", ["0.2.0", "1.0.0rc1", "12.34.dev5", "one", None])

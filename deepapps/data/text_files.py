@@ -4,6 +4,7 @@ import collections
 import csv
 import dataclasses
 import gzip
+import itertools
 import json
 import logging
 import pathlib
@@ -131,15 +132,14 @@ def _rows(lines, bad, dialect):
     csv.field_size_limit(2**31 - 1)
     start = 0
     while start < len(lines):
-        reader = csv.reader((text + "\n" for _, text in lines[start:]), strict=True, **dialect)
-        begin = start
+        rest = itertools.islice(lines, start, None)
+        reader, begin = csv.reader((text + "\n" for _, text in rest), strict=True, **dialect), start
         try:
             for row in reader:
                 yield lines[start][0], row
                 start = begin + reader.line_num
-        except (
-            csv.Error
-        ) as error:  # a quote that is never closed takes all that follows: only its line is bad
+        except csv.Error as error:
+            # a quote that is never closed takes all that follows: only its line is bad
             bad.add(lines[start][0], f"{error}.")
             start += 1
 

@@ -24,11 +24,11 @@ class LoadedModel(Task):
     name = "model"
 
     def data(self):
-        raise ValueError("A Run of `train(model=...)` does not hold its data: name some, as a source.")
+        self.loss()
 
     def loss(self):
         raise ValueError(
-            "A Run of `train(model=...)` does not hold its loss: it predicts, and cannot be evaluated."
+            "A Run of `train(model=...)` holds neither its data nor its loss: it predicts, and cannot be evaluated."
         )
 
 

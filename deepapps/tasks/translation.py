@@ -227,8 +227,9 @@ class Translation(Task):
     def load(self, folder):
         from deepapps.data.pair_encoder import PairEncoder
 
+        stored = read_json(folder / "encoder.json")
         try:
-            self.encoder = PairEncoder.loaded(**read_json(folder / "encoder.json"))
+            self.encoder = PairEncoder.loaded(**stored)
         except Exception:  # the package tokenizers raises no subclass of it
             raise ValueError(f"{folder / 'encoder.json'}: is damaged.") from None
 

@@ -56,12 +56,9 @@ def make_callbacks(run, state, callbacks):
         run: The `Run`.
         state: The `State`.
         callbacks: The user's callbacks.
-    Raises: ValueError when one of the user's follows batches and parameter servers are asynchronous.
     """
     settings, monitor = run.training, f"val_{run.task.monitor}"
     callbacks = list(callbacks)
-    if state.workers.is_asynchronous:
-        check_no_batch_hooks(callbacks)
     if settings.patience is not None:
         patience = keras.callbacks.EarlyStopping(monitor, patience=settings.patience, mode=run.task.direction)
         callbacks.append(patience)

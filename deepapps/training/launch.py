@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 
-from deepapps.folders import new_folder
+from deepapps.folders import mark_of, new_folder
 from deepapps.training.processes import Process, reserved_port, shared_gpus
 
 MISTAKE = 2  # exit status after a mistake in the call or the data
@@ -97,11 +97,7 @@ class Command:
 
     def _mark(self):
         """Tells whether settings.json, which a training writes first, is still what it was."""
-        try:
-            found = os.stat(pathlib.Path(self._output or os.devnull) / "settings.json")
-        except OSError:
-            return None
-        return found.st_ino, found.st_mtime_ns
+        return mark_of(pathlib.Path(self._output or os.devnull) / "settings.json")
 
 
 def _run(words, jobs, folder, restarts, timeout, signals):

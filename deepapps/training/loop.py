@@ -16,7 +16,7 @@ from deepapps.files import write_atomically, write_json
 from deepapps.run import open_run
 from deepapps.tasks.model import ModelTask
 from deepapps.tasks.task import Task
-from deepapps.training.callbacks import make_callbacks
+from deepapps.training.callbacks import check_no_batch_hooks, make_callbacks
 from deepapps.training.calls import Calls, Measure, evaluate_model
 from deepapps.training.checkpoints import checkpoints
 from deepapps.training.interruption import stop_requests
@@ -79,21 +79,22 @@ def learn(run, callbacks=(), strategy=None, finish=None):
         stack.enter_context(lost_workers_named(run))
         state = State(run.task, run.training, ready, splits.train)
         _check_monitor(run.task, run.training, state.metrics, splits.validation)
+        if state.workers.is_asynchronous:
+            check_no_batch_hooks(callbacks)
         if state.workers.is_chief:
             stack.enter_context(run.held())
-        checkpoint = None
-        if run.versions is not None:  # what does not fit is refused before anything is touched
+        if run.versions is not None:
             run.check_learnt(run.task)
-            checkpoint = state.find(run.path / "checkpoints")
-        if state.workers.is_chief:
+            state.find(run.path / "checkpoints")
+        if state.workers.is_chief:  # not before all is known to fit
             run.start()
-        if _fit(run, state, splits.validation, make_callbacks(run, state, callbacks), checkpoint):
+        if _fit(run, state, splits.validation, make_callbacks(run, state, callbacks)):
             _leave(run, state)
         (finish or _finish)(run, state, splits)
     return run
 
 
-def _fit(run, state, validation, callbacks, checkpoint):
+def _fit(run, state, validation, callbacks):
     """Learns until the last epoch, or until a callback or a signal ends it; returns the signal, or None."""
     learn = Calls(state.code.training_call(state.feed), run.training.steps_per_execution)
     measure = (
@@ -102,7 +103,7 @@ def _fit(run, state, validation, callbacks, checkpoint):
     with stop_requests() as requests:
         settle = functools.partial(_settle, run, state, learn, requests)
         callbacks.on_train_begin()
-        state.restore(checkpoint, callbacks.callbacks)
+        state.restore(callbacks.callbacks)
         try:
             settle()
             while state.epoch < run.training.epochs and not state.model.stop_training and not state.signal:
@@ -194,9 +195,8 @@ def _finish(run, state, splits):
         if source is not None
     }
     if state.workers.is_chief:
-        (run.path / "report" / "index.html").unlink(
-            missing_ok=True
-        )  # somebody may have looked at the Run before
+        # somebody may have had the report of the unfinished Run written
+        (run.path / "report" / "index.html").unlink(missing_ok=True)
         write_json(run.path / "metrics.json", metrics)
         shown = "validation" if splits.test is None else "test"
         examples = run.task.examples(run.model, sources[shown], metrics[shown]) if shown in metrics else []

@@ -1,7 +1,6 @@
 """The outputs of a model for many inputs, shared out over the replicas and workers of a strategy."""
 
 import contextlib
-import functools
 
 import numpy as np
 import tensorflow as tf
@@ -13,7 +12,7 @@ from deepapps.training.batches import index_batches, share_of
 @contextlib.contextmanager
 def shared_predict(model, workers):
     """Inside the block `model.predict` is shared out over all replicas (Keras's own fails on several workers), and so
-    is any function of batches that `model.share` makes a `shared_call` of.
+    is what `sharing` gives.
 
     All workers must call it together, with the same inputs, and each gets all outputs.
 
@@ -24,29 +23,31 @@ def shared_predict(model, workers):
     if workers.strategy.num_replicas_in_sync == 1:
         yield
         return
-    model.share = functools.partial(shared_call, workers=workers)
-    call = model.share(forward(model))
+    call = _shared("predict", lambda batch: model(batch, training=False), workers)
     model.predict = lambda inputs, batch_size=256, verbose=0: call(inputs, batch_size)
+    model.sharing = lambda key, function: _shared(key, function, workers)
     try:
         yield
     finally:
-        del model.predict, model.share
+        del model.predict, model.sharing
 
 
-@functools.lru_cache(maxsize=4)
-def forward(model):
-    """The call of a model as a function of a batch, the same one each time."""
-    return lambda batch: model(batch, training=False)
+def sharing(model):
+    """Inside the block of `shared_predict`, `share(key, function)`; elsewhere None.
 
-
-@functools.lru_cache(maxsize=4)
-def shared_call(function, workers):
-    """Makes `call(inputs, batch_size)` of a function of batches: arrays `(N, ...)` to all that it returns for them.
-
-    Args:
-        function: Takes a batch, arrays or tensors `(B, ...)`, and returns tensors `(B, ...)`.
-        workers: The `Workers` of the strategy, who must call this together.
+    `share` makes `call(inputs, batch_size)`, from arrays `(N, ...)` to all outputs for them, of a function of batches,
+    tensors `(B, ...)` to tensors `(B, ...)`. It is compiled once for a key.
     """
+    return vars(model).get("sharing")
+
+
+def _shared(key, function, workers):
+    if key not in workers.calls:
+        workers.calls[key] = _shared_call(function, workers)
+    return workers.calls[key]
+
+
+def _shared_call(function, workers):
     strategy = workers.strategy
 
     def part(batch):

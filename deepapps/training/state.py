@@ -69,7 +69,7 @@ class State:
         )
         self._seeds = [v.value for v in self._variables.values() if "seed_generator" in v.path]
         fold_replica_into_seeds(strategy, self._seeds)
-        self._saved = time.monotonic()
+        self._saved, self._found = time.monotonic(), None
 
     def figures(self):
         """The metrics as they stand, `{name: float}`."""
@@ -129,28 +129,29 @@ class State:
         checkpoints.save_checkpoint(folder, self.epoch, self.step, arrays | callback_arrays, state)
 
     def find(self, folder):
-        """The newest whole checkpoint, `(arrays, state)`; None where there is none.
+        """Reads the newest whole checkpoint, if there is one, for `restore`.
 
         Raises: ValueError when it does not fit the model or the data.
         """
         found = checkpoints.newest_checkpoint(folder)
         if found is None:
-            return None
+            return
         path, arrays, state = found
         if state["examples"] != self.feed.size:
             raise ValueError(
                 f"{path}: is of {state['examples']} training examples, and the data now hold {self.feed.size}."
             )
         checkpoints.check_variables(self.workers, self._variables, arrays)
-        return arrays, state
+        self._found = arrays, state
 
-    def restore(self, checkpoint, callbacks):
+    def restore(self, callbacks):
         """Goes back to what `find` has found, if anything.
 
         Raises: ValueError when not all workers have found the same.
         """
-        if checkpoint is not None:
-            self._restore(*checkpoint, callbacks)
+        if self._found is not None:
+            self._restore(*self._found, callbacks)
+            self._found = None
         self.workers.check_same(self.epoch, self.step)
 
     def _restore(self, arrays, state, callbacks):

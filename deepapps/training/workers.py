@@ -41,7 +41,7 @@ class Workers:
         self.is_asynchronous = isinstance(strategy, tf.distribute.ParameterServerStrategy)
         self.has_one_device = strategy.num_replicas_in_sync == 1 and not self.is_asynchronous
         self.is_chief, self.share = self.index == 0, (self.index, self.count)
-        self._gathers = {}
+        self._gathers, self.calls = {}, {}
         self._reduce = tf.function(self._reduced, autograph=False, reduce_retracing=True)
 
     def __str__(self):
@@ -88,9 +88,8 @@ class Workers:
         if self.replicas == 1:
             return tensor
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group % self.replicas
-        known = (
-            tensor.shape[0] and tensor.shape[0] // self.replicas
-        )  # None in a trace for batches of any size
+        # None in a trace for batches of any size
+        known = tensor.shape[0] and tensor.shape[0] // self.replicas
         size = known or tf.shape(tensor)[0] // self.replicas
         return tf.ensure_shape(tensor[replica * size : (replica + 1) * size], [known, *tensor.shape[1:]])
 

@@ -51,9 +51,8 @@ class TaskHyperModel(keras_tuner.HyperModel):
             run = open_run(task, {"progress": bool(verbose), **settings}, pathlib.Path(folder) / "run")
             history = learn(run, callbacks, finish=lambda *_: None).history
         figure = f"val_{task.monitor}"
-        known = [line for line in history if line[figure] is not None] or history[
-            :1
-        ]  # None: it was not finite
+        # None: it was not finite
+        known = [line for line in history if line[figure] is not None] or history[:1]
         best = (max if task.direction == "max" else min)(known, key=lambda line: line[figure])
         numbers = {name: value for name, value in best.items() if isinstance(value, int | float)}
         return numbers | {"parameters": model.count_params()}

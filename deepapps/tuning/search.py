@@ -6,14 +6,13 @@ import json
 import logging
 import os
 import pathlib
-import shlex
 import shutil
 import signal
 
 from deepapps.files import read_json, write_json
-from deepapps.flags import flags
-from deepapps.folders import check_free, locked, new_folder
-from deepapps.run import check_resume, load_run, versions
+from deepapps.flags import flags, is_flag
+from deepapps.folders import check_free, locked, mark_of, new_folder
+from deepapps.run import check_resume, load_run, shell_command, versions
 from deepapps.settings import check_keywords
 from deepapps.tasks import TASKS, find_task
 from deepapps.tasks.task import Task
@@ -46,13 +45,14 @@ class Search:
         space_file: The Python file of the space, or None.
         is_resumed: Whether it goes on with what stands in the folder.
         kind: The class of the task, where it is not one of deepapps's own.
+        mark: What tells whether another process has been at work in the folder since.
     """
 
     def __init__(self, path, task, settings, fixed, objectives, space_file=None, is_resumed=False):
         self.path, self.task, self.settings = pathlib.Path(path), task, settings
         self.fixed, self.objectives, self.space_file = fixed, objectives, space_file
         self.is_resumed, self.kind = is_resumed, None
-        self.journal = Journal(self.path / "journal.jsonl")
+        self.journal, self.mark = Journal(self.path / "journal.jsonl"), mark_of(self.path / "search.json")
 
     def __repr__(self):
         return f"Search({str(self.path)!r}, task={self.task!r}, {len(self.trials)} trials)"
@@ -100,16 +100,20 @@ class Search:
         """The shell command that repeats the search, or the Python call."""
         if self.task not in TASKS:
             return f"deepapps.search(..., output={str(self.path)!r})"
-        words = [*shlex.split(os.environ.get("DEEPAPPS_COMMAND", "deepapps")), "tune", self.task]
-        words += flags(self.settings.as_dict(), SearchSettings().as_dict())
-        words += flags(self.fixed, dict.fromkeys(self.fixed))
-        words += ["--space", self.space_file] if self.space_file else []
-        return shlex.join([*words, "--output", str(self.path)])
+        defaults = SearchSettings().as_dict()
+        own = {name: value for name, value in self.settings.as_dict().items() if value != defaults[name]}
+        fixed = {name: value for name, value in self.fixed.items() if value is not None}
+        if not all(map(is_flag, fixed, fixed.values())):
+            return f"deepapps.search(..., output={str(self.path)!r})"
+        space = ["--space", self.space_file] if self.space_file else []
+        return shell_command("tune", self.task, *flags(own | fixed), *space, "--output", str(self.path))
 
     @property
     def resume_command(self):
-        """The same with a resume."""
-        return f"{self.command} --resume" if self.task in TASKS else self.command[:-1] + ", resume=True)"
+        """The command, or the Python call, that goes on with the search, which has its settings."""
+        if not self.command.endswith(")"):
+            return shell_command("tune", self.task, "--output", str(self.path), "--resume")
+        return self.command[:-1] + ", resume=True)"
 
     def folder_of(self, row):
         """The folder of a trial's Run."""
@@ -225,7 +229,7 @@ def _search(found, space):
     oracle = make_oracle(settings, found.objectives, _epochs(found, space))
     report = Progress(found.journal, found.objectives, oracle.limit, settings.progress)
     slots = share_out(settings.workers, settings.threads)
-    held = contextlib.nullcontext() if is_helper() else _held(found.path)
+    held = contextlib.nullcontext() if is_helper() else _held(found)
     with held, stop_requests() as requests, report:
         tuner = TrialTuner(oracle, space, settings, found.path, report, slots, context, requests)
         if not is_helper():
@@ -254,15 +258,15 @@ def is_helper():
 
 
 @contextlib.contextmanager
-def _held(path):
+def _held(found):
     """The folder is there, and no other process searches into it; one that stays empty is deleted again."""
-    path.mkdir(parents=True, exist_ok=True)
+    found.path.mkdir(parents=True, exist_ok=True)
     try:
-        with locked(path, "search"):
+        with locked(found.path / "search.json", found.mark, "search"):
             yield
     finally:
         with contextlib.suppress(OSError):
-            path.rmdir()
+            found.path.rmdir()
 
 
 def _start(found, oracle, space):

@@ -14,7 +14,7 @@ class Space:
     """The settings of a trial from its hyperparameters.
 
     Args:
-        function: `hp -> settings`, a dict; None in it means the default.
+        function: `hp -> settings`, a dict; None in it means the task's own.
         task: The `Task` that is searched: its settings hold where the space gives none.
         fixed: Settings of the task and the training that no trial changes; where the function asks for a
             hyperparameter of that name, it gets this value.

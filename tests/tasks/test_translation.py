@@ -49,6 +49,8 @@ def test_replicas_translate_the_same(beam, trained):
     alone, shared = (trained.predict(texts, True, strategy, beam=beam) for strategy in ("none", "mirrored:2"))
     assert [one["translation"] for one in shared] == [one["translation"] for one in alone]
     np.testing.assert_allclose([one["score"] for one in shared], [one["score"] for one in alone], atol=1e-5)
+    drawn = trained.predict(texts[:1] * 4, strategy="mirrored:2", temperature=5.0)
+    assert drawn[:2] != drawn[2:]  # the replicas draw for themselves
 
 
 def test_it_learns_and_the_figures_say_so(trained):
