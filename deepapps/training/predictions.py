@@ -23,7 +23,7 @@ def shared_predict(model, workers):
     if workers.strategy.num_replicas_in_sync == 1:
         yield
         return
-    call = _shared("predict", lambda batch: model(batch, training=False), workers)
+    call = _shared(model, lambda batch: model(batch, training=False), workers)
     model.predict = lambda inputs, batch_size=256, verbose=0: call(inputs, batch_size)
     model.sharing = lambda key, function: _shared(key, function, workers)
     try:
