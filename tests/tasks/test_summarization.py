@@ -30,5 +30,5 @@ def test_from_texts_to_summaries(tmp_path):
 
 
 def test_it_has_no_sample(tmp_path):
-    with pytest.raises(ValueError, match="Received: no `data`"):
+    with pytest.raises(ValueError, match="must name pairs of a text and its summary"):
         deepapps.summarizer(output=tmp_path / "none", progress=False)
