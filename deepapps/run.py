@@ -121,9 +121,7 @@ class Run:
         """The shell command that repeats the training; the Python call, for a task of the user's own."""
         if self.name not in TASKS:
             return f"deepapps.train(..., output={str(self.path)!r})"
-        values = self.settings.as_dict() | self.training.as_dict()
-        defaults = type(self.settings)().as_dict() | TrainingSettings(**self.task.training).as_dict()
-        changed = {name: value for name, value in values.items() if value != defaults[name]}
+        changed = self.settings.changed() | self.training.changed(TrainingSettings(**self.task.training))
         if not all(map(is_flag, changed, changed.values())):
             return f"deepapps.train(..., output={str(self.path)!r})"
         return shell_command("train", self.name, *flags(changed), "--output", str(self.path))
@@ -131,9 +129,7 @@ class Run:
     @property
     def resume_command(self):
         """The command, or the Python call, that goes on with the training; the Run has its settings."""
-        if not self.command.endswith(")"):
-            return shell_command("train", self.name, "--output", str(self.path), "--resume")
-        return self.command[:-1] + ", resume=True)"
+        return resuming(self.command, "train", self.name, self.path)
 
     def predict(self, inputs, probabilities=False, strategy=None, progress=False, **answering):
         """Answers raw inputs.
@@ -408,6 +404,13 @@ def _settings(path, kind, values):
 def shell_command(*words):
     """`deepapps` with further words, begun as this process was."""
     return shlex.join([*shlex.split(os.environ.get("DEEPAPPS_COMMAND", "deepapps")), *words])
+
+
+def resuming(command, verb, name, path):
+    """The command, or the Python call, that goes on with what another one began in a folder."""
+    if command.startswith("deepapps."):
+        return command[:-1] + ", resume=True)"
+    return shell_command(verb, name, "--output", str(path), "--resume")
 
 
 def versions():

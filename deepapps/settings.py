@@ -50,6 +50,11 @@ class Settings:
         """The settings as a dict that JSON can hold."""
         return dataclasses.asdict(self)
 
+    def changed(self, defaults=None):
+        """The settings that differ from those of `defaults`, an instance; from the class's own where that is None."""
+        plain = (type(self)() if defaults is None else defaults).as_dict()
+        return {name: value for name, value in self.as_dict().items() if value != plain[name]}
+
 
 def types_of(settings_class):
     """The types each setting allows, as `{name: (type, ...)}`; NoneType among them where None is allowed."""

@@ -129,9 +129,8 @@ def learn_encoder(inputs, settings):
     if not isinstance(inputs[0], str | tuple):
         return SeriesEncoder.learn(inputs, settings.max_length)
     options = {name: getattr(settings, name) for name in ("vocabulary_size", "lowercase", "max_length")}
-    count = settings.minimum_count or (
-        1 if settings.embeddings else 2
-    )  # a given vector suits a rare word, too
+    # a given vector suits a rare word, too
+    count = settings.minimum_count or (1 if settings.embeddings else 2)
     return TextEncoder.learn(inputs, kind=settings.tokens, minimum_count=count, **options)
 
 

@@ -12,7 +12,7 @@ import signal
 from deepapps.files import read_json, write_json
 from deepapps.flags import flags, is_flag
 from deepapps.folders import check_free, locked, mark_of, new_folder
-from deepapps.run import check_resume, load_run, shell_command, versions
+from deepapps.run import check_resume, load_run, resuming, shell_command, versions
 from deepapps.settings import check_keywords
 from deepapps.tasks import TASKS, find_task
 from deepapps.tasks.task import Task
@@ -100,20 +100,18 @@ class Search:
         """The shell command that repeats the search, or the Python call."""
         if self.task not in TASKS:
             return f"deepapps.search(..., output={str(self.path)!r})"
-        defaults = SearchSettings().as_dict()
-        own = {name: value for name, value in self.settings.as_dict().items() if value != defaults[name]}
         fixed = {name: value for name, value in self.fixed.items() if value is not None}
         if not all(map(is_flag, fixed, fixed.values())):
             return f"deepapps.search(..., output={str(self.path)!r})"
         space = ["--space", self.space_file] if self.space_file else []
-        return shell_command("tune", self.task, *flags(own | fixed), *space, "--output", str(self.path))
+        return shell_command(
+            "tune", self.task, *flags(self.settings.changed() | fixed), *space, "--output", str(self.path)
+        )
 
     @property
     def resume_command(self):
         """The command, or the Python call, that goes on with the search, which has its settings."""
-        if not self.command.endswith(")"):
-            return shell_command("tune", self.task, "--output", str(self.path), "--resume")
-        return self.command[:-1] + ", resume=True)"
+        return resuming(self.command, "tune", self.task, self.path)
 
     def folder_of(self, row):
         """The folder of a trial's Run."""

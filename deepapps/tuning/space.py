@@ -35,16 +35,9 @@ class Space:
         if not isinstance(found, dict):
             raise ValueError(f"A space must return a dict of settings. Received: {found!r}")
         given = {name: value for name, value in found.items() if value is not None}
-        settings = self._own_settings() | given | self.fixed
+        settings = self.task.settings.changed() | given | self.fixed
         self.split(settings)
         return settings
-
-    def _own_settings(self):
-        """The settings of the task that are not the defaults."""
-        defaults = type(self.task).Settings().as_dict()
-        return {
-            name: value for name, value in self.task.settings.as_dict().items() if value != defaults[name]
-        }
 
     def split(self, settings):
         """The task with its settings, and the settings of the training.
