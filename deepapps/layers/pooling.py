@@ -46,7 +46,8 @@ class AttentionPooling(Attention):
     def call(self, inputs, mask=None, return_attention_scores=False, training=None):
         self._check(inputs, mask)
         memory = self.prepare(inputs, mask=mask, training=training)
-        context, weights = self.attend(memory.value[:, :1], memory)
+        nothing = ops.zeros((ops.shape(inputs)[0], 1, inputs.shape[-1]), memory.value.dtype)
+        context, weights = self.attend(nothing, memory, return_attention_scores=return_attention_scores)
         return (context[:, 0], weights[:, 0]) if return_attention_scores else context[:, 0]
 
     def compute_mask(self, inputs, mask=None):

@@ -1,9 +1,11 @@
 """Keras optimizers and schedules, made from the training settings."""
 
 import copy
+import functools
 import inspect
 
 import keras
+import tensorflow as tf
 
 
 def make_optimizer(settings, updates):
@@ -16,6 +18,8 @@ def make_optimizer(settings, updates):
     """
     made = isinstance(settings.optimizer, dict)
     optimizer = _made_optimizer(settings) if made else _named_optimizer(settings, updates)
+    if type(optimizer) in (keras.optimizers.Adam, keras.optimizers.AdamW) and not optimizer.amsgrad:
+        optimizer.update_step = functools.partial(_adam_step, optimizer)
     # The loop sums gradients over the replicas itself, before the optimizer clips them.
     optimizer._all_reduce_sum_gradients = lambda gradients_and_variables: gradients_and_variables
     if settings.dtype_policy == "mixed_float16":
@@ -60,6 +64,20 @@ def make_schedule(settings, updates):
 def current_learning_rate(optimizer):
     """The learning rate of the next update, to the seven digits that float32 has."""
     return float(f"{float(keras.ops.convert_to_numpy(optimizer.learning_rate)):.7g}")
+
+
+def _adam_step(optimizer, gradient, variable, learning_rate):
+    """Keras's update of a variable by Adam, as the one operation that TensorFlow has for it: half the time."""
+    index, dtype = optimizer._get_variable_index(variable), variable.dtype
+    beta_1, beta_2, step = (
+        tf.cast(x, dtype) for x in (optimizer.beta_1, optimizer.beta_2, optimizer.iterations + 1)
+    )
+    tf.raw_ops.ResourceApplyAdam(
+        var=variable.handle, m=optimizer._momentums[index].value.handle, v=optimizer._velocities[index].value.handle,
+        beta1=beta_1, beta2=beta_2, beta1_power=beta_1**step, beta2_power=beta_2**step,
+        lr=tf.cast(learning_rate, dtype), epsilon=tf.constant(optimizer.epsilon, dtype),
+        grad=tf.cast(gradient, dtype),
+    )  # fmt: skip
 
 
 def _made_optimizer(settings):

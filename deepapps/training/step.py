@@ -150,7 +150,9 @@ class Step:
             scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, [variable.value for variable in variables])
         self._measure(targets, outputs, weights, losses)
-        return [loss, *gradients]
+        # dense: Keras squares, and clips, the parts of an embedding's row one by one; and to gather sparse
+        # gradients over replicas fails where lengths vary from step to step
+        return [loss, *(None if part is None else tf.convert_to_tensor(part) for part in gradients)]
 
     def _losses(self, targets, outputs, weights):
         """The losses, one for each weight: further axes are averaged."""
@@ -239,10 +241,11 @@ def _over_replicas(parts, shapes, share):
     All of a dtype go in one message. None, the gradient of an unused variable, stays None.
     """
     reduce = tf.distribute.get_replica_context().all_reduce
-    # dense: to gather the sparse gradients of embeddings fails where lengths vary from step to step;
-    # of the variable's shape: that of some gradients is not known when the step is traced
-    sums = [None if part is None else tf.ensure_shape(tf.convert_to_tensor(part), shape)
-            for part, shape in zip((share, *parts), ((), *shapes), strict=True)]  # fmt: skip
+    # the shape of some gradients is not known when the step is traced
+    sums = [
+        None if part is None else tf.ensure_shape(part, shape)
+        for part, shape in zip((share, *parts), ((), *shapes), strict=True)
+    ]
     for dtype in {part.dtype: None for part in sums if part is not None}:
         places = [i for i, part in enumerate(sums) if part is not None and part.dtype == dtype]
         for place, total in zip(places, reduce("SUM", [sums[i] for i in places]), strict=True):
@@ -255,4 +258,4 @@ def _over_replicas(parts, shapes, share):
 
 def _add(tensors):
     """Sum of the same gradient over accumulated batches."""
-    return None if tensors[0] is None else tf.add_n([tf.convert_to_tensor(tensor) for tensor in tensors])
+    return None if tensors[0] is None else tf.add_n(tensors)

@@ -79,6 +79,25 @@ def test_two_replicas_equal_one(model, options, tmp_path):
             assert other[name] == pytest.approx(line[name], abs=1e-5)
 
 
+@pytest.mark.parametrize("options", [{"optimizer": "adam"}, {"optimizer": "adagrad", "global_clipnorm": 0.1}])
+def test_tokens_that_come_twice_in_a_batch_have_one_gradient(options, tmp_path):
+    """Two replicas sum dense gradients, one has as many parts of a row as its token comes in the batch."""
+
+    def model():
+        inputs = keras.Input((6,), dtype="int32")
+        embedded = layers.Embedding(5, 4)(inputs)
+        return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(embedded)))
+
+    generator = np.random.default_rng(0)
+    data = deepapps.Splits((generator.integers(0, 5, (96, 6)), generator.integers(0, 3, 96)))
+    options = options | {"epochs": 3, "batch_size": 16}
+    runs = [
+        train(model, tmp_path / name[0], data, strategy=name, **options) for name in ("none", "mirrored:2")
+    ]
+    for one, two in zip(*map(last_weights, runs), strict=True):
+        np.testing.assert_allclose(two, one, atol=1e-5)
+
+
 def test_replicas_sum_a_gradient_whose_shape_is_not_known_beforehand(tmp_path):
     @tf.custom_gradient
     def shapeless(weight):
