@@ -196,6 +196,15 @@ CASES = [
         functools.partial(references.multi_head, use_gate=True, sliding_window=2),
         ATTENTION, call={"return_attention_scores": True, "use_causal_mask": True}, name="MultiHeadAttention-gate",
     ),
+    *(
+        case(
+            layers.LSTM, lambda **k: layers.LSTM(UNITS, return_sequences=True, return_state=True, **k),
+            references.plain_lstm,
+            {"tensors": {"sequences": "BTD"}, "masks": {"mask": ("BT", ["sequences"])}, "zeros": {"mask": [0, 1, 2]}},
+            call={"training": training}, name="LSTM-training" if training else "",
+        )
+        for training in (False, True)
+    ),
     recurrent(layers.AttentionLSTM, layers.AttentionLSTMCell, references.bahdanau_lstm),
     recurrent(layers.LuongLSTM, layers.LuongLSTMCell, references.luong_lstm),
     recurrent(layers.AttentionGRU, layers.AttentionGRUCell, references.attention_gru),

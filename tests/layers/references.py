@@ -148,6 +148,15 @@ def zeros(inputs, units, count):
     return [np.zeros((len(inputs), units)) for _ in range(count)]
 
 
+def plain_lstm(weights, sequences, mask=None, training=None):
+    kernel, recurrent, bias = weights
+
+    def step(x, state):
+        return lstm(x @ kernel, *state, recurrent, bias), 0.0
+
+    return recurrence(step, sequences, zeros(sequences, len(recurrent), 2), mask)[:-1]
+
+
 def bahdanau_lstm(
     weights, inputs, memory, mask=None, memory_mask=None, initial_state=None, score=additive_score
 ):

@@ -126,6 +126,44 @@ def test_additive_attention_with_a_dense_on_query_and_key():
     assert_same(ours, equal, [query, value, key], layer.trainable_variables, weights)
 
 
+@pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
+@pytest.mark.parametrize("sequences", [False, True], ids=["last", "sequences"])
+@pytest.mark.parametrize("masked", [False, True], ids=["whole", "masked"])
+@pytest.mark.parametrize("kind", ["forwards", "backwards", "both"])
+def test_lstm(kind, masked, sequences, training):
+    options = {"return_sequences": sequences, "return_state": True, "go_backwards": kind == "backwards"}
+    inputs, state = normal(2, 5, 7), [normal(2, 13, seed=seed) for seed in range(4 if kind == "both" else 2)]
+    mask = (
+        tf.constant([[False, True, True, False, True], [True, True, True, True, False]]) if masked else None
+    )
+    made = [one.LSTM(13, **options) for one in (layers, keras.layers)]
+    made = [keras.layers.Bidirectional(one) for one in made] if kind == "both" else made
+    layer, other = with_equal_weights(*made, inputs)
+    assert_same(
+        lambda inputs, *state: layer(inputs, mask=mask, initial_state=list(state), training=training),
+        lambda inputs, *state: other(inputs, mask=mask, initial_state=list(state), training=training),
+        [inputs, *state], layer.trainable_variables, other.trainable_variables,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"dropout": 0.3},
+        {"recurrent_dropout": 0.3},
+        {"activation": "relu"},
+        {"use_bias": False},
+        {"unroll": True},
+    ],
+    ids=str,
+)
+def test_an_lstm_that_has_more_to_do_is_keras_own(options):
+    inputs = normal(2, 5, 7)
+    layer, other = (one.LSTM(13, **options, seed=1) for one in (layers, keras.layers))
+    layer, other = with_equal_weights(layer, other, inputs)
+    np.testing.assert_array_equal(layer(inputs, training=True), other(inputs, training=True))
+
+
 @pytest.mark.parametrize("backwards", [False, True], ids=["forwards", "backwards"])
 @pytest.mark.parametrize("masked", [False, True], ids=["whole", "masked"])
 @pytest.mark.parametrize("kind", ["LSTM", "GRU"])

@@ -1,0 +1,160 @@
+"""Keras's LSTM, with a loop of our own where Keras has none made for the machine: on TensorFlow without a GPU."""
+
+import keras
+
+from deepapps.layers.attention import keep
+
+
+@keras.saving.register_keras_serializable("deepapps")
+class LSTM(keras.layers.LSTM):
+    """Keras's LSTM (Hochreiter & Schmidhuber 1997), faster on CPU: the same arguments, weights and results.
+
+    On TensorFlow without a GPU a step is one matrix product instead of two, and in training the gradient is written
+    by hand: it stores less, and gathers the gradients of the weights after the loop in one product. With dropout
+    inside, or another activation, the loop is Keras's own, as it is elsewhere.
+
+    Args: those of `keras.layers.LSTM`.
+    Call arguments:
+        sequences: `(B, T, D)`.
+        initial_state: h and c, `(B, U)` each. Defaults to zeros.
+        mask: Boolean `(B, T)`. A step that is False leaves the state as it is; what stands there changes nothing.
+        training: Whether dropout is on, and the gradient the one by hand, which has none itself.
+    Returns: as `keras.layers.LSTM`.
+    """
+
+    def inner_loop(self, sequences, initial_state, mask, training=False):
+        mask = mask[0] if keras.tree.is_nested(mask) else mask
+        sequences = keep(sequences, mask)
+        if not self._is_plain(training):
+            return super().inner_loop(sequences, initial_state, mask, training)
+        import tensorflow as tf
+
+        steps, mask = (
+            tf.transpose(sequences, (1, 0, 2)),
+            None if mask is None else tf.transpose(mask)[..., None],
+        )
+        cell, loop = self.cell, _trained_loop if training else _loop
+        weights = (tf.convert_to_tensor(weight) for weight in (cell.kernel, cell.recurrent_kernel, cell.bias))
+        outputs, last_c = loop(self.go_backwards, mask, steps, *initial_state, *weights)
+        state = [outputs[-1], last_c]
+        if mask is not None:
+            mask = tf.reverse(mask, [0]) if self.go_backwards else mask
+            if not self.zero_output_for_mask:  # the output of the step before, of which the first has none
+                mask = tf.cumsum(tf.cast(mask, "int32")) > 0
+            outputs = tf.where(mask, outputs, tf.zeros_like(outputs))
+        return outputs[-1], tf.transpose(outputs, (1, 0, 2)), state
+
+    def _is_plain(self, training):
+        """Whether the loop here does what the layer is to do, and faster than any other."""
+        if keras.backend.backend() != "tensorflow":
+            return False
+        import tensorflow as tf
+
+        cell = self.cell
+        return (
+            not tf.config.list_physical_devices("GPU")
+            and cell.activation is keras.activations.tanh
+            and cell.recurrent_activation is keras.activations.sigmoid
+            and cell.use_bias
+            and not (training and (cell.dropout or cell.recurrent_dropout))
+            and not self.unroll
+        )
+
+
+def _loop(backwards, mask, steps, h, c, kernel, recurrent, bias, kept=None):
+    """All h `(T, B, U)`, in the order of the loop, and the last c.
+
+    Args:
+        backwards: Whether to read from the last step to the first.
+        mask: `(T, B, 1)` or None.
+        steps: The inputs, `(T, B, D)`.
+        h, c: The state before the first step, `(B, U)`.
+        kernel, recurrent, bias: `(D, 4U)`, `(U, 4U)` and `(4U,)`.
+        kept: A list that gets what `_gradient` takes: `TensorArray`s, of one element a step.
+    """
+    import tensorflow as tf
+
+    length, weights = tf.shape(steps)[0], tf.concat([kernel, recurrent], 0)
+
+    def body(index, h, c, arrays):
+        place = length - 1 - index if backwards else index
+        joined = tf.concat([tf.gather(steps, place), h], 1)
+        i, f, candidate, o = tf.split(tf.nn.bias_add(tf.matmul(joined, weights), bias), 4, 1)
+        i, f, candidate, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(candidate), tf.sigmoid(o)
+        new_c = f * c + i * candidate
+        squashed = tf.tanh(new_c)
+        new_h = o * squashed
+        if mask is not None:
+            real = tf.gather(mask, place)
+            new_h, new_c = tf.where(real, new_h, h), tf.where(real, new_c, c)
+        results = (new_h, joined, i, f, candidate, o, squashed, c)
+        arrays = [array.write(index, result) for array, result in zip(arrays, results, strict=False)]
+        return index + 1, new_h, new_c, arrays
+
+    units, results = recurrent.shape[0], 1 if kept is None else 8
+    widths = [units, steps.shape[-1] + units, *[units] * 6][:results]
+    arrays = [_array(steps, width) for width in widths]
+    start, options = (
+        (0, h, c, arrays),
+        {"parallel_iterations": 1, "maximum_iterations": length},
+    )  # a bound for XLA
+    _, _, c, (outputs, *rest) = tf.while_loop(lambda index, *_: index < length, body, start, **options)
+    if kept is not None:
+        kept.extend(rest)
+    return outputs.stack(), c
+
+
+def _trained_loop(backwards, mask, *tensors):
+    """As `_loop`, with its gradient by hand."""
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def loop(*tensors):
+        kept = []
+        results = _loop(backwards, mask, *tensors, kept=kept)
+        return results, lambda *upstream: _gradient(backwards, mask, tensors, kept, *upstream)
+
+    return loop(*map(tf.identity, tensors))  # it refuses what is a variable
+
+
+def _gradient(backwards, mask, tensors, kept, d_outputs, d_c):
+    """The gradients of all `tensors`, from those of the results; `d_x` is the gradient of x."""
+    import tensorflow as tf
+
+    (steps, h, _, kernel, recurrent, _), (joined, *kept) = tensors, kept
+    length, zero = tf.shape(steps)[0], tf.constant(0, h.dtype)
+    turned = tf.transpose(recurrent)  # once: slow in a loop
+
+    def body(index, d_h, d_c, d_gates):
+        i, f, candidate, o, squashed, c = (array.read(index) for array in kept)
+        d_h, rest_h, rest_c = d_h + tf.gather(d_outputs, index), zero, zero
+        if mask is not None:  # a padding step hands its gradient on
+            real = tf.gather(mask, length - 1 - index if backwards else index)
+            rest_h, rest_c = tf.where(real, zero, d_h), tf.where(real, zero, d_c)
+            d_h, d_c = tf.where(real, d_h, zero), tf.where(real, d_c, zero)
+        d_c = d_c + d_h * o * (1 - squashed * squashed)
+        parts = [
+            d_c * candidate * i * (1 - i), d_c * c * f * (1 - f),
+            d_c * i * (1 - candidate * candidate), d_h * squashed * o * (1 - o),
+        ]  # fmt: skip
+        part = tf.concat(parts, 1)
+        return index - 1, tf.matmul(part, turned) + rest_h, d_c * f + rest_c, d_gates.write(index, part)
+
+    start = (length - 1, tf.zeros_like(h), d_c, _array(steps, 4 * h.shape[-1]))
+    loop = tf.while_loop(lambda index, *_: index >= 0, body, start, parallel_iterations=1)
+    _, d_h, d_c, d_gates = loop
+    d_gates, joined = (
+        tf.reshape(array.stack(), (-1, array.element_shape[-1])) for array in (d_gates, joined)
+    )
+    d_weights = tf.split(tf.matmul(joined, d_gates, transpose_a=True), [steps.shape[-1], h.shape[-1]])
+    d_steps = tf.reshape(tf.matmul(d_gates, kernel, transpose_b=True), tf.shape(steps))
+    d_steps = tf.reverse(d_steps, [0]) if backwards else d_steps
+    return d_steps, d_h, d_c, *d_weights, tf.reduce_sum(d_gates, 0)
+
+
+def _array(steps, width):
+    """An array for `(B, width)` of each step."""
+    import tensorflow as tf
+
+    shape = (steps.shape[1], width)
+    return tf.TensorArray(steps.dtype, tf.shape(steps)[0], element_shape=shape, clear_after_read=False)
