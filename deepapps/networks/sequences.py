@@ -8,6 +8,7 @@ import keras
 from keras import layers, ops
 
 from deepapps.layers import (
+    LSTM,
     AttentionPooling,
     NGramEmbedding,
     SinusoidalPositions,
@@ -55,7 +56,7 @@ def rnn(settings, x, mask):
 
 def lstm(settings, x, mask):
     """LSTM (Hochreiter & Schmidhuber 1997), read left to right; its last state."""
-    return _recurrent(settings, x, mask, layers.LSTM)
+    return _recurrent(settings, x, mask, LSTM)
 
 
 def gru(settings, x, mask):
@@ -65,15 +66,15 @@ def gru(settings, x, mask):
 
 def bilstm(settings, x, mask):
     """LSTMs from both ends (Graves & Schmidhuber 2005); their last states."""
-    return _recurrent(settings, x, mask, layers.LSTM, both=True)
+    return _recurrent(settings, x, mask, LSTM, both=True)
 
 
 def attention_lstm(settings, x, mask):
     """A bidirectional LSTM whose outputs are summed by attention (Zhou et al. 2016; Yang et al. 2016)."""
     for _ in range(settings.depth or 1):
-        x = layers.Bidirectional(layers.LSTM(settings.units, return_sequences=True))(x, mask=mask)
+        x = layers.Bidirectional(LSTM(settings.units, return_sequences=True))(x, mask=mask)
         x = layers.Dropout(settings.dropout)(x)
-    return AttentionPooling(name="attention")(x, mask=mask)
+    return AttentionPooling(settings.units, name="attention")(x, mask=mask)
 
 
 def transformer(settings, x, mask):

@@ -11,6 +11,7 @@ import keras
 from keras import layers, ops
 
 from deepapps.layers import (
+    LSTM,
     AttentionLSTM,
     LuongLSTM,
     Memory,
@@ -120,7 +121,7 @@ class RecurrentTranslator(Translator):
         super().__init__(vocabularies, units, shared, dropout, **kwargs)
         self.depth, self.attention = depth, attention
         self.encoders = [
-            layers.Bidirectional(layers.LSTM(units // 2, return_sequences=True), name=f"encoder_{number}")
+            layers.Bidirectional(LSTM(units // 2, return_sequences=True), name=f"encoder_{number}")
             for number in range(depth)
         ]
         options = {"return_sequences": True, "return_attention_scores": True, "name": "decoder"}
