@@ -7,7 +7,8 @@ import numpy as np
 
 from deepapps.data.ragged import Ragged
 
-BATCH = 128
+BATCH = 128  # examples of a fixed size
+SEQUENCES = 256  # of varied lengths: a step of a loop costs little more for more of them
 AT_ONCE = 2  # batches: while one waits for a product that all cores share, the other has work
 
 
@@ -26,9 +27,9 @@ def outputs_of(model, inputs, progress=False):
     from deepapps.training.progress import progress_bar
 
     order = np.argsort(inputs.sizes, kind="stable")
-    chunks = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
+    chunks = [order[start : start + SEQUENCES] for start in range(0, len(order), SEQUENCES)]
     shared = sharing(model)
-    call = (lambda batch: model.predict(batch, BATCH)) if shared else _compiled(model)
+    call = (lambda batch: model.predict(batch, SEQUENCES)) if shared else _compiled(model)
     pool = ThreadPoolExecutor(1 if shared else AT_ONCE)  # replicas must take the batches in the same order
     try:
         waiting = [

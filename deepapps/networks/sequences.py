@@ -71,9 +71,7 @@ def bilstm(settings, x, mask):
 
 def attention_lstm(settings, x, mask):
     """A bidirectional LSTM whose outputs are summed by attention (Zhou et al. 2016; Yang et al. 2016)."""
-    for _ in range(settings.depth or 1):
-        x = layers.Bidirectional(LSTM(settings.units, return_sequences=True))(x, mask=mask)
-        x = layers.Dropout(settings.dropout)(x)
+    x = _recurrent(settings, x, mask, LSTM, both=True, whole=True)
     return AttentionPooling(settings.units, name="attention")(x, mask=mask)
 
 
@@ -121,11 +119,11 @@ def _compared(settings, encoder):
     return inputs, layers.Dense(settings.units, activation="relu")(x)
 
 
-def _recurrent(settings, x, mask, kind, both=False):
-    """Layers of a recurrence; the last states of the last layer."""
+def _recurrent(settings, x, mask, kind, both=False, whole=False):
+    """Layers of a recurrence; the last states of the last layer, or its `whole` outputs."""
     depth = settings.depth or 1
     for number in range(depth):
-        layer = kind(settings.units, return_sequences=number < depth - 1)
+        layer = kind(settings.units, return_sequences=whole or number < depth - 1)
         x = (layers.Bidirectional(layer) if both else layer)(x, mask=mask)
         x = layers.Dropout(settings.dropout)(x) if number < depth - 1 else x
     return x
