@@ -26,6 +26,7 @@ from deepapps.losses import smoothed_tokens
 from deepapps.networks.translation import attention_lstm
 from deepapps.tasks.translation import Translation, TranslatorSettings
 from deepapps.training.calls import Calls
+from deepapps.training.optimizers import make_optimizer
 from deepapps.training.settings import TrainingSettings
 from deepapps.training.state import State
 
@@ -113,7 +114,8 @@ def decoders(model, peer, sources):
 
 def trainings(model, peer, sources, targets):
     """`{name: function}` of one update each, with Adam."""
-    loss, optimizer = smoothed_tokens(0.1), keras.optimizers.Adam(1e-3)
+    loss = smoothed_tokens(0.1)
+    optimizer = make_optimizer(TrainingSettings(optimizer="adam", learning_rate=1e-3), updates=1)
     optimizer.build(model.trainable_variables)
 
     @tf.function(autograph=False)

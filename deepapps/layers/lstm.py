@@ -1,41 +1,40 @@
 """Keras's LSTM, with a loop of our own where Keras has none made for the machine: on TensorFlow without a GPU."""
 
 import keras
+from keras import ops
 
 from deepapps.layers.attention import keep
 
 
 @keras.saving.register_keras_serializable("deepapps")
 class LSTM(keras.layers.LSTM):
-    """Keras's LSTM (Hochreiter & Schmidhuber 1997), faster on CPU: the same arguments, weights and results.
+    """Keras's LSTM (Hochreiter & Schmidhuber 1997), faster in `Bidirectional` on CPU: same arguments, weights, results.
 
     On TensorFlow without a GPU a step is one matrix product instead of two, and in training the gradient is written
-    by hand: it stores less, and gathers the gradients of the weights after the loop in one product. With dropout
-    inside, or another activation, the loop is Keras's own, as it is elsewhere.
+    by hand: it gathers the gradients of the weights after the loop. With dropout inside, another activation, without
+    bias or unrolled the loop is Keras's own, as it is elsewhere.
 
     Args: those of `keras.layers.LSTM`.
     Call arguments:
         sequences: `(B, T, D)`.
         initial_state: h and c, `(B, U)` each. Defaults to zeros.
         mask: Boolean `(B, T)`. A step that is False leaves the state as it is; what stands there changes nothing.
-        training: Whether dropout is on, and the gradient the one by hand, which has none itself.
+        training: Whether dropout is on, and the gradient the one by hand.
     Returns: as `keras.layers.LSTM`.
     """
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
         mask = mask[0] if keras.tree.is_nested(mask) else mask
-        sequences = keep(sequences, mask)
+        sequences = keep(ops.cast(sequences, self.compute_dtype), mask)
         if not self._is_plain(training):
             return super().inner_loop(sequences, initial_state, mask, training)
         import tensorflow as tf
 
-        steps, mask = (
-            tf.transpose(sequences, (1, 0, 2)),
-            None if mask is None else tf.transpose(mask)[..., None],
-        )
-        cell, loop = self.cell, _trained_loop if training else _loop
+        steps = tf.transpose(sequences, (1, 0, 2))
+        mask = None if mask is None else tf.transpose(tf.cast(mask, "bool"))[..., None]
+        loop, cell = _trained_loop if training else _loop, self.cell
         weights = (tf.convert_to_tensor(weight) for weight in (cell.kernel, cell.recurrent_kernel, cell.bias))
-        outputs, last_c = loop(self.go_backwards, mask, steps, *initial_state, *weights)
+        outputs, last_c, _ = loop(self.go_backwards, mask, steps, *initial_state, *weights)
         state = [outputs[-1], last_c]
         if mask is not None:
             mask = tf.reverse(mask, [0]) if self.go_backwards else mask
@@ -58,11 +57,12 @@ class LSTM(keras.layers.LSTM):
             and cell.use_bias
             and not (training and (cell.dropout or cell.recurrent_dropout))
             and not self.unroll
+            and self.use_cudnn is not True
         )
 
 
-def _loop(backwards, mask, steps, h, c, kernel, recurrent, bias, kept=None):
-    """All h `(T, B, U)`, in the order of the loop, and the last c.
+def _loop(backwards, mask, steps, h, c, kernel, recurrent, bias, training=False):
+    """Runs over all steps.
 
     Args:
         backwards: Whether to read from the last step to the first.
@@ -70,7 +70,8 @@ def _loop(backwards, mask, steps, h, c, kernel, recurrent, bias, kept=None):
         steps: The inputs, `(T, B, D)`.
         h, c: The state before the first step, `(B, U)`.
         kernel, recurrent, bias: `(D, 4U)`, `(U, 4U)` and `(4U,)`.
-        kept: A list that gets what `_gradient` takes: `TensorArray`s, of one element a step.
+        training: Whether to keep what `_gradient` takes.
+    Returns: all h `(T, B, U)`, in the order of the loop; the last c; and what is kept, `TensorArray`s of `(B, U)`.
     """
     import tensorflow as tf
 
@@ -87,21 +88,16 @@ def _loop(backwards, mask, steps, h, c, kernel, recurrent, bias, kept=None):
         if mask is not None:
             real = tf.gather(mask, place)
             new_h, new_c = tf.where(real, new_h, h), tf.where(real, new_c, c)
-        results = (new_h, joined, i, f, candidate, o, squashed, c)
+        results = (new_h, i, f, candidate, o, squashed, c)
         arrays = [array.write(index, result) for array, result in zip(arrays, results, strict=False)]
         return index + 1, new_h, new_c, arrays
 
-    units, results = recurrent.shape[0], 1 if kept is None else 8
-    widths = [units, steps.shape[-1] + units, *[units] * 6][:results]
-    arrays = [_array(steps, width) for width in widths]
-    start, options = (
-        (0, h, c, arrays),
-        {"parallel_iterations": 1, "maximum_iterations": length},
-    )  # a bound for XLA
-    _, _, c, (outputs, *rest) = tf.while_loop(lambda index, *_: index < length, body, start, **options)
-    if kept is not None:
-        kept.extend(rest)
-    return outputs.stack(), c
+    arrays = [_array(steps, recurrent.shape[0]) for _ in range(7 if training else 1)]
+    _, _, c, (outputs, *kept) = tf.while_loop(
+        lambda index, *_: index < length, body, (0, h, c, arrays),
+        parallel_iterations=1, maximum_iterations=length,  # XLA needs the bound
+    )  # fmt: skip
+    return outputs.stack(), c, kept
 
 
 def _trained_loop(backwards, mask, *tensors):
@@ -110,18 +106,17 @@ def _trained_loop(backwards, mask, *tensors):
 
     @tf.custom_gradient
     def loop(*tensors):
-        kept = []
-        results = _loop(backwards, mask, *tensors, kept=kept)
-        return results, lambda *upstream: _gradient(backwards, mask, tensors, kept, *upstream)
+        outputs, c, kept = _loop(backwards, mask, *tensors, training=True)
+        return (outputs, c), lambda *upstream: _gradient(backwards, mask, tensors, outputs, kept, *upstream)
 
-    return loop(*map(tf.identity, tensors))  # it refuses what is a variable
+    return *loop(*map(tf.identity, tensors)), ()  # it refuses what is a variable
 
 
-def _gradient(backwards, mask, tensors, kept, d_outputs, d_c):
+def _gradient(backwards, mask, tensors, outputs, kept, d_outputs, d_c):
     """The gradients of all `tensors`, from those of the results; `d_x` is the gradient of x."""
     import tensorflow as tf
 
-    (steps, h, _, kernel, recurrent, _), (joined, *kept) = tensors, kept
+    steps, h, _, kernel, recurrent, _ = tensors
     length, zero = tf.shape(steps)[0], tf.constant(0, h.dtype)
     turned = tf.transpose(recurrent)  # once: slow in a loop
 
@@ -140,16 +135,21 @@ def _gradient(backwards, mask, tensors, kept, d_outputs, d_c):
         part = tf.concat(parts, 1)
         return index - 1, tf.matmul(part, turned) + rest_h, d_c * f + rest_c, d_gates.write(index, part)
 
-    start = (length - 1, tf.zeros_like(h), d_c, _array(steps, 4 * h.shape[-1]))
-    loop = tf.while_loop(lambda index, *_: index >= 0, body, start, parallel_iterations=1)
-    _, d_h, d_c, d_gates = loop
-    d_gates, joined = (
-        tf.reshape(array.stack(), (-1, array.element_shape[-1])) for array in (d_gates, joined)
-    )
-    d_weights = tf.split(tf.matmul(joined, d_gates, transpose_a=True), [steps.shape[-1], h.shape[-1]])
+    _, d_h, d_c, d_gates = tf.while_loop(
+        lambda index, *_: index >= 0, body,
+        (length - 1, tf.zeros_like(h), d_c, _array(steps, recurrent.shape[1])), parallel_iterations=1,
+    )  # fmt: skip
+
+    def flat(tensor, width):
+        return tf.reshape(tensor, (-1, width))
+
+    d_gates = flat(d_gates.stack(), recurrent.shape[1])
+    ordered, earlier_h = tf.reverse(steps, [0]) if backwards else steps, tf.concat([h[None], outputs[:-1]], 0)
+    d_kernel = tf.matmul(flat(ordered, kernel.shape[0]), d_gates, transpose_a=True)
+    d_recurrent = tf.matmul(flat(earlier_h, recurrent.shape[0]), d_gates, transpose_a=True)
+    d_bias = tf.raw_ops.BiasAddGrad(out_backprop=d_gates)  # a sum of halves would lose the small ones
     d_steps = tf.reshape(tf.matmul(d_gates, kernel, transpose_b=True), tf.shape(steps))
-    d_steps = tf.reverse(d_steps, [0]) if backwards else d_steps
-    return d_steps, d_h, d_c, *d_weights, tf.reduce_sum(d_gates, 0)
+    return tf.reverse(d_steps, [0]) if backwards else d_steps, d_h, d_c, d_kernel, d_recurrent, d_bias
 
 
 def _array(steps, width):

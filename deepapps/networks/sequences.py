@@ -4,6 +4,8 @@ Padding, at the end of a sequence, is number 0, or a step of zeros. The layer `a
 has one, gives the weight of each step, with `return_attention_scores=True`.
 """
 
+import dataclasses
+
 import keras
 from keras import layers, ops
 
@@ -31,13 +33,15 @@ def sequence_network(settings, outputs, vocabulary=None, ngrams=1, features=None
         vectors: Values that the embedding begins with, `(vocabulary, D)`. None: random ones.
     Returns: a model to logits `(B, outputs)`.
     """
+    ngrams = 1 if vocabulary is None else settings.ngrams or ngrams
+    settings = dataclasses.replace(settings, ngrams=ngrams)
     shape, kind = ((None,), "int32") if features is None else ((None, features), "float32")
     inputs = keras.Input(shape, dtype=kind, name="sequence")
     mask = ops.not_equal(inputs if features is None else inputs[..., 0], 0)
     x = inputs
     if vocabulary is not None:
         width = settings.embedding_size if vectors is None else vectors.shape[1]
-        x = _embedded(settings, inputs, vocabulary, settings.ngrams or ngrams, width)
+        x = _embedded(settings, inputs, vocabulary, width)
     x = ENCODERS[settings.network](settings, x, mask)
     if pairs:
         inputs, x = _compared(settings, keras.Model(inputs, x, name="encoder"))
@@ -56,7 +60,7 @@ def rnn(settings, x, mask):
 
 def lstm(settings, x, mask):
     """LSTM (Hochreiter & Schmidhuber 1997), read left to right; its last state."""
-    return _recurrent(settings, x, mask, LSTM)
+    return _recurrent(settings, x, mask, layers.LSTM)
 
 
 def gru(settings, x, mask):
@@ -70,9 +74,13 @@ def bilstm(settings, x, mask):
 
 
 def attention_lstm(settings, x, mask):
-    """A bidirectional LSTM whose outputs are summed by attention (Zhou et al. 2016; Yang et al. 2016)."""
-    x = _recurrent(settings, x, mask, LSTM, both=True, whole=True)
-    return AttentionPooling(settings.units, name="attention")(x, mask=mask)
+    """A bidirectional LSTM whose outputs are summed by attention (Zhou et al. 2016; Yang et al. 2016).
+
+    Where runs of tokens have vectors, the filters of `cnn` stand beside it: one run may tell the class.
+    """
+    outputs = _recurrent(settings, x, mask, LSTM, both=True, whole=True)
+    pooled = AttentionPooling(settings.units, name="attention")(outputs, mask=mask)
+    return pooled if settings.ngrams == 1 else layers.Concatenate()([pooled, cnn(settings, x, mask)])
 
 
 def transformer(settings, x, mask):
@@ -102,12 +110,12 @@ ENCODERS = {
 }  # fmt: skip
 
 
-def _embedded(settings, inputs, vocabulary, ngrams, width):
+def _embedded(settings, inputs, vocabulary, width):
     """Tokens, some of them made unknown, as vectors, whose same units are dropped at all steps."""
     tokens = TokenDropout(settings.word_dropout)(inputs)
     x = layers.Embedding(vocabulary, width, name="embedding")(tokens)
-    if ngrams > 1:
-        x = layers.Add()([x, NGramEmbedding(ngrams, width, name="ngrams")(tokens)])
+    if settings.ngrams > 1:
+        x = layers.Add()([x, NGramEmbedding(settings.ngrams, width, name="ngrams")(tokens)])
     return layers.SpatialDropout1D(settings.embedding_dropout, name="embedded")(x)
 
 

@@ -69,14 +69,13 @@ def current_learning_rate(optimizer):
 def _adam_step(optimizer, gradient, variable, learning_rate):
     """Keras's update of a variable by Adam, as the one operation that TensorFlow has for it: half the time."""
     index, dtype = optimizer._get_variable_index(variable), variable.dtype
-    beta_1, beta_2, step = (
-        tf.cast(x, dtype) for x in (optimizer.beta_1, optimizer.beta_2, optimizer.iterations + 1)
-    )
+    beta_1, beta_2 = (tf.constant(beta, dtype) for beta in (optimizer.beta_1, optimizer.beta_2))
+    step = tf.cast(optimizer.iterations + 1, dtype)
     tf.raw_ops.ResourceApplyAdam(
         var=variable.handle, m=optimizer._momentums[index].value.handle, v=optimizer._velocities[index].value.handle,
         beta1=beta_1, beta2=beta_2, beta1_power=beta_1**step, beta2_power=beta_2**step,
         lr=tf.cast(learning_rate, dtype), epsilon=tf.constant(optimizer.epsilon, dtype),
-        grad=tf.cast(gradient, dtype),
+        grad=tf.cast(tf.convert_to_tensor(gradient), dtype),
     )  # fmt: skip
 
 

@@ -150,9 +150,19 @@ class Step:
             scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, [variable.value for variable in variables])
         self._measure(targets, outputs, weights, losses)
-        # dense: Keras squares, and clips, the parts of an embedding's row one by one; and to gather sparse
-        # gradients over replicas fails where lengths vary from step to step
-        return [loss, *(None if part is None else tf.convert_to_tensor(part) for part in gradients)]
+        return [loss, *map(self._whole_rows, gradients)]
+
+    def _whole_rows(self, gradient):
+        """A gradient; of an embedding, each row once, since Keras clips and squares the parts of a row one by one."""
+        if not isinstance(gradient, tf.IndexedSlices):
+            return gradient
+        if self._jit or self.strategy.num_replicas_in_sync > 1:
+            return tf.convert_to_tensor(
+                gradient
+            )  # XLA has no `unique`, and replicas may not differ in their rows
+        rows, places = tf.unique(gradient.indices)
+        values = tf.math.unsorted_segment_sum(gradient.values, places, tf.size(rows))
+        return tf.IndexedSlices(values, rows, gradient.dense_shape)
 
     def _losses(self, targets, outputs, weights):
         """The losses, one for each weight: further axes are averaged."""
@@ -258,4 +268,4 @@ def _over_replicas(parts, shapes, share):
 
 def _add(tensors):
     """Sum of the same gradient over accumulated batches."""
-    return None if tensors[0] is None else tf.add_n(tensors)
+    return None if tensors[0] is None else tf.add_n([tf.convert_to_tensor(tensor) for tensor in tensors])

@@ -146,6 +146,33 @@ def test_lstm(kind, masked, sequences, training):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
+def test_lstm_of_whole_numbers_and_of_a_width_that_is_not_known(training):
+    inputs = np.random.default_rng(0).integers(-2, 3, (2, 5, 7))
+    mask = np.array([[1, 1, 0, 1, 0], [0, 1, 1, 1, 1]])
+    layer, other = with_equal_weights(layers.LSTM(13), keras.layers.LSTM(13), inputs)
+    wanted = other(inputs, mask=mask.astype(bool), training=training)
+    traced = tf.function(
+        lambda inputs: layer(inputs, mask=mask, training=training),
+        input_signature=[tf.TensorSpec((None, None, None), "int64")],
+        autograph=False,
+    )
+    np.testing.assert_allclose(traced(inputs), wanted, atol=1e-6)
+
+
+def test_the_gradient_of_an_lstm_in_half_precision_is_summed_in_whole():
+    """Of 25,600 steps, of which a sum in halves would lose some."""
+    inputs, found = tf.ones((256, 100, 3)), []
+    for dtype in ("float32", "mixed_float16"):
+        zeros = {"kernel_initializer": "zeros", "recurrent_initializer": "zeros"}
+        layer = layers.LSTM(2, return_sequences=True, dtype=dtype, **zeros)
+        layer.build(inputs.shape)
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(tf.cast(layer(inputs, training=True), "float32"))
+        found.append(tape.gradient(loss, layer.cell.bias.value) / 256)
+    np.testing.assert_allclose(*found, rtol=0.02)
+
+
 @pytest.mark.parametrize(
     "options",
     [
