@@ -74,7 +74,7 @@ class SequenceClassification(Task):
     Settings = SequenceSettings
     name = "sequence"
     explanations = PAGE_OR_PICTURE
-    training = FOR_SEQUENCES | {"epochs": 16, "batch_size": 128}
+    training = FOR_SEQUENCES | {"epochs": 22, "batch_size": 128}
 
     @staticmethod
     def space(hp):
