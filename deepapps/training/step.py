@@ -156,10 +156,9 @@ class Step:
         """A gradient; of an embedding, each row once, since Keras clips and squares the parts of a row one by one."""
         if not isinstance(gradient, tf.IndexedSlices):
             return gradient
+        # XLA has no `unique`, and replicas must have the same rows
         if self._jit or self.strategy.num_replicas_in_sync > 1:
-            return tf.convert_to_tensor(
-                gradient
-            )  # XLA has no `unique`, and replicas may not differ in their rows
+            return tf.convert_to_tensor(gradient)
         rows, places = tf.unique(gradient.indices)
         values = tf.math.unsorted_segment_sum(gradient.values, places, tf.size(rows))
         return tf.IndexedSlices(values, rows, gradient.dense_shape)
