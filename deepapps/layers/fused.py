@@ -12,6 +12,7 @@ import keras
 
 from deepapps.layers.attention import LOWEST
 from deepapps.layers.cells import AttentionLSTMCell
+from deepapps.layers.lstm import gated, gated_gradient
 from deepapps.layers.scores import AdditiveAttention
 
 
@@ -81,11 +82,8 @@ def _forward(places, steps, ahead, h, c, key, value, recurrent, context_kernel, 
         weights = tf.nn.softmax(scores)
         weights = weights if places is None else tf.where(places, weights, 0.0)
         context = tf.squeeze(tf.matmul(weights[:, None], value), 1)
-        gates = tf.gather(ahead, index) + tf.matmul(h, recurrent) + tf.matmul(context, context_kernel)
-        i, f, candidate, o = tf.split(gates, 4, axis=1)
-        gates = i, f, candidate, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(candidate), tf.sigmoid(o)
-        new_c = f * c + i * candidate
-        new_h = o * tf.tanh(new_c)
+        sums = tf.gather(ahead, index) + tf.matmul(h, recurrent) + tf.matmul(context, context_kernel)
+        new_h, new_c, *gates, _ = gated(sums, c)
         if steps is not None:
             step = tf.gather(steps, index)
             new_h, new_c = tf.where(step, new_h, h), tf.where(step, new_c, c)
@@ -118,16 +116,8 @@ def _backward(places, steps, tensors, outputs, cells, weights, kept, d_outputs, 
             step = tf.gather(steps, index)
             rest_h, rest_c = tf.where(step, 0.0, d_h), tf.where(step, 0.0, d_c)
             d_h, d_c, d_weight = (tf.where(step, tensor, 0.0) for tensor in (d_h, d_c, d_weight))
-        i, f, candidate, o = tf.split(tf.gather(gates, index), 4, axis=1)
-        squashed = tf.tanh(tf.gather(cells, index))
-        d_c = d_c + d_h * o * (1 - squashed * squashed)
-        d_gates = [
-            d_c * candidate * i * (1 - i),
-            d_c * tf.gather(earlier_c, index) * f * (1 - f),
-            d_c * i * (1 - candidate * candidate),
-            d_h * squashed * o * (1 - o),
-        ]
-        d_gates = tf.concat(d_gates, 1)
+        factors = *tf.split(tf.gather(gates, index), 4, axis=1), tf.tanh(tf.gather(cells, index))
+        d_c, d_gates = gated_gradient(d_h, d_c, tf.gather(earlier_c, index), *factors)
         d_context = tf.matmul(d_gates, turned[1])
         weight = tf.gather(weights, index)
         d_weight = d_weight + tf.linalg.matvec(value, d_context)
@@ -140,7 +130,7 @@ def _backward(places, steps, tensors, outputs, cells, weights, kept, d_outputs, 
         d_h = tf.matmul(d_gates, turned[0]) + tf.matmul(d_query, turned[2]) + rest_h
         results = (d_gates, d_context, d_query)
         arrays = [a.write(index, r) for a, r in zip(arrays, results, strict=True)]
-        return index, d_h, d_c * f + rest_c, d_key + d_hidden, d_scale, arrays
+        return index, d_h, d_c + rest_c, d_key + d_hidden, d_scale, arrays
 
     length = tf.shape(ahead)[0]
     arrays = [tf.TensorArray("float32", length) for _ in range(3)]

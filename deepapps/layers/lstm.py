@@ -34,7 +34,7 @@ class LSTM(keras.layers.LSTM):
         mask = None if mask is None else tf.transpose(tf.cast(mask, "bool"))[..., None]
         loop, cell = _trained_loop if training else _loop, self.cell
         weights = (tf.convert_to_tensor(weight) for weight in (cell.kernel, cell.recurrent_kernel, cell.bias))
-        outputs, last_c, _ = loop(self.go_backwards, mask, steps, *initial_state, *weights)
+        outputs, last_c, *_ = loop(self.go_backwards, mask, steps, *initial_state, *weights)
         state = [outputs[-1], last_c]
         if mask is not None:
             mask = tf.reverse(mask, [0]) if self.go_backwards else mask
@@ -61,6 +61,32 @@ class LSTM(keras.layers.LSTM):
         )
 
 
+def gated(sums, c):
+    """An LSTM's new h and c from the sums `(B, 4U)` of its gates, in Keras's order i, f, candidate, o, and its c.
+
+    Returns: h, c, and what `gated_gradient` takes: i, f, candidate, o and tanh of the new c; all `(B, U)`.
+    """
+    import tensorflow as tf
+
+    i, f, candidate, o = tf.split(sums, 4, 1)
+    i, f, candidate, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(candidate), tf.sigmoid(o)
+    c = f * c + i * candidate
+    squashed = tf.tanh(c)
+    return o * squashed, c, i, f, candidate, o, squashed
+
+
+def gated_gradient(d_h, d_c, c, i, f, candidate, o, squashed):
+    """The gradients of c and of the sums that `gated` took, from those of the h and the c that it gave."""
+    import tensorflow as tf
+
+    d_c = d_c + d_h * o * (1 - squashed * squashed)
+    d_sums = [
+        d_c * candidate * i * (1 - i), d_c * c * f * (1 - f),
+        d_c * i * (1 - candidate * candidate), d_h * squashed * o * (1 - o),
+    ]  # fmt: skip
+    return d_c * f, tf.concat(d_sums, 1)
+
+
 def _loop(backwards, mask, steps, h, c, kernel, recurrent, bias, training=False):
     """Runs over all steps.
 
@@ -80,15 +106,11 @@ def _loop(backwards, mask, steps, h, c, kernel, recurrent, bias, training=False)
     def body(index, h, c, arrays):
         place = length - 1 - index if backwards else index
         joined = tf.concat([tf.gather(steps, place), h], 1)
-        i, f, candidate, o = tf.split(tf.nn.bias_add(tf.matmul(joined, weights), bias), 4, 1)
-        i, f, candidate, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(candidate), tf.sigmoid(o)
-        new_c = f * c + i * candidate
-        squashed = tf.tanh(new_c)
-        new_h = o * squashed
+        new_h, new_c, *factors = gated(tf.nn.bias_add(tf.matmul(joined, weights), bias), c)
         if mask is not None:
             real = tf.gather(mask, place)
             new_h, new_c = tf.where(real, new_h, h), tf.where(real, new_c, c)
-        results = (new_h, i, f, candidate, o, squashed, c)
+        results = (new_h, c, *factors)
         arrays = [array.write(index, result) for array, result in zip(arrays, results, strict=False)]
         return index + 1, new_h, new_c, arrays
 
@@ -109,7 +131,7 @@ def _trained_loop(backwards, mask, *tensors):
         outputs, c, kept = _loop(backwards, mask, *tensors, training=True)
         return (outputs, c), lambda *upstream: _gradient(backwards, mask, tensors, outputs, kept, *upstream)
 
-    return *loop(*map(tf.identity, tensors)), ()  # it refuses what is a variable
+    return loop(*map(tf.identity, tensors))  # it refuses what is a variable
 
 
 def _gradient(backwards, mask, tensors, outputs, kept, d_outputs, d_c):
@@ -121,19 +143,14 @@ def _gradient(backwards, mask, tensors, outputs, kept, d_outputs, d_c):
     turned = tf.transpose(recurrent)  # once: slow in a loop
 
     def body(index, d_h, d_c, d_gates):
-        i, f, candidate, o, squashed, c = (array.read(index) for array in kept)
+        c, *factors = (array.read(index) for array in kept)
         d_h, rest_h, rest_c = d_h + tf.gather(d_outputs, index), zero, zero
         if mask is not None:  # a padding step hands its gradient on
             real = tf.gather(mask, length - 1 - index if backwards else index)
             rest_h, rest_c = tf.where(real, zero, d_h), tf.where(real, zero, d_c)
             d_h, d_c = tf.where(real, d_h, zero), tf.where(real, d_c, zero)
-        d_c = d_c + d_h * o * (1 - squashed * squashed)
-        parts = [
-            d_c * candidate * i * (1 - i), d_c * c * f * (1 - f),
-            d_c * i * (1 - candidate * candidate), d_h * squashed * o * (1 - o),
-        ]  # fmt: skip
-        part = tf.concat(parts, 1)
-        return index - 1, tf.matmul(part, turned) + rest_h, d_c * f + rest_c, d_gates.write(index, part)
+        d_c, part = gated_gradient(d_h, d_c, c, *factors)
+        return index - 1, tf.matmul(part, turned) + rest_h, d_c + rest_c, d_gates.write(index, part)
 
     _, d_h, d_c, d_gates = tf.while_loop(
         lambda index, *_: index >= 0, body,
