@@ -1,6 +1,8 @@
-"""Settings as flags of a command: one for each, with its type, its help and its default."""
+"""Settings as flags of a command: one for each, with its type, its help and its default; and whole commands."""
 
 import dataclasses
+import os
+import shlex
 
 import click
 
@@ -110,3 +112,15 @@ def flags(values):
         elif value is not None:
             words += [f"--{flag}", str(value)]
     return words
+
+
+def shell_command(*words):
+    """`deepapps` with further words, begun as this process was."""
+    return shlex.join([*shlex.split(os.environ.get("DEEPAPPS_COMMAND", "deepapps")), *words])
+
+
+def resuming(command, verb, name, path):
+    """The command, or the Python call, that goes on with what another one began in a folder."""
+    if command.startswith("deepapps."):
+        return command[:-1] + ", resume=True)"
+    return shell_command(verb, name, "--output", str(path), "--resume")

@@ -8,7 +8,6 @@ import os
 import pathlib
 import platform
 import re
-import shlex
 import shutil
 import tempfile
 
@@ -16,7 +15,7 @@ import numpy as np
 
 import deepapps
 from deepapps.files import read_json, read_json_lines, remove_unfinished, write_json, write_text
-from deepapps.flags import flags, is_flag
+from deepapps.flags import flags, is_flag, resuming, shell_command
 from deepapps.folders import check_free, claimed, locked, mark_of, new_folder
 from deepapps.settings import check_keywords
 from deepapps.tasks import TASKS, find_task
@@ -399,18 +398,6 @@ def _settings(path, kind, values):
         return kind(**values)
     except ValueError as error:
         raise ValueError(f"{pathlib.Path(path) / 'settings.json'}: {error}") from None
-
-
-def shell_command(*words):
-    """`deepapps` with further words, begun as this process was."""
-    return shlex.join([*shlex.split(os.environ.get("DEEPAPPS_COMMAND", "deepapps")), *words])
-
-
-def resuming(command, verb, name, path):
-    """The command, or the Python call, that goes on with what another one began in a folder."""
-    if command.startswith("deepapps."):
-        return command[:-1] + ", resume=True)"
-    return shell_command(verb, name, "--output", str(path), "--resume")
 
 
 def versions():

@@ -10,9 +10,9 @@ import shutil
 import signal
 
 from deepapps.files import read_json, write_json
-from deepapps.flags import flags, is_flag
+from deepapps.flags import flags, is_flag, resuming, shell_command
 from deepapps.folders import check_free, locked, mark_of, new_folder
-from deepapps.run import check_resume, load_run, resuming, shell_command, versions
+from deepapps.run import check_resume, load_run, versions
 from deepapps.settings import check_keywords
 from deepapps.tasks import TASKS, find_task
 from deepapps.tasks.task import Task
