@@ -52,10 +52,16 @@ def ended(process):
 
 
 def workers_of(process):
-    """The processes of the workers, once there are two."""
-    while process.poll() is None and len(found := psutil.Process(process.pid).children()) < 2:
+    """The processes of the workers, once there are two and each runs its own program.
+
+    Before that one is a copy of the launcher, which waits for it: to stop it would stop both.
+    """
+    while process.poll() is None:
+        found = psutil.Process(process.pid).children()
+        if len(found) >= 2 and not any("launch" in worker.cmdline() for worker in found):
+            return found
         time.sleep(0.05)
-    return found
+    return []
 
 
 def assert_all_gone(workers):
@@ -99,7 +105,7 @@ def test_killed_at_random_instants_five_times(seed, undisturbed, tmp_path):
     killed = 0
     while killed < 5 and process.poll() is None:
         time.sleep(draw.uniform(3, 25))
-        with contextlib.suppress(psutil.NoSuchProcess, UnboundLocalError, IndexError):
+        with contextlib.suppress(psutil.NoSuchProcess, IndexError):
             draw.choice(workers_of(process)).kill()
             killed += 1
     status, _, lines = ended(process)
@@ -137,8 +143,6 @@ def test_sigterm_leaves_a_checkpoint_and_the_command_that_goes_on(tmp_path):
 def test_no_worker_outlives_its_launcher(number):
     process = started(*program("launch_program.py", "wait"))
     workers = workers_of(process)
-    while not all(worker.cmdline()[-1] == "wait" and "launch" not in worker.cmdline() for worker in workers):
-        time.sleep(0.05)  # not yet a program of its own
     if number == signal.SIGKILL:
         workers[1].suspend()  # even one that is stopped
     process.send_signal(number)
