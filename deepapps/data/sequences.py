@@ -17,6 +17,7 @@ from deepapps.data.source import Splits
 from deepapps.data.text_files import Columns, is_text_file, read_texts
 from deepapps.data.texts import TextEncoder
 from deepapps.data.tfds_texts import tfds_text_parts
+from deepapps.data.vectors import file_words
 from deepapps.settings import close_names
 
 ACCEPTED = (
@@ -131,7 +132,10 @@ def learn_encoder(inputs, settings):
     options = {name: getattr(settings, name) for name in ("vocabulary_size", "lowercase", "max_length")}
     # a given vector suits a rare word, too
     count = settings.minimum_count or (1 if settings.embeddings else 2)
-    return TextEncoder.learn(inputs, kind=settings.tokens, minimum_count=count, **options)
+    encoder = TextEncoder.learn(inputs, kind=settings.tokens, minimum_count=count, **options)
+    if settings.embeddings:
+        encoder.tokenizer.add(file_words(settings.embeddings))
+    return encoder
 
 
 def _source(examples, class_names, encoder, settings):

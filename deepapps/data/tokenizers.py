@@ -21,16 +21,38 @@ class Tokenizer:
         tokenizer: A `tokenizers.Tokenizer`.
         kind: "words", "characters" or "subwords".
         max_length: Tokens after which a text is cut.
+        further: Number of the tokens, the last ones, that `add` has added.
     """
 
-    def __init__(self, tokenizer, kind, max_length):
+    def __init__(self, tokenizer, kind, max_length, further=0):
         tokenizer.encode_special_tokens = True  # a text may hold "[PAD]", too
-        self._tokenizer, self.kind, self.max_length = tokenizer, kind, max_length
+        self._tokenizer, self.kind, self.max_length, self.further = tokenizer, kind, max_length, further
 
     @property
     def size(self):
         """Number of tokens, padding and the unknown one included."""
         return self._tokenizer.get_vocab_size()
+
+    @property
+    def learnt(self):
+        """Number of the tokens that are of the training texts, padding and the unknown one included."""
+        return self.size - self.further
+
+    def add(self, words):
+        """Knows further words behind its own, those of which it reads as one token. Subwords know all texts as it is."""
+        import tokenizers
+
+        if self.kind == "subwords":
+            return
+        normalizer, splitter = self._tokenizer.normalizer, self._tokenizer.pre_tokenizer
+        numbers = self._tokenizer.get_vocab()
+        before = len(numbers)
+        for word in words:
+            parts = splitter.pre_tokenize_str(normalizer.normalize_str(word))
+            if [part for part, _ in parts] == [word]:
+                numbers.setdefault(word, len(numbers))
+        self._tokenizer.model = tokenizers.models.WordLevel(numbers, unk_token=_NAMES[UNKNOWN])
+        self.further += len(numbers) - before
 
     def words(self):
         """The tokens in the order of their numbers."""
@@ -62,15 +84,16 @@ class Tokenizer:
         return {
             "kind": self.kind,
             "max_length": self.max_length,
+            "further": self.further,
             "tokenizer": json.loads(self._tokenizer.to_str()),
         }
 
     @classmethod
-    def loaded(cls, kind, max_length, tokenizer):
+    def loaded(cls, tokenizer, **options):
         """Brings back what `stored` gave."""
         import tokenizers
 
-        return cls(tokenizers.Tokenizer.from_str(json.dumps(tokenizer)), kind, max_length)
+        return cls(tokenizers.Tokenizer.from_str(json.dumps(tokenizer)), **options)
 
 
 def kind_of(texts):

@@ -25,12 +25,13 @@ def sequence_network(settings, outputs, vocabulary=None, ngrams=1, features=None
     Args:
         settings: The `SequenceSettings`.
         outputs: Number of logits.
-        vocabulary: Number of tokens, for inputs `(B, T)`; for pairs `(B, 2, T)`.
+        vocabulary: Number of tokens whose vectors are learnt, for inputs `(B, T)`; for pairs `(B, 2, T)`.
         ngrams: Tokens of the longest runs that have vectors, where the settings do not say. Defaults to 1, none.
         features: Width of a step, for inputs `(B, T, features)`.
         pairs: Whether an example is two texts, which one encoder reads; u and v become (u, v, |u - v|, u v), as
             in InferSent (Conneau et al. 2017).
-        vectors: Values that the embedding begins with, `(vocabulary, D)`. None: random ones.
+        vectors: Given vectors, `(V, D)`, of the tokens and of V - `vocabulary` further ones. They stay as they are,
+            and beside them stand those that begin so and are learnt (two channels; Kim 2014). None: random ones.
     Returns: a model to logits `(B, outputs)`.
     """
     ngrams = 1 if vocabulary is None else settings.ngrams or ngrams
@@ -40,8 +41,7 @@ def sequence_network(settings, outputs, vocabulary=None, ngrams=1, features=None
     mask = ops.not_equal(inputs if features is None else inputs[..., 0], 0)
     x = inputs
     if vocabulary is not None:
-        width = settings.embedding_size if vectors is None else vectors.shape[1]
-        x = _embedded(settings, inputs, vocabulary, width)
+        x = _embedded(settings, inputs, vocabulary, vectors)
     x = ENCODERS[settings.network](settings, x, mask)
     if pairs:
         inputs, x = _compared(settings, keras.Model(inputs, x, name="encoder"))
@@ -49,7 +49,9 @@ def sequence_network(settings, outputs, vocabulary=None, ngrams=1, features=None
     x = layers.Dense(outputs, dtype="float32", name="logits")(x)
     model = keras.Model(inputs, x, name=settings.network.replace("-", "_"))
     if vectors is not None:
-        (model.get_layer("encoder") if pairs else model).get_layer("embedding").set_weights([vectors])
+        reader = model.get_layer("encoder") if pairs else model
+        reader.get_layer("embedding").set_weights([vectors[:vocabulary]])
+        reader.get_layer("given").set_weights([vectors])
     return model
 
 
@@ -110,13 +112,24 @@ ENCODERS = {
 }  # fmt: skip
 
 
-def _embedded(settings, inputs, vocabulary, width):
+def _embedded(settings, inputs, vocabulary, vectors):
     """Tokens, some of them made unknown, as vectors, whose same units are dropped at all steps."""
     tokens = TokenDropout(settings.word_dropout)(inputs)
-    x = layers.Embedding(vocabulary, width, name="embedding")(tokens)
+    if vectors is None:
+        x = layers.Embedding(vocabulary, settings.embedding_size, name="embedding")(tokens)
+    else:
+        x = _two_channels(tokens, vocabulary, vectors.shape)
     if settings.ngrams > 1:
-        x = layers.Add()([x, NGramEmbedding(settings.ngrams, width, name="ngrams")(tokens)])
+        x = layers.Add()([x, NGramEmbedding(settings.ngrams, x.shape[-1], name="ngrams")(tokens)])
     return layers.SpatialDropout1D(settings.embedding_dropout, name="embedded")(x)
+
+
+def _two_channels(tokens, vocabulary, shape):
+    """The vectors that are learnt beside those that are given, which stand for both where a token is a further one."""
+    given = layers.Embedding(*shape, trainable=False, name="given")(tokens)
+    learnt = layers.Embedding(vocabulary, shape[1], name="embedding")(ops.minimum(tokens, vocabulary - 1))
+    known = ops.expand_dims(tokens < vocabulary, axis=-1)
+    return layers.Concatenate()([ops.where(known, learnt, given), given])
 
 
 def _compared(settings, encoder):

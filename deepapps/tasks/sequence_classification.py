@@ -42,7 +42,8 @@ class SequenceSettings(Settings):
     lowercase: bool | None = setting(None, "Read all in lower case; default: words alone.")
     max_length: int = setting(512, "Tokens, or steps of a series, after which the rest is cut.", minimum=1)
     embeddings: str | None = setting(
-        None, "Text file of word vectors to begin with, as GloVe and word2vec write."
+        None,
+        "Text file of word vectors, as GloVe and word2vec write; its first 100,000 words are known, too.",
     )
     embedding_size: int = setting(64, "Width of a token's vector, where none are given.", minimum=1)
     ngrams: int | None = setting(
@@ -217,7 +218,7 @@ class SequenceClassification(Task):
         return f"{shown} (most attention: {', '.join(words)})"
 
     def _vectors(self):
-        """What the embedding begins with: the vectors of the file in the settings."""
+        """The vectors of the file in the settings, of the tokens and the further words."""
         from deepapps.data.vectors import embedding_matrix
 
         if not hasattr(self.encoder, "tokenizer"):

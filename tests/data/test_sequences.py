@@ -58,9 +58,13 @@ def test_the_vocabulary_is_of_the_training_split_alone(tmp_path):
 
 
 def test_a_word_must_occur_twice_but_where_vectors_are_given(tmp_path):
-    path = reviews(tmp_path)  # its numbers occur once
-    sizes = [load(path, **given).encoder.tokenizer.size for given in ({}, {"embeddings": "vectors.txt"})]
-    assert sizes == [10, 10 + len(load(path).splits.train)]
+    path, vectors = reviews(tmp_path), tmp_path / "vectors.txt"  # its numbers occur once
+    vectors.write_text("joy 1 0\ndelight 1 0\nNew York 0 1\ntedium 0 1\n")
+    numbers = len(load(path).splits.train)
+    data = load(path, embeddings=str(vectors))
+    assert load(path).encoder.tokenizer.size == 10
+    assert data.encoder.tokenizer.words()[10 + numbers :] == ["delight", "tedium"]
+    assert data.encoder.form()["vocabulary"] == 10 + numbers
 
 
 def test_pairs_are_split_by_the_side_that_repeats(tmp_path):

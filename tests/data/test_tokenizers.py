@@ -72,6 +72,23 @@ def test_the_vocabulary_is_the_same_each_time_and_bounded():
     )
 
 
+def test_further_words_are_known_behind_its_own():
+    tokenizer = learn_tokenizer(TEXTS, "words")
+    own = tokenizer.words()
+    tokenizer.add(["halt", "stop", "Halt", "a-b", "new york", "", "halt", "'s"])
+    assert tokenizer.words() == [*own, "halt"]  # of the others it makes other tokens, or none
+    assert (tokenizer.learnt, tokenizer.further, tokenizer.size) == (len(own), 1, len(own) + 1)
+    again = Tokenizer.loaded(**tokenizer.stored())
+    assert tokens(again, "Halt, stop!") == ["halt", "[UNK]", "stop", "[UNK]"] and again.further == 1
+
+
+def test_subwords_know_no_further_words():
+    tokenizer = learn_tokenizer(TEXTS * 3, "subwords", vocabulary_size=300)
+    before = tokenizer.words()
+    tokenizer.add(["halt"])
+    assert tokenizer.words() == before and tokenizer.further == 0
+
+
 @pytest.mark.parametrize("header", ["", "3 2\n"])
 def test_vectors_from_a_file(header, tmp_path):
     path = tmp_path / "vectors.txt"

@@ -67,8 +67,15 @@ def test_the_weights_of_attention_can_be_had(name):
 
 
 @pytest.mark.parametrize("pairs", [False, True])
-def test_vectors_are_where_the_embedding_begins(pairs):
-    vectors = np.random.default_rng(0).normal(size=(50, 4)).astype("float32")
+def test_given_vectors_stay_and_learnt_ones_begin_with_them(pairs):
+    vectors = np.random.default_rng(0).normal(size=(60, 4)).astype("float32")
     model = network(vocabulary=50, pairs=pairs, vectors=vectors)
     model = model.get_layer("encoder") if pairs else model
-    np.testing.assert_array_equal(model.get_layer("embedding").get_weights()[0], vectors)
+    learnt, given = (model.get_layer(name) for name in ("embedding", "given"))
+    np.testing.assert_array_equal(learnt.get_weights()[0], vectors[:50])
+    assert learnt.trainable_weights and not given.trainable_weights
+    learnt.set_weights([vectors[:50] + 1])
+    found = keras.Model(model.input, model.get_layer("embedded").output)(np.array([[2, 49, 50, 59]]))
+    expected = np.concatenate([vectors, vectors], axis=1)[[2, 49, 50, 59]]
+    expected[:2, :4] += 1
+    np.testing.assert_array_equal(found[0], expected)

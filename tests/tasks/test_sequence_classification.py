@@ -137,6 +137,20 @@ def test_pairs_and_series_from_end_to_end(tmp_path):
     assert deepapps.load_run(run.path).predict([np.full((4, 2), 4.0), np.full((2, 2), 0.0)]) == ["1", "0"]
 
 
+def test_a_word_that_training_lacks_is_known_by_its_vector(tmp_path):
+    vectors = {
+        "joy": "1 0", "bore": "0 1", "film": "0 0", "story": "0 0", "music": "0 0", "delight": "1 0", "tedium": "0 1",
+    }  # fmt: skip
+    (tmp_path / "vectors.txt").write_text("\n".join(f"{word} {row}" for word, row in vectors.items()))
+    run = deepapps.sequence_classifier(
+        data=write_reviews(tmp_path / "reviews.tsv"), embeddings=tmp_path / "vectors.txt", output=tmp_path / "run",
+        epochs=6, learning_rate=0.02, **SMALL,
+    )  # fmt: skip
+    run = deepapps.load_run(run.path)
+    assert run.predict(["film delight story", "film tedium story"]) == ["good", "bad"]
+    assert run.explain("film delight story").label == "good"
+
+
 def train_and_die(data, folder, strategy="none", calls=None):
     """Trains with everything that draws random numbers; kills this process after some calls."""
     deepapps.use_devices(2)
