@@ -54,7 +54,7 @@ class TextEncoder:
     def form(self):
         """The inputs as `sequence_network` must know them."""
         ngrams = 4 if self.tokenizer.kind == "characters" else 1
-        return {"vocabulary": self.tokenizer.learnt, "ngrams": ngrams, "pairs": self.pairs}
+        return {"vocabulary": self.tokenizer.own_size, "ngrams": ngrams, "pairs": self.pairs}
 
     def figures(self, inputs):
         """What evaluation says of encoded texts beside the answers."""

@@ -7,6 +7,7 @@ import numpy as np
 from deepapps.data.ragged import Ragged
 
 PADDING, UNKNOWN = 0, 1  # their numbers
+FURTHER_WORDS = 100_000  # such files begin with the commonest words
 _NAMES = ["[PAD]", "[UNK]"]
 _WORDS = r"\w+(?:['’]\w+)*|[^\w\s]"  # "don't" is one word, a punctuation mark another
 _SHORT_TEXT = 3  # words
@@ -21,12 +22,13 @@ class Tokenizer:
         tokenizer: A `tokenizers.Tokenizer`.
         kind: "words", "characters" or "subwords".
         max_length: Tokens after which a text is cut.
-        further: Number of the tokens, the last ones, that `add` has added.
+        further_size: How many of the tokens, the last ones, `add` has added.
     """
 
-    def __init__(self, tokenizer, kind, max_length, further=0):
+    def __init__(self, tokenizer, kind, max_length, further_size=0):
         tokenizer.encode_special_tokens = True  # a text may hold "[PAD]", too
-        self._tokenizer, self.kind, self.max_length, self.further = tokenizer, kind, max_length, further
+        self._tokenizer, self.kind = tokenizer, kind
+        self.max_length, self.further_size = max_length, further_size
 
     @property
     def size(self):
@@ -34,25 +36,27 @@ class Tokenizer:
         return self._tokenizer.get_vocab_size()
 
     @property
-    def learnt(self):
+    def own_size(self):
         """Number of the tokens that are of the training texts, padding and the unknown one included."""
-        return self.size - self.further
+        return self.size - self.further_size
 
-    def add(self, words):
-        """Knows further words behind its own, those of which it reads as one token. Subwords know all texts as it is."""
+    def add(self, words, most=FURTHER_WORDS):
+        """Adds the first of `words` that it reads as one token; none to subwords, which know every text."""
         import tokenizers
 
         if self.kind == "subwords":
             return
         normalizer, splitter = self._tokenizer.normalizer, self._tokenizer.pre_tokenizer
         numbers = self._tokenizer.get_vocab()
-        before = len(numbers)
+        room = len(numbers) + most
         for word in words:
+            if len(numbers) == room:
+                break
             parts = splitter.pre_tokenize_str(normalizer.normalize_str(word))
             if [part for part, _ in parts] == [word]:
                 numbers.setdefault(word, len(numbers))
+        self.further_size += len(numbers) - self.size
         self._tokenizer.model = tokenizers.models.WordLevel(numbers, unk_token=_NAMES[UNKNOWN])
-        self.further += len(numbers) - before
 
     def words(self):
         """The tokens in the order of their numbers."""
@@ -81,12 +85,12 @@ class Tokenizer:
 
     def stored(self):
         """The tokenizer as a dict that JSON can hold."""
-        return {
+        stored = {
             "kind": self.kind,
             "max_length": self.max_length,
-            "further": self.further,
             "tokenizer": json.loads(self._tokenizer.to_str()),
         }
+        return stored | ({"further_size": self.further_size} if self.further_size else {})
 
     @classmethod
     def loaded(cls, tokenizer, **options):

@@ -34,7 +34,9 @@ class SequenceSettings(Settings):
         "auto", "What a text is read by; auto: characters where texts have under 3 words on average, else words.",
         choices=("auto", "words", "characters", "subwords"),
     )  # fmt: skip
-    vocabulary_size: int = setting(20_000, "Most different tokens, the commonest ones.", minimum=300)
+    vocabulary_size: int = setting(
+        20_000, "Most different tokens of the training texts, the commonest ones.", minimum=300
+    )
     minimum_count: int | None = setting(
         None, "Times that a token must occur in training to be known; default: 2, with `embeddings` 1.",
         minimum=1,
@@ -43,7 +45,7 @@ class SequenceSettings(Settings):
     max_length: int = setting(512, "Tokens, or steps of a series, after which the rest is cut.", minimum=1)
     embeddings: str | None = setting(
         None,
-        "Text file of word vectors, as GloVe and word2vec write; its first 100,000 words are known, too.",
+        "Text file of word vectors, as GloVe and word2vec write; up to 100,000 of its words are known, too.",
     )
     embedding_size: int = setting(64, "Width of a token's vector, where none are given.", minimum=1)
     ngrams: int | None = setting(

@@ -1,10 +1,12 @@
 """Texts to numbers and back, whatever the script."""
 
+import gzip
+
 import numpy as np
 import pytest
 
 from deepapps.data.tokenizers import Tokenizer, kind_of, learn_tokenizer
-from deepapps.data.vectors import embedding_matrix
+from deepapps.data.vectors import embedding_matrix, file_words
 
 TEXTS = ["Don't stop, don't go!", "東京 and Straße", "stop 😀 מלון", "go and stop"]
 
@@ -77,23 +79,36 @@ def test_further_words_are_known_behind_its_own():
     own = tokenizer.words()
     tokenizer.add(["halt", "stop", "Halt", "a-b", "new york", "", "halt", "'s"])
     assert tokenizer.words() == [*own, "halt"]  # of the others it makes other tokens, or none
-    assert (tokenizer.learnt, tokenizer.further, tokenizer.size) == (len(own), 1, len(own) + 1)
+    assert (tokenizer.own_size, tokenizer.further_size, tokenizer.size) == (len(own), 1, len(own) + 1)
     again = Tokenizer.loaded(**tokenizer.stored())
-    assert tokens(again, "Halt, stop!") == ["halt", "[UNK]", "stop", "[UNK]"] and again.further == 1
+    assert tokens(again, "Halt, stop!") == ["halt", "[UNK]", "stop", "[UNK]"] and again.further_size == 1
+    again.add(["new york", "wait", "cease", "rest"], most=2)
+    assert again.words() == [*own, "halt", "wait", "cease"] and again.further_size == 3
+
+
+def test_a_tokenizer_of_its_own_words_is_stored_as_before_there_were_further_ones():
+    assert set(learn_tokenizer(TEXTS, "words").stored()) == {"kind", "max_length", "tokenizer"}
 
 
 def test_subwords_know_no_further_words():
     tokenizer = learn_tokenizer(TEXTS * 3, "subwords", vocabulary_size=300)
     before = tokenizer.words()
     tokenizer.add(["halt"])
-    assert tokenizer.words() == before and tokenizer.further == 0
+    assert tokenizer.words() == before and tokenizer.further_size == 0
 
 
-@pytest.mark.parametrize("header", ["", "3 2\n"])
+def test_characters_know_further_characters():
+    tokenizer = learn_tokenizer(["ab"], "characters", minimum_count=1)
+    tokenizer.add(["c", "cd", "a"])
+    assert tokenizer.words()[2:] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("header", ["", "\n", "3 2\n", "\n3 2\nnew york 1 2\n"])
 def test_vectors_from_a_file(header, tmp_path):
-    path = tmp_path / "vectors.txt"
-    path.write_text(f"{header}stop 0.5 -1\nelsewhere 1 1\n. . . 3 4\ngo 2 0\n")
+    path = tmp_path / "vectors.txt.gz"
+    path.write_bytes(gzip.compress(f"{header}stop 0.5 -1\nelsewhere 1 1\n. . . 3 4\ngo 2 0\n".encode()))
     tokenizer = learn_tokenizer(TEXTS, "words")
+    assert list(file_words(str(path)))[-4:] == ["stop", "elsewhere", ". . .", "go"]
     matrix = embedding_matrix(str(path), tokenizer)
     words = tokenizer.words()
     assert matrix.shape == (len(words), 2) and matrix.dtype == "float32"
@@ -106,6 +121,8 @@ def test_vectors_from_a_file(header, tmp_path):
     [
         ("stop 1 2\ngo 1\n", "line 2: must be a word and 2 numbers"),
         ("stop 1 x\n", "line 1"),
+        ("go 1 2\nstop 1 nan\n", "line 2"),
+        ("stop\t1\t2\n", "line 1: must be a word and its numbers, with spaces"),
         ("x 1 2\n", "none of the"),
     ],
 )

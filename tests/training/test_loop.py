@@ -84,6 +84,7 @@ def test_two_replicas_equal_one(model, options, tmp_path):
     [
         {"optimizer": "adam"},
         {"optimizer": "adam", "jit_compile": True},
+        {"optimizer": "adagrad", "clipnorm": 0.1},
         {"optimizer": "adagrad", "global_clipnorm": 0.1},
         {"optimizer": "sgd", "gradient_accumulation_steps": 2},
     ],
