@@ -3,7 +3,7 @@
     python benchmarks/sequence.py                                   # the embedded names, bare defaults
     python benchmarks/sequence.py --data train.tsv --test dev.tsv   # words: TF-IDF of words and pairs of words
     python benchmarks/sequence.py --data train.txt --seeds 3
-    python benchmarks/sequence.py --data train.txt --embeddings glove.6B.50d.txt --batch-size 32
+    python benchmarks/sequence.py --data train.tsv --test dev.tsv --embeddings glove.6B.50d.txt --units 160
 
 Weights are picked on the validation split; the test set is opened once, at the end. The time is that of the whole
 call: data, training, evaluation, report. Of both the accuracy on the validation split is printed, too: a part of
@@ -43,6 +43,9 @@ def peer(splits, characters):
 @click.option("--embeddings")
 @click.option("--batch-size", type=int)
 @click.option("--epochs", type=int)
+@click.option("--units", type=int)
+@click.option("--embedding-dropout", type=float)
+@click.option("--word-dropout", type=float)
 @click.option("--seeds", default=3, show_default=True)
 def main(seeds, **options):
     options = {name: value for name, value in options.items() if value is not None}

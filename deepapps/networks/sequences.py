@@ -78,11 +78,14 @@ def bilstm(settings, x, mask):
 def attention_lstm(settings, x, mask):
     """A bidirectional LSTM whose outputs are summed by attention (Zhou et al. 2016; Yang et al. 2016).
 
-    Where runs of tokens have vectors, the filters of `cnn` stand beside it: one run may tell the class.
+    With `embeddings`, and where runs of tokens have vectors, the filters of `cnn` stand beside it: one run may tell
+    the class.
     """
     outputs = _recurrent(settings, x, mask, LSTM, both=True, whole=True)
     pooled = AttentionPooling(settings.units, name="attention")(outputs, mask=mask)
-    return pooled if settings.ngrams == 1 else layers.Concatenate()([pooled, cnn(settings, x, mask)])
+    if settings.embeddings is None and settings.ngrams == 1:
+        return pooled
+    return layers.Concatenate()([pooled, cnn(settings, x, mask)])
 
 
 def transformer(settings, x, mask):
