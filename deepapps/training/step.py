@@ -156,9 +156,8 @@ class Step:
         """A gradient; of an embedding, each row once, since Keras clips and squares the parts of a row one by one."""
         if not isinstance(gradient, tf.IndexedSlices):
             return gradient
-        inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
-        # XLA has no `unique`, replicas must have the same rows, and to clip by the norm Keras fills up twice
-        if self._jit or self.strategy.num_replicas_in_sync > 1 or inner.global_clipnorm:
+        # XLA has no `unique`, and replicas must have the same rows
+        if self._jit or self.strategy.num_replicas_in_sync > 1:
             return tf.convert_to_tensor(gradient)
         rows, places = tf.unique(gradient.indices)
         values = tf.math.unsorted_segment_sum(gradient.values, places, tf.size(rows))
