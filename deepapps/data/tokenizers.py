@@ -7,7 +7,7 @@ import numpy as np
 from deepapps.data.ragged import Ragged
 
 PADDING, UNKNOWN = 0, 1  # their numbers
-FURTHER_WORDS = 100_000  # such files begin with the commonest words
+FURTHER_WORDS = 100_000  # that a file of vectors may add; the commonest stand first in it
 _NAMES = ["[PAD]", "[UNK]"]
 _WORDS = r"\w+(?:['’]\w+)*|[^\w\s]"  # "don't" is one word, a punctuation mark another
 _SHORT_TEXT = 3  # words
