@@ -7,7 +7,9 @@ import typing
 import keras
 from keras import ops
 
+from deepapps.keras_internals import is_compiled_by_xla
 from deepapps.layers.blocks import map_blocks
+from deepapps.layers.gradients import with_gradient
 from deepapps.layers.products import matmul
 from deepapps.layers.shapes import (
     built_sizes,
@@ -177,6 +179,8 @@ class Attention(keras.Layer):
             read = in_blocks()
         elif isinstance(row, int) and isinstance(queries, int):
             read = in_blocks() if row * queries > DIRECT_ELEMENTS else at_once()
+        elif is_compiled_by_xla():  # which takes no gradient of a branch whose sizes it does not know
+            read = in_blocks()
         else:  # in floats, since 32 bits are too few
             elements = ops.cast(row, "float32") * ops.cast(queries, "float32")
             read = ops.cond(elements > DIRECT_ELEMENTS, in_blocks, at_once)
@@ -335,7 +339,6 @@ def softmax_sum(scores, value, mask, known=None):
     d_context` (Dao et al. 2022, FlashAttention, B.2): a fraction of the numbers.
     """
 
-    @ops.custom_gradient
     def summed(scores, value):  # holds nothing from outside: JAX refuses that in a block
         weights = masked_softmax(scores, None if mask is None else scores > LOWEST)
         context = ops.matmul(ops.cast(weights, value.dtype), value) if known is None else known
@@ -350,7 +353,8 @@ def softmax_sum(scores, value, mask, known=None):
 
         return context, gradient
 
-    return summed(scores if mask is None else ops.where(mask, scores, LOWEST), value)
+    scores = scores if mask is None else ops.where(mask, scores, LOWEST)
+    return with_gradient(summed, scores, value)
 
 
 def choose(weights, seed):

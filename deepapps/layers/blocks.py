@@ -1,9 +1,11 @@
-"""Work done some rows at a time, and done again for the gradient, so that memory grows with the rows
-of one block and not with all of them."""
+"""Attention in blocks of rows, recomputed in the backward pass, so that memory grows with the rows of one block and not
+with all of them."""
 
 import keras
 from keras import ops
-from keras.src import backend  # the scope of mixed precision is not public
+
+from deepapps.keras_internals import AutocastScope, get_autocast_scope
+from deepapps.layers.gradients import with_gradient
 
 
 def map_blocks(function, blocked, shared, size, layer, results=1):
@@ -21,18 +23,14 @@ def map_blocks(function, blocked, shared, size, layer, results=1):
     Returns: list of tensors `(..., T, m)`. The gradient computes each block a second time, instead of
         keeping what the first time gave (Chen et al. 2016, "Training deep nets with sublinear memory cost").
     """
-    rows = ops.shape(blocked[0])[-2]
-    blocks = [_split(tensor, rows, size) for tensor in blocked]
     if keras.backend.backend() == "jax":
-        stacked = _map_jax(function, blocks, shared)
-    else:
-        stacked = _map_tensorflow(function, blocks, shared, layer, results)
-    return [_join(tensor, rows) for tensor in stacked]
+        return _map_jax(function, blocked, shared, size)
+    return _map_tensorflow(function, blocked, shared, size, layer, results)
 
 
-def _split(tensor, rows, size):
+def _split(tensor, size):
     """`(..., T, n)` to `(blocks, ..., size, n)`, filled up with zeros."""
-    *leading, _, width = ops.shape(tensor)
+    *leading, rows, width = ops.shape(tensor)
     count = (rows + size - 1) // size
     filling = ops.zeros((*leading, count * size - rows, width), tensor.dtype)
     tensor = ops.concatenate([tensor, filling], axis=-2)
@@ -46,64 +44,69 @@ def _join(tensor, rows):
     return ops.reshape(tensor, (*leading, count * size, width))[..., :rows, :]
 
 
-def _map_jax(function, blocks, shared):
+def _map_jax(function, blocked, shared, size):
     import jax
 
-    return jax.lax.map(jax.checkpoint(lambda block: list(function(*block, *shared))), blocks)
+    blocks = [_split(tensor, size) for tensor in blocked]
+    stacked = jax.lax.map(jax.checkpoint(lambda block: list(function(*block, *shared))), blocks)
+    return [_join(tensor, ops.shape(blocked[0])[-2]) for tensor in stacked]
 
 
-def _map_tensorflow(function, blocks, shared, layer, results):
+def _map_tensorflow(function, blocked, shared, size, layer, results):
     import tensorflow as tf
 
-    variables = [variable for variable in layer.variables if backend.is_float_dtype(variable.dtype)]
-    autocast = backend.get_autocast_scope()
-    dtype = None if autocast is None else autocast.dtype
-    with backend.AutocastScope(None):
-        weights = [tf.identity(variable.value) for variable in variables]
+    variables = [variable for variable in layer.variables if keras.backend.is_float_dtype(variable.dtype)]
+    autocast = get_autocast_scope()
+    dtype = layer.compute_dtype if autocast is None else autocast.dtype
+    with AutocastScope(None):
+        weights = [tf.convert_to_tensor(variable.value) for variable in variables]
 
     def compute(pieces, constants, known=None):
         """The results of one block. The weights come as tensors, since a gradient is asked of them."""
         mapping = zip(variables, constants[len(shared) :], strict=True)
-        with keras.StatelessScope(mapping), backend.AutocastScope(dtype):
+        with keras.StatelessScope(mapping), AutocastScope(dtype):
             found = function(*pieces, *constants[: len(shared)], known=known)
             return [ops.cast(result, layer.compute_dtype) for result in found]
 
-    @tf.custom_gradient
     def mapped(*tensors):
-        blocks, constants = list(tensors[:blocked]), list(tensors[blocked:])
+        whole, constants = list(tensors[: len(blocked)]), list(tensors[len(blocked) :])
+        rows = ops.shape(whole[0])[-2]
         eager = tf.executing_eagerly()  # the tape would then keep all of the first pass
         first = [tf.stop_gradient(tensor) for tensor in tensors] if eager else tensors
 
+        def split(tensors):
+            return [_split(tensor, size) for tensor in tensors]
+
+        def join(tensors):
+            return [_join(tensor, rows) for tensor in tensors]
+
         def forward(pieces, state):
-            return compute(pieces, first[blocked:]), state
+            return compute(pieces, first[len(blocked) :]), state
 
         def backward(pieces, sums):
-            pieces, upstream, known = (
-                pieces[:blocked],
-                pieces[blocked : blocked + results],
-                pieces[blocked + results :],
-            )
+            parts = iter(pieces)
+            pieces, upstream = ([next(parts) for _ in range(count)] for count in (len(blocked), results))
             sources = _floating([*pieces, *constants])
             with tf.GradientTape() as tape:
                 tape.watch(sources)
-                values = compute(pieces, constants, known or None)
+                values = compute(pieces, constants, list(parts) or None)
             found = tape.gradient(values, sources, upstream, unconnected_gradients="zero")
             own = len(_floating(pieces))
             return found[:own], [total + part for total, part in zip(sums, found[own:], strict=True)]
 
         def gradient(*upstream):
             sums = [tf.zeros_like(tensor) for tensor in _floating(constants)]
-            dtypes = [tensor.dtype for tensor in _floating(blocks)]
             known = [] if eager else found  # which is no function of the tensors in eager mode
-            own, sums = _loop(backward, [*blocks, *upstream, *known], sums, dtypes)
-            gradients = iter([*own, *sums])
+            dtypes = [tensor.dtype for tensor in _floating(whole)]
+            own, sums = _loop(backward, split([*whole, *upstream, *known]), sums, dtypes)
+            gradients = iter([*join(own), *sums])
             return [next(gradients) if tensor.dtype.is_floating else None for tensor in tensors]
 
-        found = _loop(forward, first[:blocked], [], [layer.compute_dtype] * results)[0]
+        dtypes = [layer.compute_dtype] * results
+        found = join(_loop(forward, split(first[: len(blocked)]), [], dtypes)[0])
         return found, gradient
 
-    blocked = len(blocks)
-    return mapped(*blocks, *shared, *weights)
+    return with_gradient(mapped, *blocked, *shared, *weights)
 
 
 def _loop(body, blocks, state, dtypes):

@@ -12,6 +12,7 @@ import keras
 
 from deepapps.layers.attention import LOWEST
 from deepapps.layers.cells import AttentionLSTMCell
+from deepapps.layers.gradients import with_gradient
 from deepapps.layers.lstm import gated, gated_gradient
 from deepapps.layers.scores import AdditiveAttention
 
@@ -41,7 +42,6 @@ def run(cell, inputs, state, memory, mask, training):
     compiled = training and not tf.executing_eagerly() and all(t.shape.is_fully_defined() for t in tensors)
     forward, backward = _compiled() if compiled else (_forward, _backward)
 
-    @tf.custom_gradient
     def recurrence(*tensors):
         outputs, cells, weights, kept = forward(memory.mask, steps, *tensors)
 
@@ -53,7 +53,7 @@ def run(cell, inputs, state, memory, mask, training):
 
     attention = cell.attention
     matrices = (cell.recurrent_kernel, kernel[width:], attention.query_kernel, attention.scale)
-    outputs, c, weights = recurrence(*tensors, *(tf.identity(tf.convert_to_tensor(m)) for m in matrices))
+    outputs, c, weights = with_gradient(recurrence, *tensors, *matrices)
     last = [outputs[-1], c]
     if steps is not None:  # before its first step a sequence has put nothing out
         outputs = tf.where(tf.cumsum(tf.cast(steps, "int32")) > 0, outputs, 0.0)

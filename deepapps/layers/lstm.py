@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from deepapps.layers.attention import keep
+from deepapps.layers.gradients import with_gradient
 
 
 @keras.saving.register_keras_serializable("deepapps")
@@ -124,14 +125,12 @@ def _loop(backwards, mask, steps, h, c, kernel, recurrent, bias, training=False)
 
 def _trained_loop(backwards, mask, *tensors):
     """As `_loop`, with its gradient by hand."""
-    import tensorflow as tf
 
-    @tf.custom_gradient
     def loop(*tensors):
         outputs, c, kept = _loop(backwards, mask, *tensors, training=True)
         return (outputs, c), lambda *upstream: _gradient(backwards, mask, tensors, outputs, kept, *upstream)
 
-    return loop(*map(tf.identity, tensors))  # it refuses what is a variable
+    return with_gradient(loop, *tensors)
 
 
 def _gradient(backwards, mask, tensors, outputs, kept, d_outputs, d_c):

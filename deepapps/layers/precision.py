@@ -3,8 +3,8 @@
 import functools
 
 import keras
-from keras.src import backend  # the scope of mixed precision is not public
 
+from deepapps.keras_internals import AutocastScope
 from deepapps.layers.shapes import check_built
 
 
@@ -19,7 +19,7 @@ def in_compute_dtype(method):
             return self.dtype_policy.convert_input(leaf, True, self.compute_dtype)
 
         args, kwargs = keras.tree.map_structure(convert, (args, kwargs))
-        with backend.AutocastScope(self.compute_dtype):
+        with AutocastScope(self.compute_dtype):
             return method(self, *args, **kwargs)
 
     return wrapped

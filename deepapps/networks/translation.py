@@ -97,7 +97,7 @@ class Translator(keras.Model):
     def _embedding(self, name, vocabulary):
         spread = keras.initializers.RandomNormal(stddev=self.units**-0.5)
         embedding = layers.Embedding(vocabulary, self.units, embeddings_initializer=spread, name=name)
-        embedding.build(None)
+        embedding.build((None, None))
         return embedding
 
     def build(self, input_shape=None):
