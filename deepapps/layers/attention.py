@@ -17,6 +17,7 @@ from deepapps.layers.shapes import (
     check_positive,
     check_rate,
     check_shapes,
+    output_shape,
     same_shape,
 )
 
@@ -271,6 +272,9 @@ class Attention(keras.Layer):
         context = keras.KerasTensor((*query.shape[:-1], value.shape[-1]), self.compute_dtype)
         weights = keras.KerasTensor((*query.shape[:-1], value.shape[-2]), self.compute_dtype)
         return (context, weights) if return_attention_scores else context
+
+    def compute_output_shape(self, query_shape, value_shape, key_shape=None):
+        return output_shape(self, query_shape, value_shape, key_shape)
 
     def get_config(self):
         names = ("dropout", "sliding_window", "hard", "block_size", "seed")

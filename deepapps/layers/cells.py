@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from deepapps.layers.attention import Attention, Memory
+from deepapps.layers.initializers import drawn_wide
 from deepapps.layers.multi_head import MultiHeadAttention
 from deepapps.layers.pooling import AttentionPooling
 from deepapps.layers.precision import in_compute_dtype
@@ -252,7 +253,7 @@ class AttentionLSTMCell(AttentionCell):
         )  # fmt: skip
         self.recurrent_kernel = self.add_weight(
             name="recurrent_kernel", shape=(self.units, self.gates * self.units),
-            initializer=self.recurrent_initializer, regularizer=self.recurrent_regularizer,
+            initializer=drawn_wide(self.recurrent_initializer), regularizer=self.recurrent_regularizer,
         )  # fmt: skip
         if self.use_bias:
             self.bias = self.add_weight(

@@ -8,7 +8,14 @@ from keras import ops
 from deepapps.layers.attention import Attention, Memory, both, keep, keep_rows, mask_axes
 from deepapps.layers.precision import in_compute_dtype
 from deepapps.layers.products import matmul
-from deepapps.layers.shapes import built_sizes, check_masks, check_positive, check_shapes, clone
+from deepapps.layers.shapes import (
+    built_sizes,
+    check_masks,
+    check_positive,
+    check_shapes,
+    clone,
+    positive_axes,
+)
 
 
 @keras.saving.register_keras_serializable("deepapps")
@@ -61,7 +68,7 @@ class MultiHeadAttention(Attention):
             raise ValueError("`flash_attention` must be None or False: blocks bound the memory here.")
         self.num_heads, self.key_dim, self.value_dim = num_heads, key_dim, value_dim or key_dim
         self.use_bias, self.use_gate, self.position_encoding = use_bias, use_gate, position_encoding
-        self._output_shape = (output_shape,) if isinstance(output_shape, int) else output_shape
+        self._output_shape = positive_axes("output_shape", output_shape)
         self.attention_axes = (attention_axes,) if isinstance(attention_axes, int) else attention_axes
         self._initializers = {
             "kernel_initializer": keras.initializers.get(kernel_initializer),

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from deepapps.layers.attention import Attention
-from deepapps.layers.shapes import built_sizes, check_masks, check_positive, check_shapes, clone
+from deepapps.layers.shapes import built_sizes, check_masks, check_positive, check_shapes, clone, output_shape
 
 
 @keras.saving.register_keras_serializable("deepapps")
@@ -62,6 +62,9 @@ class AttentionPooling(Attention):
     def _check(self, inputs, mask):
         check_masks(mask=mask)
         check_shapes(built_sizes(self, inputs="D"), inputs=(inputs, "B T D"), mask=(mask, "B T"))
+
+    def compute_output_shape(self, inputs_shape):
+        return output_shape(self, inputs_shape)
 
     def get_config(self):
         initializer = keras.initializers.serialize(self.kernel_initializer)

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from deepapps.layers.shapes import built_sizes, check_positive, check_shapes
+from deepapps.layers.shapes import built_sizes, check_positive, check_shapes, output_shape
 
 
 @keras.saving.register_keras_serializable("deepapps")
@@ -36,6 +36,9 @@ class SinusoidalPositions(keras.Layer):
     def compute_output_spec(self, inputs, start=0):
         check_shapes(inputs=(inputs, "B T D"))
         return keras.KerasTensor(inputs.shape, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return output_shape(self, input_shape)
 
     def get_config(self):
         return {**super().get_config(), "wavelength": self.wavelength}
@@ -83,6 +86,9 @@ class LearnedPositions(keras.Layer):
                 f"Received: {inputs.shape[1]} steps, start={start}"
             )
 
+    def compute_output_shape(self, inputs_shape):
+        return output_shape(self, inputs_shape)
+
     def get_config(self):
         initializer = keras.initializers.serialize(self.initializer)
         return {**super().get_config(), "max_length": self.max_length, "initializer": initializer}
@@ -124,6 +130,9 @@ class RotaryPositions(keras.Layer):
     def compute_output_spec(self, inputs, positions=None):
         self._check(inputs)
         return keras.KerasTensor(inputs.shape, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return output_shape(self, input_shape)
 
     def get_config(self):
         return {**super().get_config(), "wavelength": self.wavelength}

@@ -61,6 +61,24 @@ def check_positive(optional=(), **values):
             raise ValueError(f"`{name}` must be a positive whole number. Received: {name}={number!r}")
 
 
+def positive_axes(name, sizes):
+    """The sizes of axes as a tuple, from one size or several; None stays None. Each is at least 1."""
+    if sizes is None:
+        return None
+    axes = tuple(sizes) if isinstance(sizes, (tuple, list)) else (sizes,)
+    if not axes:
+        raise ValueError(f"`{name}` must hold a size. Received: {name}={sizes!r}")
+    for size in axes:
+        check_positive(**{name: size})
+    return axes
+
+
+def output_shape(layer, *shapes):
+    """For `compute_output_shape`: the shapes of what the layer returns, from those of its first arguments, or None."""
+    tensors = [None if shape is None else keras.KerasTensor(shape) for shape in shapes]
+    return keras.tree.map_structure(lambda tensor: tensor.shape, layer.compute_output_spec(*tensors))
+
+
 def check_rate(**rates):
     """Checks rates of dropout."""
     for name, rate in rates.items():

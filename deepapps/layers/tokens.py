@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-from deepapps.layers.shapes import check_positive, check_rate
+from deepapps.layers.shapes import check_positive, check_rate, output_shape
 
 _MULTIPLIER = 0x9E3779B1  # 2^32 / golden ratio: spreads what is multiplied over the upper bits
 
@@ -41,6 +41,9 @@ class TokenDropout(keras.Layer):
 
     def compute_output_spec(self, inputs, training=None):
         return keras.KerasTensor(inputs.shape, inputs.dtype)
+
+    def compute_output_shape(self, input_shape):
+        return output_shape(self, input_shape)
 
     def get_config(self):
         names = ("rate", "unknown", "seed")
@@ -100,6 +103,9 @@ class NGramEmbedding(keras.Layer):
 
     def compute_output_spec(self, inputs):
         return keras.KerasTensor((*inputs.shape, self.units), self.compute_dtype)
+
+    def compute_output_shape(self, inputs_shape):
+        return output_shape(self, inputs_shape)
 
     def get_config(self):
         names = ("size", "units", "buckets")

@@ -11,6 +11,7 @@ from deepapps.layers.shapes import (
     check_positive,
     check_rate,
     check_shapes,
+    output_shape,
 )
 
 
@@ -34,6 +35,11 @@ class TransformerBlock(keras.Layer):
         self.position_encoding = position_encoding
         self.supports_masking, self._seeds = True, -1
 
+    @property
+    def _options(self):
+        """Arguments of all layers inside."""
+        return {"dtype": self.dtype_policy, "trainable": self.trainable}
+
     def _build_self_attention(self, width):
         options = {"sliding_window": self.sliding_window, "position_encoding": self.position_encoding}
         self.attention, self.attention_norm = self._build_attention("attention", width, **options)
@@ -45,24 +51,25 @@ class TransformerBlock(keras.Layer):
             )
         attention = MultiHeadAttention(
             self.num_heads, width // self.num_heads, dropout=self.dropout, seed=self._next_seed(), block_size=self.block_size,
-            name=name, dtype=self.dtype_policy, **options,
+            name=name, **options, **self._options,
         )  # fmt: skip
         attention.build((None, None, width), memory_shape or (None, None, width))
         return attention, self._build_norm(f"{name}_norm", width)
 
     def _build_norm(self, name, width):
-        norm = keras.layers.LayerNormalization(epsilon=self.epsilon, name=name, dtype=self.dtype_policy)
+        norm = keras.layers.LayerNormalization(epsilon=self.epsilon, name=name, **self._options)
         norm.build((None, None, width))
         return norm
 
     def _build_feed_forward(self, width):
-        dtype = self.dtype_policy
-        self.hidden_dense = keras.layers.Dense(self.hidden_dim, self.activation, name="hidden", dtype=dtype)
+        self.hidden_dense = keras.layers.Dense(
+            self.hidden_dim, self.activation, name="hidden", **self._options
+        )
         self.hidden_dense.build((None, None, width))
-        self.output_dense = keras.layers.Dense(width, name="output", dtype=dtype)
+        self.output_dense = keras.layers.Dense(width, name="output", **self._options)
         self.output_dense.build((None, None, self.hidden_dim))
         self.feed_forward_norm = self._build_norm("feed_forward_norm", width)
-        self.dropout_layer = keras.layers.Dropout(self.dropout, seed=self._next_seed(), dtype=dtype)
+        self.dropout_layer = keras.layers.Dropout(self.dropout, seed=self._next_seed(), **self._options)
 
     def _next_seed(self):
         """Another seed for each part, or all would drop alike."""
@@ -164,6 +171,9 @@ class TransformerEncoder(TransformerBlock):
         weights = keras.KerasTensor((batch, self.num_heads, steps, steps), self.compute_dtype)
         return (output, weights) if return_attention_scores else output
 
+    def compute_output_shape(self, inputs_shape):
+        return output_shape(self, inputs_shape)
+
 
 @keras.saving.register_keras_serializable("deepapps")
 class TransformerDecoder(TransformerBlock):
@@ -260,6 +270,9 @@ class TransformerDecoder(TransformerBlock):
                 keras.tree.map_structure(lambda part: keras.KerasTensor(part.shape, part.dtype), cache)
             )
         return results[0] if len(results) == 1 else tuple(results)
+
+    def compute_output_shape(self, inputs_shape, memory_shape=None):
+        return output_shape(self, inputs_shape, memory_shape)
 
     def _check(self, inputs, memory, mask, memory_mask, cache, return_attention_scores):
         if cache is not None and memory is not None:

@@ -17,6 +17,7 @@ from deepapps.layers import (
     TokenDropout,
     TransformerEncoder,
 )
+from deepapps.layers.initializers import Orthogonal
 
 
 def sequence_network(settings, outputs, vocabulary=None, ngrams=1, features=None, pairs=False, vectors=None):
@@ -147,7 +148,9 @@ def _recurrent(settings, x, mask, kind, both=False, whole=False):
     """Layers of a recurrence; the last states of the last layer, or its `whole` outputs."""
     depth = settings.depth or 1
     for number in range(depth):
-        layer = kind(settings.units, return_sequences=whole or number < depth - 1)
+        layer = kind(
+            settings.units, return_sequences=whole or number < depth - 1, recurrent_initializer=Orthogonal()
+        )
         x = (layers.Bidirectional(layer) if both else layer)(x, mask=mask)
         x = layers.Dropout(settings.dropout)(x) if number < depth - 1 else x
     return x

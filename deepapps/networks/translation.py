@@ -20,6 +20,7 @@ from deepapps.layers import (
     TransformerDecoder,
     TransformerEncoder,
 )
+from deepapps.layers.initializers import Orthogonal
 
 
 class State(typing.NamedTuple):
@@ -55,7 +56,9 @@ class Translator(keras.Model):
         self.target_embedding = (
             self.source_embedding if shared else self._embedding("target_embedding", vocabularies[1])
         )
-        self.bias = self.add_weight(name="bias", shape=(vocabularies[1],), initializer="zeros")
+        self.bias = self.add_weight(
+            name="bias", shape=(vocabularies[1],), initializer="zeros", autocast=False
+        )
         self.dropout_layer = layers.Dropout(dropout)
 
     def call(self, inputs, training=None):
@@ -65,7 +68,7 @@ class Translator(keras.Model):
     def logits(self, outputs, table=None):
         """Outputs `(..., D)` to logits of the target vocabulary, in float32, by the table of a `State` if given."""
         table = self.table() if table is None else table
-        return ops.cast(ops.matmul(outputs, table), "float32") + self.bias
+        return ops.cast(ops.matmul(outputs, table), "float32") + ops.cast(self.bias, "float32")
 
     def table(self):
         """The vectors of the target vocabulary as columns `(D, vocabulary)`."""
@@ -121,7 +124,10 @@ class RecurrentTranslator(Translator):
         super().__init__(vocabularies, units, shared, dropout, **kwargs)
         self.depth, self.attention = depth, attention
         self.encoders = [
-            layers.Bidirectional(LSTM(units // 2, return_sequences=True), name=f"encoder_{number}")
+            layers.Bidirectional(
+                LSTM(units // 2, return_sequences=True, recurrent_initializer=Orthogonal()),
+                name=f"encoder_{number}",
+            )
             for number in range(depth)
         ]
         options = {"return_sequences": True, "return_attention_scores": True, "name": "decoder"}

@@ -135,7 +135,7 @@ class Step:
         parts = parts[0] if len(parts) == 1 else [_add(tensors) for tensors in zip(*parts, strict=True)]
         shapes = [(), *(variable.shape for variable in variables)]
         loss, *gradients = parts if alone else _over_replicas(parts, shapes, count / whole)
-        self.optimizer.apply(gradients, variables)
+        self.optimizer.apply(_of_one_dtype(gradients), variables)
         return loss
 
     def _gradients(self, batch, count, variables):
@@ -263,6 +263,15 @@ def _over_replicas(parts, shapes, share):
     return [
         None if total is None else tf.math.divide_no_nan(total, tf.cast(share, total.dtype)) for total in sums
     ]
+
+
+def _of_one_dtype(gradients):
+    """The gradients in the widest of their dtypes: Keras takes the norm of all together only then."""
+    dtypes = {gradient.dtype.name for gradient in gradients if gradient is not None}
+    if len(dtypes) < 2:
+        return gradients
+    widest = keras.backend.result_type(*dtypes)
+    return [None if gradient is None else tf.cast(gradient, widest) for gradient in gradients]
 
 
 def _add(tensors):
