@@ -5,6 +5,7 @@ from keras import ops
 
 from deepapps.layers.attention import keep
 from deepapps.layers.gradients import with_gradient
+from deepapps.layers.initializers import drawn_wide
 
 
 @keras.saving.register_keras_serializable("deepapps")
@@ -23,6 +24,12 @@ class LSTM(keras.layers.LSTM):
         training: Whether dropout is on, and the gradient the one by hand.
     Returns: as `keras.layers.LSTM`.
     """
+
+    def build(self, sequences_shape, initial_state_shape=None):
+        initializer = self.cell.recurrent_initializer
+        self.cell.recurrent_initializer = drawn_wide(initializer)
+        super().build(sequences_shape, initial_state_shape)
+        self.cell.recurrent_initializer = initializer
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
         mask = mask[0] if keras.tree.is_nested(mask) else mask

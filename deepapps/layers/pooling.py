@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from deepapps.layers.attention import Attention
+from deepapps.layers.products import project, weighted_sum
 from deepapps.layers.shapes import built_sizes, check_masks, check_positive, check_shapes, clone, output_shape
 
 
@@ -38,10 +39,10 @@ class AttentionPooling(Attention):
         self.scale = self.add_weight(name="scale", shape=(units,), initializer=clone(self.kernel_initializer))
 
     def project_key(self, key):
-        return ops.tanh(ops.matmul(key, self.kernel) + self.bias_weight)
+        return ops.tanh(project(key, self.kernel) + self.bias_weight)
 
     def score(self, query, key):
-        return ops.tensordot(key, self.scale, axes=1)[..., None, :]  # (B, 1, T): the query is not looked at
+        return weighted_sum(key, self.scale)[..., None, :]  # (B, 1, T): the query is not looked at
 
     def call(self, inputs, mask=None, return_attention_scores=False, training=None):
         self._check(inputs, mask)

@@ -70,8 +70,8 @@ class LearnedPositions(keras.Layer):
 
     def call(self, inputs, start=0):
         self._check(inputs, start)
-        positions = ops.cast(start, "int32") + ops.arange(ops.shape(inputs)[1])
-        return inputs + ops.take(self.embeddings, positions, axis=0)
+        table = ops.convert_to_tensor(self.embeddings)
+        return inputs + ops.slice(table, (start, 0), (ops.shape(inputs)[1], table.shape[1]))
 
     def compute_output_spec(self, inputs, start=0):
         self._check(inputs, start)

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from deepapps.layers.attention import Attention
-from deepapps.layers.products import matmul
+from deepapps.layers.products import matmul, project, weighted_sum
 from deepapps.layers.shapes import check_positive, clone
 
 
@@ -37,12 +37,11 @@ class AdditiveAttention(Attention):
         return self.add_weight(name=name, shape=shape, initializer=clone(self.kernel_initializer))
 
     def project_key(self, key):
-        return ops.matmul(key, self.key_kernel)
+        return project(key, self.key_kernel)
 
     def score(self, query, key):
-        hidden = ops.tanh(ops.matmul(query, self.query_kernel)[..., :, None, :] + key[..., None, :, :])
-        # not `matmul`: TensorFlow's, (B, 1, Tv, U) by (U, 1), writes beyond its memory on CPU
-        return ops.tensordot(hidden, self.scale, axes=1)  # (..., Tq, Tv)
+        hidden = ops.tanh(project(query, self.query_kernel)[..., :, None, :] + key[..., None, :, :])
+        return weighted_sum(hidden, self.scale)  # (..., Tq, Tv)
 
     def get_config(self):
         initializer = keras.initializers.serialize(self.kernel_initializer)

@@ -20,7 +20,6 @@ from deepapps.layers import (
     TransformerDecoder,
     TransformerEncoder,
 )
-from deepapps.layers.initializers import Orthogonal
 
 
 class State(typing.NamedTuple):
@@ -124,10 +123,7 @@ class RecurrentTranslator(Translator):
         super().__init__(vocabularies, units, shared, dropout, **kwargs)
         self.depth, self.attention = depth, attention
         self.encoders = [
-            layers.Bidirectional(
-                LSTM(units // 2, return_sequences=True, recurrent_initializer=Orthogonal()),
-                name=f"encoder_{number}",
-            )
+            layers.Bidirectional(LSTM(units // 2, return_sequences=True), name=f"encoder_{number}")
             for number in range(depth)
         ]
         options = {"return_sequences": True, "return_attention_scores": True, "name": "decoder"}
