@@ -241,16 +241,19 @@ def run_steps(cell, inputs, state, memory, mask, training):
     def step(carried, now):
         output, *state = carried
         new_output, new_state, weights = cell.step(now[0], state, memory)
-        new = [new_output, *new_state]
+        new = [
+            ops.cast(after, before.dtype)
+            for after, before in zip([new_output, *new_state], carried, strict=True)
+        ]
         if mask is not None:
             kept = [choose_rows(now[1], after, before) for after, before in zip(new, carried, strict=True)]
             new = [*kept[:-1], new[-1]] if cell.counts_steps else kept
             weights = choose_rows(now[1], weights, ops.zeros_like(weights))
-        return new, [new[0], weights]
+        return new, [new[0], ops.cast(weights, new[0].dtype)]
 
     sequences = [ops.swapaxes(inputs, 0, 1), *([] if mask is None else [ops.swapaxes(mask, 0, 1)])]
-    output = ops.zeros((ops.shape(inputs)[0], cell.output_size), inputs.dtype)
-    (_, *state), (outputs, weights) = scan(step, [output, *state], sequences, [inputs.dtype] * 2)
+    output = ops.zeros((ops.shape(inputs)[0], cell.output_size), cell.compute_dtype)
+    (_, *state), (outputs, weights) = scan(step, [output, *state], sequences, [output.dtype] * 2)
     return ops.swapaxes(outputs, 0, 1), state, ops.swapaxes(weights, 0, 1)
 
 

@@ -18,6 +18,19 @@ from deepapps.layers.shapes import (
 )
 
 
+class HeadsDense(keras.layers.EinsumDense):
+    """Keras's layer, with a bias that is added to its own axes.
+
+    Keras (3.14 to 3.16) on TensorFlow adds a bias of the shape (H, 1) to the steps, if there are H of them.
+    """
+
+    def call(self, inputs, training=None):
+        if self.bias is None or len(self.bias.shape) == 1:
+            return super().call(inputs, training)
+        outputs = ops.einsum(self.equation, inputs, self.kernel) + ops.convert_to_tensor(self.bias)
+        return outputs if self.activation is None else self.activation(outputs)
+
+
 @keras.saving.register_keras_serializable("deepapps")
 class MultiHeadAttention(Attention):
     """Multi-head scaled dot product attention (Vaswani et al. 2017), on the template `Attention`.
@@ -102,7 +115,7 @@ class MultiHeadAttention(Attention):
 
     def _dense(self, name, equation, bias_axes, shape, activation=None):
         initializers = {name: clone(initializer) for name, initializer in self._initializers.items()}
-        return keras.layers.EinsumDense(
+        return HeadsDense(
             equation, (None, *shape), activation, bias_axes=bias_axes if self.use_bias else None, name=name,
             dtype=self.dtype_policy, trainable=self.trainable, **initializers, **self._regularizers, **self._constraints,
         )  # fmt: skip

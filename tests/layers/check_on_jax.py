@@ -1,59 +1,59 @@
-"""What `test_jax.py` runs with KERAS_BACKEND=jax: every layer of the table, its gradient, decoding."""
+"""What `test_jax.py` runs with KERAS_BACKEND=jax: every layer of the table, its gradients, decoding."""
+
+import dataclasses
 
 import jax
 import keras
 import numpy as np
 from layers.cases import CASES
+from layers.scenarios import TOLERANCE, Scenario, assert_near, pairwise, project
 
 from deepapps import layers
 
 
-def project(outputs):
-    """A scalar that everything in the outputs matters to."""
-    return sum((output * np.cos(np.arange(output.size)).reshape(output.shape)).sum() for output in outputs)
+def check_scenario(scenario):
+    """Outputs equal the formula, and gradients have its slopes."""
+    layer, arrays = scenario.layer(), scenario.arrays()
+    masks = {name: array for name, array in arrays.items() if name in scenario.case.masks}
+    sources = {name: arrays[name].astype("float32") for name in scenario.sources}
+    others = [variable.value for variable in layer.non_trainable_variables]
+
+    def loss(weights, sources):
+        call = scenario.call_of({**sources, **masks})
+        outputs, _ = layer.stateless_call(weights, others, **call, **scenario.flags)
+        outputs = list(outputs) if isinstance(outputs, tuple | list) else [outputs]
+        outputs = [output.astype("float32") for output in outputs]
+        return project(outputs), outputs
+
+    function = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)
+    with scenario.small_for_large():
+        function = jax.jit(function) if scenario.mode == "jit" else function
+        (_, outputs), (of_weights, gradients) = function(
+            [variable.value for variable in layer.trainable_variables], sources
+        )
+    tolerance = TOLERANCE[keras.DTypePolicy(scenario.policy).compute_dtype]
+    weights = [np.float64(weight) for weight in layer.get_weights()]
+    for number, (output, wanted) in enumerate(zip(outputs, scenario.reference(weights, arrays), strict=True)):
+        assert_near(output, wanted, tolerance, 0.0, f"{scenario}: output {number}")
+    gradients |= {str(number): gradient for number, gradient in enumerate(of_weights)}
+    gradients = {name: np.float64(gradient) for name, gradient in gradients.items()}
+    largest = max(map(np.linalg.norm, gradients.values()))
+    for name, (direction, slope) in scenario.slopes(layer).items():
+        gradient = gradients[name]
+        size = (np.linalg.norm(gradient) + 0.05 * largest) * np.linalg.norm(direction) / gradient.size**0.5
+        off = abs(np.sum(gradient * direction) - slope)
+        assert off <= 3 * tolerance * size + 1e-6, (
+            f"{scenario}: gradient of {name} off by {off:.3g} of {size:.3g}"
+        )
 
 
-def make(case, **options):
-    """A built layer, with weights all of which matter."""
-    layer = case.make(**options)
-    case.run(layer, {name: keras.KerasTensor(a.shape, str(a.dtype)) for name, a in case.arrays().items()})
-    random = np.random.default_rng(7)
-    layer.set_weights([random.normal(size=w.shape) / max(w.shape) ** 0.5 for w in layer.weights])
-    return layer
-
-
-def check_layer(case):
-    """Outputs equal the reference, the compiled gradient differences, and blocks change nothing."""
-    layer, arrays = make(case), case.arrays()
-    masks = {name: array for name, array in arrays.items() if name in case.masks}
-    tensors = {name: array for name, array in arrays.items() if name in case.tensors}
-    weights = layer.get_weights()
-
-    def compiled(layer):
-        def loss(weights, tensors):
-            call = {**tensors, **masks, **case.call}
-            outputs, _ = layer.stateless_call(weights, layer.non_trainable_variables, **call)
-            outputs = list(outputs) if isinstance(outputs, tuple | list) else [outputs]
-            return project(outputs), outputs
-
-        return jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))
-
-    function, random = compiled(layer), np.random.default_rng(3)
-    (_, outputs), gradients = function(weights, tensors)
-    for output, wanted in zip(outputs, case.expected(weights, arrays), strict=True):
-        np.testing.assert_allclose(output, wanted, rtol=1e-5, atol=1e-5, err_msg=str(case))
-    direction = jax.tree.map(lambda gradient: random.normal(size=gradient.shape), gradients)
-    slope = sum(jax.tree.leaves(jax.tree.map(lambda g, d: np.sum(g * d), gradients, direction)))
-    losses = []
-    for step in (1e-6, -1e-6):
-        moved = jax.tree.map(lambda x, d, e=step: x.astype("float64") + e * d, (weights, tensors), direction)
-        losses.append(project(case.expected(moved[0], {**moved[1], **masks})))
-    difference = (losses[0] - losses[1]) / 2e-6
-    np.testing.assert_allclose(slope, difference, rtol=1e-4, atol=1e-4, err_msg=str(case))
-    if str(case) in ("AdditiveAttention", "MultiHeadAttention", "TransformerDecoder"):
-        found = compiled(make(case, block_size=2))(weights, tensors)
-        for one, other in zip(jax.tree.leaves(found[1]), jax.tree.leaves(gradients), strict=True):
-            np.testing.assert_allclose(one, other, atol=1e-5, err_msg=str(case))
+def some_of(case, count=4):
+    """Some of the ways to call a layer, those on JAX, and one in float32 as it is."""
+    scenarios = [
+        dataclasses.replace(scenario, lengths="static") for scenario in pairwise(case, seed=1)
+        if scenario.mode in ("eager", "jit") and scenario.policy != "float64"
+    ]  # fmt: skip
+    return [Scenario(case, mode="jit"), *scenarios[:count]]
 
 
 def normal(*shape):
@@ -98,6 +98,6 @@ if __name__ == "__main__":
     check_decoding()
     check_training()
     for case in CASES:
-        if not case.name:  # a further row of a layer
-            check_layer(case)
-            print(case)
+        for scenario in some_of(case):
+            check_scenario(scenario)
+        print(case)

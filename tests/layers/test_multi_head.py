@@ -239,3 +239,17 @@ def test_all_options_come_back_from_a_file(tmp_path):
     tokens = normal(2, 5, 11)
     np.testing.assert_allclose(loaded(tokens), model(tokens), atol=1e-6)
     assert len(model.losses) == len(loaded.losses) == 10
+
+
+def test_as_many_steps_as_heads_of_width_one():
+    """Keras's own layer adds the biases of the heads to the steps then."""
+    layer = layers.MultiHeadAttention(2, 1, bias_initializer="normal")
+    inputs = normal(3, 2, 5)
+    whole = layer(inputs, inputs)
+    kernel, bias = layer.value_dense.kernel, layer.value_dense.bias
+    expected = np.einsum("btd,dhw->bthw", inputs, kernel) + np.asarray(bias)
+    np.testing.assert_allclose(layer.value_dense(inputs), expected, atol=1e-6)
+    longer = np.concatenate([inputs, np.zeros_like(inputs)], 1)
+    mask = np.arange(4) < 2
+    masked = layer(longer, longer, value_mask=np.broadcast_to(mask, (3, 4)))
+    np.testing.assert_allclose(whole, masked[:, :2], atol=1e-6)

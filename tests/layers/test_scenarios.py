@@ -2,8 +2,9 @@
 
 import pytest
 import tensorflow as tf
+from layers.calls import check
 from layers.cases import CASES
-from layers.scenarios import PAIRWISE, all_of, check
+from layers.scenarios import PAIRWISE, all_of
 
 
 @pytest.fixture(scope="module", autouse=True)
