@@ -15,6 +15,7 @@ import deepapps
 from deepapps.apps import configure
 from deepapps.files import check_ending
 from deepapps.flags import answering_options, options_of
+from deepapps.named_data import named_data
 from deepapps.run import load_run, open_run, versions
 from deepapps.settings import close_names, read_settings
 from deepapps.tasks import TASKS, find_task
@@ -111,6 +112,9 @@ _strategy = click.option(
 def evaluate(run, data, strategy, as_json, **answering):
     """Measure the model of RUN on a test set."""
     run, strategy = load_run(run), resolve_strategy(strategy)
+    if data is None:
+        named = ", ".join(f"{name} {value}" for name, value in named_data(run.settings).items())
+        click.echo(f"{run.path}: evaluates on its own data: {named or 'those of its task'}", err=True)
     _start_tensorflow(strategy=strategy)
     figures = run.evaluate(data, strategy, **_given(answering))
     if not _is_chief():

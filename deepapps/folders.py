@@ -6,6 +6,7 @@ import fcntl
 import itertools
 import os
 import pathlib
+import stat
 import time
 
 from deepapps.files import is_unfinished
@@ -24,8 +25,24 @@ def check_free(path, overwrite, file="settings.json", what="Run"):
     if (path / file).exists():
         if not overwrite:
             raise ValueError(f"{path}: holds a {what} already. Choose another, or --resume or --overwrite.")
+        check_plain(path)
     elif path.exists() and any(not is_unfinished(entry) for entry in path.iterdir()):
         raise ValueError(f"{path}: is not empty and holds no {what}. Choose another folder.")
+
+
+def check_plain(folder):
+    """Raises ValueError for a folder that holds anything but files and folders.
+
+    A link may lead out of it, to be read or written, and a pipe keeps its reader waiting for ever.
+    """
+    for place, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            mode = os.lstat(os.path.join(place, name)).st_mode
+            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                what = "a link" if stat.S_ISLNK(mode) else "neither file nor folder"
+                raise ValueError(
+                    f"{os.path.join(place, name)}: is {what}, which must not be in a Run. Remove it."
+                )
 
 
 def new_folder(name):

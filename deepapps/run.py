@@ -16,7 +16,8 @@ import numpy as np
 import deepapps
 from deepapps.files import read_json, read_json_lines, remove_unfinished, write_json, write_text
 from deepapps.flags import flags, is_flag, resuming, shell_command
-from deepapps.folders import check_free, claimed, locked, mark_of, new_folder
+from deepapps.folders import check_free, check_plain, claimed, locked, mark_of, new_folder
+from deepapps.named_data import check_named_data, named_data
 from deepapps.settings import check_keywords
 from deepapps.tasks import TASKS, find_task
 from deepapps.training.cluster import fit_to_strategy
@@ -100,20 +101,14 @@ class Run:
         return self._load_model()
 
     def _load_model(self):
-        import keras
-
         import deepapps.layers
         import deepapps.networks.translation  # noqa: F401 (registers its models, as above the layers)
+        from deepapps.saved_model import load_model
 
         path = self.path / "model.keras"
         if not path.exists():
             raise ValueError(f"{self.path}: holds no model yet. Go on with: {self.resume_command}")
-        try:
-            return keras.models.load_model(path, compile=False)
-        except Exception as error:  # Keras lets out whatever a damaged file leads to
-            reason = str(error).rpartition("Exception encountered: ")[2]  # the innermost
-            reason = (reason.splitlines() or [type(error).__name__])[0]
-            raise ValueError(f"{path}: cannot be loaded ({reason})") from None
+        return load_model(path)
 
     @property
     def command(self):
@@ -173,7 +168,8 @@ class Run:
             data: As the task's `data` setting, or a source. None: the test split of the Run's own data.
             strategy: As in `predict`.
             **answering: As in `predict`.
-        Raises: ValueError when the Run's own data are asked for and have changed since the training.
+        Raises: ValueError when the Run's own data are asked for and have changed since the training, are not
+            there, or would have to be downloaded.
         """
         from deepapps.training.calls import evaluate_model
 
@@ -189,6 +185,7 @@ class Run:
     def _own_test_split(self):
         """The test split, and the task that read it: a copy, for the model goes with what was learnt in training."""
         task = copy.copy(self.task)
+        check_named_data(self.path, named_data(self.settings))
         splits = task.data()
         self.check_learnt(task)
         return task, splits.test
@@ -284,12 +281,12 @@ class Run:
 
 
 def load_run(path, task=None):
-    """Loads a Run from its folder; no code from the folder is run.
+    """Loads a Run from its folder; no code from the folder is run, and nothing is read or written through links in it.
 
     Args:
         path: The folder.
         task: The class of the task, where it is not one of deepapps's own.
-    Raises: ValueError when there is no Run, or one from a newer version of deepapps.
+    Raises: ValueError when there is no Run, one from a newer version of deepapps, or one with links or devices in it.
     """
     stored = _read(path)
     if task is None and stored["task"] not in (*TASKS, "model"):
@@ -371,6 +368,7 @@ def _read(path, task=None):
     file = pathlib.Path(path) / "settings.json"
     if not file.exists():
         raise ValueError(f"{path}: holds no Run (there is no settings.json).")
+    check_plain(path)
     stored = read_json(file)
     parts = ("settings", "training", "versions")
     whole = isinstance(stored, dict) and all(isinstance(stored.get(part), dict) for part in parts)

@@ -399,7 +399,7 @@ def test_loading_runs_no_code_from_the_folder(copied, digits, tmp_path):
     outputs = keras.layers.Lambda(mark)(inputs)
     keras.Model(inputs, outputs).save(copied / "model.keras")
     marker.unlink()
-    fails(lambda: deepapps.load_run(copied).predict(digits), "cannot be loaded", "lambda", "unsafe")
+    fails(lambda: deepapps.load_run(copied).predict(digits), "cannot be loaded", "Lambda", "registered")
     (copied / "checkpoints" / "99999-000000000.npz").write_bytes(b"\x80\x04cos\nsystem\n")
     (copied / "labels.py").write_text(f"open({str(marker)!r}, 'w')")
     deepapps.load_run(copied)

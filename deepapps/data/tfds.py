@@ -82,6 +82,11 @@ def prepared_set(name):
     return builder
 
 
+def is_prepared(name):
+    """Whether a set is on this machine; ValueError as in `prepared_set` for an unknown name."""
+    return _builder(name, data_folder()).data_path.exists()
+
+
 def data_folder():
     """The folder of prepared sets: `TFDS_DATA_DIR`, or `~/tensorflow_datasets`."""
     return os.path.expanduser(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")

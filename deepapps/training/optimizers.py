@@ -7,6 +7,8 @@ import inspect
 import keras
 import tensorflow as tf
 
+from deepapps.saved_model import check_config
+
 
 def make_optimizer(settings, updates):
     """Makes the optimizer. Must be called, and the result built, in the scope of the strategy.
@@ -43,7 +45,7 @@ def make_schedule(settings, updates):
     rate, name, final = settings.learning_rate, settings.learning_rate_schedule, settings.final_learning_rate
     schedules = keras.optimizers.schedules
     if isinstance(name, dict):
-        return schedules.deserialize(copy.deepcopy(name))
+        return schedules.deserialize(_checked(name))
     if final == 0 and name in ("ExponentialDecay", "InverseTimeDecay"):
         raise ValueError(f"{name} never reaches 0: `final_learning_rate` must be greater than 0.")
     warmup = round(settings.warmup * updates)  # CosineDecay alone has one
@@ -84,7 +86,14 @@ def _made_optimizer(settings):
     options = _options(settings)
     if options:
         raise ValueError(f"Set `{next(iter(options))}` in the function that makes the optimizer.")
-    return keras.optimizers.deserialize(copy.deepcopy(settings.optimizer))  # Keras changes what it gets
+    return keras.optimizers.deserialize(_checked(settings.optimizer))
+
+
+def _checked(config):
+    """A copy of a config, as Keras changes what it gets; ValueError where it names what a Run must not bring."""
+    config = copy.deepcopy(config)
+    check_config(config)
+    return config
 
 
 def _named_optimizer(settings, updates):
