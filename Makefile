@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: install run test test-slow lint benchmark clean
+.PHONY: install run test test-slow test-versions lint benchmark clean
 .DEFAULT_GOAL := run
 
 install: $(VENV)/installed
@@ -23,6 +23,10 @@ test: install lint
 test-slow: install
 	$(BIN)/python -m pytest -m slow
 
+# the tests of layers and loop on the oldest, the newest and the nightly versions; SETS=nightly is one of them alone
+test-versions:
+	$(PYTHON) tests/versions.py $(SETS)
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -39,4 +43,4 @@ benchmark: install
 	$(BIN)/python benchmarks/tuning.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) .venv-versions build dist *.egg-info

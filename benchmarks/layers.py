@@ -148,7 +148,7 @@ def torch_multi_head(torch):
 def keras_bilstm(kind):
     """Both directions over masked sequences, as in the sequence classifier."""
     layer = keras.layers.Bidirectional(kind(96, return_sequences=True))
-    return lambda x: layer(keras.layers.Masking()(x))
+    return lambda x: layer(x, mask=keras.ops.any(keras.ops.not_equal(x, 0), axis=-1))
 
 
 def bilstm():

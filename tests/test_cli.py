@@ -181,9 +181,10 @@ def test_progress_where_stderr_is_no_terminal_and_the_default_output(idx, tmp_pa
 def test_evaluate(run, idx):
     figures = json.loads((run / "metrics.json").read_text())["test"]
     ended = processes.deepapps("evaluate", run, "--json")
-    assert (ended.status, json.loads(ended.out), ended.err) == (0, figures, "")
+    named = f"{run}: evaluates on its own data: data {idx}\n"
+    assert (ended.status, json.loads(ended.out), ended.err) == (0, figures, named)
     table = processes.deepapps("evaluate", run)
-    assert f"{figures['f1']:.4f}" in table.out and table.err == ""
+    assert f"{figures['f1']:.4f}" in table.out and table.err == named
     other = json.loads(processes.deepapps("evaluate", run, "--data", idx, "--json").out)
     assert sum(figures["support"] for figures in other["per_class"].values()) == 400
     fails(2, "evaluate", run, "--data", "smaple", words=["Did you mean 'sample'"])

@@ -26,6 +26,7 @@ class LSTM(keras.layers.LSTM):
     """
 
     def build(self, sequences_shape, initial_state_shape=None):
+        self.supports_masking = True  # to pass the mask on, which Keras 3.16 does not
         initializer = self.cell.recurrent_initializer
         self.cell.recurrent_initializer = drawn_wide(initializer)
         super().build(sequences_shape, initial_state_shape)
