@@ -211,7 +211,9 @@ def test_table_of_dependencies_is_true():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
     groups = {"core": setup["options"]["install_requires"], **setup["options.extras_require"]}
-    wanted = [(group, *line.split(",")[0].split(">=")) for group, lines in groups.items() for line in lines.split()]
+    wanted = [
+        (group, *line.split(",")[0].split(">=")) for group, lines in groups.items() for line in lines.split()
+    ]
     text = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\w+) \| `([^`]+)` \| ([\d.]+) \| (\S.+) \|$", text, re.MULTILINE)
     assert sorted(row[:3] for row in rows) == sorted(wanted)

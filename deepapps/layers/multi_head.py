@@ -115,10 +115,12 @@ class MultiHeadAttention(Attention):
 
     def _dense(self, name, equation, bias_axes, shape, activation=None):
         initializers = {name: clone(initializer) for name, initializer in self._initializers.items()}
-        return HeadsDense(
+        dense = HeadsDense(
             equation, (None, *shape), activation, bias_axes=bias_axes if self.use_bias else None, name=name,
             dtype=self.dtype_policy, trainable=self.trainable, **initializers, **self._regularizers, **self._constraints,
         )  # fmt: skip
+        dense.supports_masking = True  # Keras would warn
+        return dense
 
     def score(self, query, key):
         return matmul(query * self.key_dim**-0.5, key, transpose_right=True)

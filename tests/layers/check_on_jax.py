@@ -1,12 +1,12 @@
 """What `test_jax.py` runs with KERAS_BACKEND=jax: every layer of the table, its gradients, decoding."""
 
-import dataclasses
+import sys
 
 import jax
 import keras
 import numpy as np
 from layers.cases import CASES
-from layers.scenarios import TOLERANCE, Scenario, assert_near, pairwise, project
+from layers.scenarios import FAMILIES, TOLERANCE, Scenario, assert_near, covering, project
 
 from deepapps import layers
 
@@ -47,11 +47,11 @@ def check_scenario(scenario):
         )
 
 
-def some_of(case, count=4):
-    """Some of the ways to call a layer, those on JAX, and one in float32 as it is."""
+def some_of(case, count):
+    """Ways to call a layer on JAX: compiled in float32, and the first ones of a covering set."""
     scenarios = [
-        dataclasses.replace(scenario, lengths="static") for scenario in pairwise(case, seed=1)
-        if scenario.mode in ("eager", "jit") and scenario.policy != "float64"
+        scenario for scenario in covering(case, 1, mode=["eager", "jit"], lengths=["static"])
+        if scenario.policy != "float64"
     ]  # fmt: skip
     return [Scenario(case, mode="jit"), *scenarios[:count]]
 
@@ -98,6 +98,6 @@ if __name__ == "__main__":
     check_decoding()
     check_training()
     for case in CASES:
-        for scenario in some_of(case):
+        for scenario in some_of(case, 100 if sys.argv[1:] == ["all"] else int(str(case) in FAMILIES)):
             check_scenario(scenario)
         print(case)

@@ -7,7 +7,7 @@ import unittest.mock
 
 import keras
 import numpy as np
-from layers.cases import CASES, SIZES, Case
+from layers.cases import SIZES, Case
 
 from deepapps.layers import attention
 
@@ -214,10 +214,9 @@ def all_of(case):
     ]
 
 
-def pairwise(case, seed=0):
-    """Few combinations in which every two values of two factors meet (greedily)."""
-    values, random = factors(case), np.random.default_rng(seed)
-    names = list(values)
+def pairwise(values, seed=0):
+    """Few choices of `{factor: values}` in which every two values of two factors meet, found greedily."""
+    random = np.random.default_rng(seed)
     missing = {
         pair
         for (a, first), (b, second) in itertools.combinations(values.items(), 2)
@@ -225,14 +224,14 @@ def pairwise(case, seed=0):
     }
     chosen = []
     while missing:
-        seed_pair = min(missing, key=repr)
-        candidates = []
-        for _ in range(40):
-            one = {name: values[name][random.integers(len(values[name]))] for name in names} | dict(seed_pair)
-            candidates.append((len(missing & _pairs(one)), one))
-        best = max(candidates, key=lambda candidate: candidate[0])[1]
+        pair = dict(min(missing, key=repr))
+        choices = [
+            {name: some[random.integers(len(some))] for name, some in values.items()} | pair
+            for _ in range(40)
+        ]
+        best = max(choices, key=lambda choice: len(missing & _pairs(choice)))
         missing -= _pairs(best)
-        chosen.append(Scenario(case, **best))
+        chosen.append(best)
     return chosen
 
 
@@ -240,4 +239,19 @@ def _pairs(choice):
     return set(itertools.combinations(choice.items(), 2))
 
 
-PAIRWISE = [scenario for case in CASES for scenario in pairwise(case)]
+def covering(case, seed=0, **values):
+    """A covering set of scenarios of a layer; `values` take the place of those of `factors`."""
+    return [Scenario(case, **choice) for choice in pairwise(factors(case) | values, seed)]
+
+
+# one layer of each way to compute
+FAMILIES = ("AdditiveAttention", "DotProductAttention", "MultiHeadAttention", "LSTM-training", "AttentionGRU")
+
+
+def quick(case):
+    """The scenarios of the default tests: a covering set of all but the modes; of each family the modes, which cost most."""
+    scenarios = covering(case, mode=["eager"], lengths=["static"])
+    if str(case) in FAMILIES:
+        tie = factors(case)["tied"][-1]
+        scenarios += [Scenario(case, tie, mode=mode, lengths="unknown") for mode in MODES[1:]]
+    return scenarios

@@ -54,6 +54,11 @@ BAD_ARGUMENTS = {
     "heads of an encoder": (lambda: layers.TransformerEncoder(0, 8), "`num_heads` must be a positive", "num_heads=0"),
     "hidden_dim": (lambda: layers.TransformerDecoder(2, 0), "`hidden_dim` must be a positive", "hidden_dim=0"),
     "dropout of a block": (lambda: layers.TransformerEncoder(2, 8, dropout=2), "`dropout` must be", "dropout=2"),
+    "output shape of a fraction": (
+        lambda: layers.MultiHeadAttention(2, 8, output_shape=8.0), "`output_shape` must be a positive whole", "output_shape=8.0",
+    ),
+    "output shape zero": (lambda: layers.MultiHeadAttention(2, 8, output_shape=0), "`output_shape` must be", "output_shape=0"),
+    "no output shape": (lambda: layers.MultiHeadAttention(2, 8, output_shape=()), "`output_shape` must hold", "output_shape=()"),
     "max_length": (lambda: layers.LearnedPositions(0), "`max_length` must be a positive", "max_length=0"),
 }  # fmt: skip
 

@@ -14,11 +14,6 @@ from deepapps.training.strategies import make_strategy
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 every_layer = pytest.mark.parametrize("case", [case for case in CASES if not case.name], ids=str)
 
-KINDS_OF_GRADIENT = (
-    "AdditiveAttention", "Attention", "MultiHeadAttention", "LSTM-training", "AttentionLSTM", "LSTMN", "AttentionRNN",
-    "TransformerDecoder", "LearnedPositions",
-)  # fmt: skip
-
 
 @pytest.fixture(scope="module", autouse=True)
 def graphs_as_they_are():
@@ -221,26 +216,6 @@ def test_mixed_precision_computes_in_half_and_keeps_variables_whole(case, policy
         sums = np.sum(np.float32(outputs[case.weights]), axis=-1)
         some = np.sum(expected(case)[0][case.weights], axis=-1) > 0
         np.testing.assert_allclose(sums, some, atol=0.02)
-
-
-@pytest.mark.parametrize("case", [case for case in CASES if str(case) in KINDS_OF_GRADIENT], ids=str)
-def test_one_trace_of_the_gradient_takes_any_batch_and_length(case):
-    """Of each kind of layer; the outputs of all do in the exported model."""
-    signature = {
-        name: tf.TensorSpec(
-            [None if letter in "BQTV" else size for letter, size in case.sized(letters)],
-            "bool" if name in case.masks else "float32",
-        )
-        for name, letters in case.axes().items()
-    }
-    traced = tf.function(
-        functools.partial(outputs_and_gradients, case, case.layer()),
-        input_signature=[signature],
-        autograph=False,
-    )
-    assert_close(traced(case.arrays()), expected(case))
-    other = case.arrays(B=3, Q=4, T=2, V=7)
-    assert_close(traced(other), outputs_and_gradients(case, case.layer(), other))
 
 
 @every_case

@@ -6,7 +6,7 @@ from layers.calls import check
 from layers.random_scenarios import scenarios
 
 COMMON = {"deadline": None, "database": None, "suppress_health_check": list(hypothesis.HealthCheck)}
-OFTEN_EAGER = ["eager"] * 8 + ["function"] * 2 + ["jit", "fit"]  # as they take time
+OFTEN_EAGER = ["eager"] * 28 + ["function", "jit"]  # as they take time
 
 
 @hypothesis.settings(max_examples=200, derandomize=True, **COMMON)

@@ -4,7 +4,9 @@ import pytest
 import tensorflow as tf
 from layers.calls import check
 from layers.cases import CASES
-from layers.scenarios import PAIRWISE, all_of
+from layers.scenarios import all_of, covering, quick
+
+every_case = pytest.mark.parametrize("case", CASES, ids=str)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -15,13 +17,20 @@ def graphs_as_they_are():
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
 
 
-@pytest.mark.parametrize("scenario", PAIRWISE, ids=str)
+@pytest.mark.parametrize("scenario", [scenario for case in CASES for scenario in quick(case)], ids=str)
 def test_outputs_and_gradients_are_those_of_the_formula(scenario):
     check(scenario)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_all_combinations(case):
+@every_case
+def test_every_two_ways_together(case):
+    for scenario in covering(case):
+        check(scenario)
+
+
+@pytest.mark.slow
+@every_case
+def test_all_ways_together(case):
     for scenario in all_of(case):
         check(scenario)
