@@ -24,7 +24,7 @@ def data(tmp_path_factory):
         ("sequence_classifier", "attention-lstm", "float64"),
         ("sequence_classifier", "gru", "bfloat16"),
         ("translator", "attention-lstm", "bfloat16"),
-        ("translator", "transformer", "mixed_float16"),
+        pytest.param("translator", "transformer", "mixed_float16", marks=pytest.mark.slow),
     ],
 )
 def test_trains_under_a_policy(data, tmp_path, app, network, policy):
