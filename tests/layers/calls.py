@@ -28,7 +28,7 @@ def expectation(scenario):
     """Outputs and gradients of the eager call in float64, `{name: array}`, held against the formula."""
     layer, arrays = scenario.layer(), scenario.arrays()
     outputs, gradients = _taped(scenario, layer, arrays)
-    weights = [np.float64(weight) for weight in layer.get_weights()]
+    weights = [np.asarray(weight, "float64") for weight in layer.get_weights()]
     for output, wanted in zip(outputs, scenario.reference(weights, arrays), strict=True):
         np.testing.assert_allclose(output, wanted, rtol=1e-8, atol=1e-8, err_msg=str(scenario))
     for name, (direction, slope) in scenario.slopes(layer).items():

@@ -32,11 +32,11 @@ def check_scenario(scenario):
             [variable.value for variable in layer.trainable_variables], sources
         )
     tolerance = TOLERANCE[keras.DTypePolicy(scenario.policy).compute_dtype]
-    weights = [np.float64(weight) for weight in layer.get_weights()]
+    weights = [np.asarray(weight, "float64") for weight in layer.get_weights()]
     for number, (output, wanted) in enumerate(zip(outputs, scenario.reference(weights, arrays), strict=True)):
         assert_near(output, wanted, tolerance, 0.0, f"{scenario}: output {number}")
     gradients |= {str(number): gradient for number, gradient in enumerate(of_weights)}
-    gradients = {name: np.float64(gradient) for name, gradient in gradients.items()}
+    gradients = {name: np.asarray(gradient, "float64") for name, gradient in gradients.items()}
     largest = max(map(np.linalg.norm, gradients.values()))
     for name, (direction, slope) in scenario.slopes(layer).items():
         gradient = gradients[name]

@@ -145,7 +145,7 @@ class Scenario:
 
         By differences of the formula, in float64.
         """
-        weights, arrays = [np.float64(weight) for weight in layer.get_weights()], self.arrays()
+        weights, arrays = [np.asarray(weight, "float64") for weight in layer.get_weights()], self.arrays()
         trainable = [index for index, weight in enumerate(layer.weights) if weight.trainable]
         shapes = {str(number): weights[index].shape for number, index in enumerate(trainable)}
         shapes |= {name: arrays[name].shape for name in self.sources}
