@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from deepapps.keras_internals import is_compiled_by_xla
+
 
 def matmul(left, right, transpose_left=False, transpose_right=False):
     """`(..., n, k)` times `(..., k, m)`; a side to be transposed comes with its last two axes swapped."""
@@ -15,15 +17,21 @@ def matmul(left, right, transpose_left=False, transpose_right=False):
 
 
 def project(tensor, kernel):
-    """`(..., n)` times `(n, m)`, as one product of two matrices.
+    """`(..., n)` times `(n, m)`.
 
-    Keras's `matmul` and `tensordot` do the same where all shapes are known. Elsewhere they keep shapes for the gradient,
-    which XLA refuses in a loop, or compute a product for each row of the batch.
+    In a loop at unknown lengths XLA refuses Keras's `matmul`, which keeps shapes for the gradient.
     """
+    if not is_compiled_by_xla():
+        return ops.matmul(tensor, kernel)
     rows = ops.reshape(tensor, (-1, tensor.shape[-1]))
     return ops.reshape(ops.matmul(rows, kernel), (*ops.shape(tensor)[:-1], kernel.shape[-1]))
 
 
 def weighted_sum(tensor, factors):
-    """`(..., n)`, each feature times its factor `(n,)`, summed over the features."""
+    """`(..., n)`, each feature times its factor `(n,)`, summed over the features.
+
+    Not `matmul`: TensorFlow's, (B, 1, T, n) by (n, 1), writes beyond its memory on CPU.
+    """
+    if not is_compiled_by_xla():
+        return ops.tensordot(tensor, factors, axes=1)
     return ops.squeeze(project(tensor, ops.expand_dims(factors, -1)), -1)
