@@ -11,7 +11,7 @@ import sys
 import numpy as np
 
 import deepapps
-from deepapps.data.images import load_images
+from deepapps.data.images.load import load_images
 
 
 def main(data="sample"):

@@ -55,8 +55,8 @@ def checkpoint_share(million=50):
     import numpy as np
     import tensorflow as tf
 
+    from deepapps.distribution.workers import Workers
     from deepapps.training.checkpoints import read_variables, save_checkpoint
-    from deepapps.training.workers import Workers
 
     width = round((million * 1e6 / 2) ** 0.5)
     model = keras.Sequential([keras.Input((width,)), keras.layers.Dense(width), keras.layers.Dense(width)])

@@ -24,7 +24,7 @@ import tensorflow as tf
 from PIL import Image, ImageDraw
 
 import deepapps
-from deepapps.data import image_store
+from deepapps.data.images import store as image_store
 from deepapps.networks.images import NETWORKS
 from deepapps.tasks.image_classification import ImageSettings
 

@@ -16,7 +16,7 @@ import keras
 from keras import layers
 
 import deepapps
-from deepapps.data.images import load_images
+from deepapps.data.images.load import load_images
 
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 

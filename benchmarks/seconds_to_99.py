@@ -18,7 +18,7 @@ import numpy as np
 from keras import layers
 
 import deepapps
-from deepapps.data.images import load_images
+from deepapps.data.images.load import load_images
 from deepapps.networks.images import cnn
 from deepapps.tasks.image_classification import ImageSettings
 

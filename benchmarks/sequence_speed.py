@@ -17,8 +17,8 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from deepapps.answers import outputs_of
-from deepapps.data.sequences import load_sequences
+from deepapps.data.sequences.load import load_sequences
+from deepapps.inference.outputs import outputs_of
 from deepapps.tasks.sequence_classification import SequenceClassification, SequenceSettings
 from deepapps.training.calls import Calls
 from deepapps.training.settings import TrainingSettings

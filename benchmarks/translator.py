@@ -20,9 +20,9 @@ import torch
 from keras import layers
 from torch.nn import functional
 
-from deepapps.data.pair_encoder import BOUNDARY
-from deepapps.decoding import Search
-from deepapps.losses import smoothed_tokens
+from deepapps.data.pairs.encoder import BOUNDARY
+from deepapps.inference.decoding import Search
+from deepapps.metrics.losses import smoothed_tokens
 from deepapps.networks.translation import attention_lstm
 from deepapps.tasks.translation import Translation, TranslatorSettings
 from deepapps.training.calls import Calls

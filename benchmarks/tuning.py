@@ -23,7 +23,7 @@ import psutil
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import deepapps
-from deepapps.run import open_run
+from deepapps.runs.run import open_run
 from deepapps.tasks.image_classification import Mnist, MnistSettings
 from deepapps.training.loop import learn
 from deepapps.tuning.statistics import mean_and_error

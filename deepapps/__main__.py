@@ -2,7 +2,7 @@
 
 import sys
 
-from deepapps.cli import main
+from deepapps.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

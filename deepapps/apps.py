@@ -2,7 +2,7 @@
 
 import inspect
 
-from deepapps.run import stored_settings
+from deepapps.runs.run import stored_settings
 from deepapps.tasks import find_task
 from deepapps.training.settings import TrainingSettings, split_settings
 

@@ -9,7 +9,7 @@ import sys
 
 import resume_scenario
 
-from deepapps.training.cluster import find_cluster
+from deepapps.distribution.cluster import find_cluster
 
 
 def kill_of_this_run(folder, kills):

@@ -6,7 +6,7 @@ import resource
 
 import processes
 
-from deepapps.data.images import find_parts
+from deepapps.data.images.load import find_parts
 
 QUICK = ("train", "mnist", "--network", "mlp", "--units", "16", "--no-jit-compile", "--no-progress")
 
@@ -60,6 +60,6 @@ def no_tensorflow():
     """Whatever begins to use TensorFlow ends the process with status 99."""
     import os
 
-    import deepapps.cli
+    import deepapps.cli.main
 
-    deepapps.cli._start_tensorflow = lambda *arguments: os._exit(99)
+    deepapps.cli.main._start_tensorflow = lambda *arguments: os._exit(99)

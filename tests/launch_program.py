@@ -12,8 +12,8 @@ import signal
 import sys
 import time
 
-from deepapps.training.cluster import find_cluster
-from deepapps.training.heartbeat import follow_launcher
+from deepapps.distribution.cluster import find_cluster
+from deepapps.distribution.heartbeat import follow_launcher
 
 if __name__ == "__main__":
     what, *number = sys.argv[1:]

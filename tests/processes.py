@@ -8,7 +8,9 @@ import tempfile
 import typing
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["tensorflow", "keras", "deepapps.training.loop", "deepapps.report"])
+_context.set_forkserver_preload(
+    ["tensorflow", "keras", "deepapps.training.loop", "deepapps.reporting.report"]
+)
 
 
 def start(function, *arguments):
@@ -81,6 +83,6 @@ def _command(arguments, files, before):
     sys.stdout, sys.stderr = (os.fdopen(number, "w", 1, closefd=False) for number in (1, 2))
     if before:
         before()
-    from deepapps.cli import main
+    from deepapps.cli.main import main
 
     sys.exit(main(arguments))

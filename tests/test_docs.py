@@ -15,8 +15,8 @@ import click
 import pytest
 import yaml
 
-from deepapps import cli
 from deepapps.apps import configure
+from deepapps.cli import main as cli
 from deepapps.settings import types_of
 from deepapps.tasks import TASKS, find_task
 from deepapps.tasks.image_classification import ImageSettings

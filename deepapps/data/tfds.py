@@ -16,9 +16,9 @@ import urllib.request
 
 import numpy as np
 
-from deepapps.data.class_folder import SIDE
-from deepapps.data.image_files import fit_pixels, range_of_sizes
-from deepapps.data.image_store import cached, fits_memory, image_array, opened
+from deepapps.data.images.class_folder import SIDE
+from deepapps.data.images.files import fit_pixels, range_of_sizes
+from deepapps.data.images.store import cached, fits_memory, image_array, opened
 from deepapps.settings import close_names
 
 NAME = re.compile(r"(\w+)(?:/([\w.\-]+))?(?::[\d.*]+)?")

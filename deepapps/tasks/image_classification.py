@@ -4,10 +4,10 @@ import dataclasses
 
 import numpy as np
 
-from deepapps.evaluation import main_output
 from deepapps.files import PICTURE, read_json, write_json
+from deepapps.metrics.classification import main_output
 from deepapps.settings import Settings, setting
-from deepapps.tasks.task import Task
+from deepapps.task import Task
 from deepapps.training.settings import WARMED_UP_COSINE
 
 
@@ -103,7 +103,7 @@ class ImageClassification(Task):
         return found
 
     def data(self):
-        from deepapps.data.images import describe_images, load_images
+        from deepapps.data.images.load import describe_images, load_images
 
         settings = self.settings
         images = load_images(settings.data, settings.validation, settings.test, self._reading())
@@ -140,19 +140,19 @@ class ImageClassification(Task):
 
     def encode(self, raw):
         """Images as `(B, H, W, C)`: takes arrays of one or many images, or names of image files."""
-        from deepapps.data.image_files import encode_images
+        from deepapps.data.images.files import encode_images
 
         return encode_images(raw, self.image_shape, self.settings.resize, self.invert_bright)
 
     def decode(self, outputs):
         """The label and the probabilities of each row of logits."""
-        from deepapps.answers import class_answers, softmax
+        from deepapps.inference.outputs import class_answers, softmax
 
         return class_answers(softmax(main_output(outputs)), self.class_names)
 
     def explain(self, model, raw, target=None):
         """Integrated gradients and Grad-CAM, an `ImageExplanation`."""
-        from deepapps.explain import explain_image
+        from deepapps.inference.image_explanation import explain_image
 
         images = self.encode(raw)
         if len(images) != 1:
@@ -160,27 +160,27 @@ class ImageClassification(Task):
         return explain_image(model, images[0], self.class_names, target)
 
     def evaluate(self, model, source):
-        from deepapps.answers import softmax
-        from deepapps.evaluation import classification_figures, predicted
+        from deepapps.inference.outputs import softmax
+        from deepapps.metrics.classification import classification_figures, predicted
 
         logits, labels = predicted(model, source)
         return classification_figures(softmax(logits), labels, self.class_names, self.settings.top_k)
 
     def evaluation_source(self, data):
-        from deepapps.data.images import load_evaluation_images
+        from deepapps.data.images.load import load_evaluation_images
 
         return load_evaluation_images(data, self.class_names, self.image_shape, self._reading())
 
     def examples(self, model, source, figures):
         """The worst mistakes, with their pictures."""
-        from deepapps.sections import image_uri
+        from deepapps.reporting.sections import image_uri
 
         mistakes = figures["mistakes"]
         images = source[np.array([mistake["index"] for mistake in mistakes])][0] if mistakes else ()
         return [m | {"picture": image_uri(image)} for m, image in zip(mistakes, images, strict=True)]
 
     def sections(self, figures, examples, folder):
-        from deepapps.classifier_report import classifier_sections
+        from deepapps.reporting.classification import classifier_sections
 
         return classifier_sections(figures, examples, folder)
 
@@ -199,7 +199,7 @@ class ImageClassification(Task):
     def illustrate(self, folder, columns=10, draws=3):
         """An image of each class, as it is and as training sees it, as samples.png."""
         from deepapps.data.source import targets_in
-        from deepapps.plots import plot_samples
+        from deepapps.reporting.plots import plot_samples
         from deepapps.training.step import on_pairs
 
         classes, first = np.unique(targets_in(self._train), return_index=True)
@@ -213,7 +213,7 @@ class ImageClassification(Task):
 
     def _reading(self):
         """How image files are read."""
-        from deepapps.data.image_files import Reading
+        from deepapps.data.images.files import Reading
 
         settings = self.settings
         return Reading(settings.image_size, settings.resize, None, settings.skip_bad_files, settings.cache)

@@ -6,8 +6,8 @@ import keras
 import tensorflow as tf
 
 from deepapps.data.source import Splits
-from deepapps.losses import copied
-from deepapps.tasks.task import Task
+from deepapps.metrics.losses import copied
+from deepapps.task import Task
 
 _ACCURACY = {
     keras.losses.SparseCategoricalCrossentropy: keras.metrics.SparseCategoricalAccuracy,

@@ -6,7 +6,7 @@ import numpy as np
 
 from deepapps.files import PAGE_OR_PICTURE, read_json, write_json
 from deepapps.settings import Settings, setting
-from deepapps.tasks.task import Task
+from deepapps.task import Task
 from deepapps.training.settings import FOR_SEQUENCES
 
 
@@ -94,7 +94,7 @@ class SequenceClassification(Task):
         }
 
     def data(self):
-        from deepapps.data.sequences import describe_sequences, load_sequences
+        from deepapps.data.sequences.load import describe_sequences, load_sequences
 
         data = load_sequences(self.settings)
         self.class_names, self.encoder, self.lost = data.class_names, data.encoder, data.lost
@@ -113,14 +113,14 @@ class SequenceClassification(Task):
         return sequence_network(self.settings, len(self.class_names), **form)
 
     def loss(self):
-        from deepapps.losses import smoothed
+        from deepapps.metrics.losses import smoothed
 
         return smoothed(self.settings.label_smoothing, self.settings.multi_label)
 
     def metrics(self):
         import keras
 
-        from deepapps.losses import all_labels_right
+        from deepapps.metrics.losses import all_labels_right
 
         if self.settings.multi_label:
             return [keras.metrics.MeanMetricWrapper(all_labels_right, "accuracy")]
@@ -132,7 +132,7 @@ class SequenceClassification(Task):
 
     def decode(self, outputs):
         """The label, or the labels, and the probabilities of each row of logits."""
-        from deepapps.answers import class_answers, label_answers, sigmoid, softmax
+        from deepapps.inference.outputs import class_answers, label_answers, sigmoid, softmax
 
         if self.settings.multi_label:
             return label_answers(sigmoid(outputs), self.class_names)
@@ -140,9 +140,9 @@ class SequenceClassification(Task):
 
     def explain(self, model, raw, target=None):
         """Integrated gradients and attention of a text, a `TextExplanation`."""
-        from deepapps.answers import sigmoid, softmax
-        from deepapps.data.texts import TextEncoder
-        from deepapps.explain_text import explain_text
+        from deepapps.data.sequences.texts import TextEncoder
+        from deepapps.inference.outputs import sigmoid, softmax
+        from deepapps.inference.text_explanation import explain_text
 
         if not isinstance(self.encoder, TextEncoder):
             raise ValueError("Texts can be explained, and series cannot.")
@@ -150,8 +150,12 @@ class SequenceClassification(Task):
         return explain_text(model, self.encoder, raw, self.class_names, target, shares)
 
     def evaluate(self, model, source):
-        from deepapps.answers import outputs_of, sigmoid, softmax
-        from deepapps.evaluation import classification_figures, multi_label_figures, parts_by_length
+        from deepapps.inference.outputs import outputs_of, sigmoid, softmax
+        from deepapps.metrics.classification import (
+            classification_figures,
+            multi_label_figures,
+            parts_by_length,
+        )
 
         logits = outputs_of(model, source.inputs)
         if self.settings.multi_label:
@@ -172,25 +176,25 @@ class SequenceClassification(Task):
         return [m | {"text": self._shown(model, source, m["index"])} for m in mistakes if source.raw]
 
     def sections(self, figures, examples, folder):
-        from deepapps.classifier_report import classes_section, classifier_sections, length_section
+        from deepapps.reporting.classification import classes_section, classifier_sections, length_section
 
         if self.settings.multi_label:
             return [classes_section(figures["per_class"])]
         return [*classifier_sections(figures, examples, folder), length_section(figures["by_length"])]
 
     def evaluation_source(self, data):
-        from deepapps.data.sequences import load_evaluation_sequences
+        from deepapps.data.sequences.load import load_evaluation_sequences
 
         return load_evaluation_sequences(data, self.class_names, self.encoder, self.settings)
 
     def save(self, folder):
-        from deepapps.data.encoders import stored_encoder
+        from deepapps.data.sequences.encoders import stored_encoder
 
         write_json(folder / "labels.json", {"class_names": self.class_names})
         write_json(folder / "encoder.json", stored_encoder(self.encoder))
 
     def load(self, folder):
-        from deepapps.data.encoders import loaded_encoder
+        from deepapps.data.sequences.encoders import loaded_encoder
 
         labels, encoder = (read_json(folder / name) for name in ("labels.json", "encoder.json"))
         try:
@@ -200,8 +204,8 @@ class SequenceClassification(Task):
 
     def _shown(self, model, source, index, most=3):
         """A text as the report shows it; of a series how long it is."""
-        from deepapps.data.texts import TextEncoder
-        from deepapps.explain_text import attention_weights
+        from deepapps.data.sequences.texts import TextEncoder
+        from deepapps.inference.text_explanation import attention_weights
 
         raw = source.raw[index]
         if not isinstance(self.encoder, TextEncoder):
@@ -221,7 +225,7 @@ class SequenceClassification(Task):
 
     def _vectors(self):
         """The vectors of the file in the settings, of the tokens and the further words."""
-        from deepapps.data.vectors import embedding_matrix
+        from deepapps.data.sequences.vectors import embedding_matrix
 
         if not hasattr(self.encoder, "tokenizer"):
             raise ValueError("`embeddings` are of words: they do not fit series.")

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from deepapps.sentence_figures import Rouge
+from deepapps.metrics.sentences import Rouge
 from deepapps.settings import setting
 from deepapps.tasks.translation import Translation, TranslatorSettings
 

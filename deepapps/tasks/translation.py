@@ -4,9 +4,9 @@ import dataclasses
 import logging
 
 from deepapps.files import PAGE_OR_PICTURE, read_json, write_json
-from deepapps.sentence_figures import Bleu, exact_matches, sentence_figures
+from deepapps.metrics.sentences import Bleu, exact_matches, sentence_figures
 from deepapps.settings import Settings, setting
-from deepapps.tasks.task import Task
+from deepapps.task import Task
 from deepapps.training.settings import FOR_SEQUENCES
 
 ALIGNED = (0.5, 0.75, 0.95)  # of the sources, ordered by words, those here are aligned in the report
@@ -126,7 +126,7 @@ class Translation(Task):
         }
 
     def data(self):
-        from deepapps.data.pairs import describe_pairs, load_pairs
+        from deepapps.data.pairs.load import describe_pairs, load_pairs
 
         data = load_pairs(self.settings)
         self.encoder, self.lost = data.encoder, data.lost
@@ -145,7 +145,7 @@ class Translation(Task):
         )
 
     def loss(self):
-        from deepapps.losses import smoothed_tokens
+        from deepapps.metrics.losses import smoothed_tokens
 
         return smoothed_tokens(self.settings.label_smoothing)
 
@@ -176,7 +176,7 @@ class Translation(Task):
 
     def explain(self, model, raw, target=None):
         """The `Alignment` of a sentence with `target`, by default the model's own translation."""
-        from deepapps.explain_translation import align
+        from deepapps.inference.alignment import align
 
         if not isinstance(raw, str):
             raise ValueError(f"One text is explained at a time. Received: {raw!r:.80}")
@@ -212,12 +212,12 @@ class Translation(Task):
         return samples + [{"group": "alignment", **one} for one in aligned]
 
     def sections(self, figures, examples, folder):
-        from deepapps.sentence_report import sentence_sections
+        from deepapps.reporting.sentences import sentence_sections
 
         return sentence_sections(figures, examples, folder, self.monitor, self.metric.name_of_each)
 
     def evaluation_source(self, data):
-        from deepapps.data.pairs import load_evaluation_pairs
+        from deepapps.data.pairs.load import load_evaluation_pairs
 
         return load_evaluation_pairs(data, self.encoder, self.settings)
 
@@ -225,7 +225,7 @@ class Translation(Task):
         write_json(folder / "encoder.json", self.encoder.stored())
 
     def load(self, folder):
-        from deepapps.data.pair_encoder import PairEncoder
+        from deepapps.data.pairs.encoder import PairEncoder
 
         stored = read_json(folder / "encoder.json")
         try:
@@ -234,7 +234,7 @@ class Translation(Task):
             raise ValueError(f"{folder / 'encoder.json'}: is damaged.") from None
 
     def _search(self, model, sources, settings, wanted=None, progress=False):
-        from deepapps.translating import translate
+        from deepapps.inference.translating import translate
 
         return translate(model, self.encoder, sources, settings, self.longest, wanted, progress)
 

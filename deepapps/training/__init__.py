@@ -1,0 +1,1 @@
+"""The loop: how to learn. Steps, feeds, checkpoints, callbacks and optimizers."""

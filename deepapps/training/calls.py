@@ -6,11 +6,11 @@ import time
 import keras
 import tensorflow as tf
 
-from deepapps.training.batches import make_feed
-from deepapps.training.heartbeat import beat
-from deepapps.training.predictions import shared_predict
+from deepapps.distribution.heartbeat import beat
+from deepapps.distribution.workers import Workers
+from deepapps.inference.sharing import shared_predict
+from deepapps.training.feeds import make_feed
 from deepapps.training.step import Step, figures_of, per_example
-from deepapps.training.workers import Workers
 
 CALL_SECONDS = 0.5  # what `steps_per_execution="auto"` aims at
 

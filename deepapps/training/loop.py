@@ -12,19 +12,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from deepapps.distribution.strategies import make_strategy
+from deepapps.distribution.workers import lost_workers_named
 from deepapps.files import write_atomically, write_json
-from deepapps.run import open_run
+from deepapps.inference.sharing import shared_predict
+from deepapps.runs.run import open_run
+from deepapps.task import Task
 from deepapps.tasks.model import ModelTask
-from deepapps.tasks.task import Task
 from deepapps.training.callbacks import check_no_batch_hooks, make_callbacks
 from deepapps.training.calls import Calls, Measure, evaluate_model
 from deepapps.training.checkpoints import checkpoints
 from deepapps.training.interruption import stop_requests
 from deepapps.training.optimizers import current_learning_rate, serialized
-from deepapps.training.predictions import shared_predict
 from deepapps.training.state import State
-from deepapps.training.strategies import make_strategy
-from deepapps.training.workers import lost_workers_named
 
 _logger = logging.getLogger(__name__)
 

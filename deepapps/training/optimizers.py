@@ -7,7 +7,7 @@ import inspect
 import keras
 import tensorflow as tf
 
-from deepapps.saved_model import check_config
+from deepapps.networks.saved import check_config
 
 
 def make_optimizer(settings, updates):

@@ -12,7 +12,7 @@ from rich.progress import (
     track,
 )
 
-from deepapps.training.heartbeat import beat
+from deepapps.distribution.heartbeat import beat
 
 
 class ProgressReport(keras.callbacks.Callback):

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from deepapps.data.source import ArraySource
-from deepapps.losses import copied
+from deepapps.metrics.losses import copied
 
 
 class ScheduledCall:

@@ -10,15 +10,15 @@ import tensorflow as tf
 from keras import tree
 
 from deepapps.data.source import class_weights
+from deepapps.distribution.strategies import fold_replica_into_seeds
+from deepapps.distribution.workers import Workers
 from deepapps.training import checkpoints
-from deepapps.training.batches import make_feed
 from deepapps.training.callbacks import restore_state, state_of
+from deepapps.training.feeds import make_feed
 from deepapps.training.normalization import join_messages
 from deepapps.training.optimizers import make_optimizer
 from deepapps.training.scheduling import check_asynchronous
 from deepapps.training.step import Step, figures_of, jit_pays, per_example
-from deepapps.training.strategies import fold_replica_into_seeds
-from deepapps.training.workers import Workers
 
 _POSITION = ("epoch", "step", "history", "best", "seconds")
 _logger = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ import tempfile
 
 import keras_tuner
 
-from deepapps.run import open_run
+from deepapps.runs.run import open_run
 from deepapps.training.loop import learn
 from deepapps.tuning.space import Space
 

@@ -4,7 +4,16 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from deepapps.plots import FAINT, INK, MUTED, TRAINING, VALIDATION, figure_name, make_plain, save_figure
+from deepapps.reporting.plots import (
+    FAINT,
+    INK,
+    MUTED,
+    TRAINING,
+    VALIDATION,
+    figure_name,
+    make_plain,
+    save_figure,
+)
 from deepapps.tuning.importance import Column
 
 MOST_SLICES = 12

@@ -1,9 +1,9 @@
 """The report of a search: one self-contained HTML page, as that of a Run."""
 
 from deepapps.files import read_json
-from deepapps.plots import figure_name
-from deepapps.report import duration, setting_text, write_page
-from deepapps.sections import MISSING, Picture, Section, Table, figure_text
+from deepapps.reporting.plots import figure_name
+from deepapps.reporting.report import duration, setting_text, write_page
+from deepapps.reporting.sections import MISSING, Picture, Section, Table, figure_text
 from deepapps.tuning import plots
 from deepapps.tuning.importance import columns_of, importances
 from deepapps.tuning.journal import FAILED, PRUNED

@@ -9,14 +9,14 @@ import pathlib
 import shutil
 import signal
 
+from deepapps.cli.options import flags, is_flag, resuming, shell_command
+from deepapps.distribution.cluster import find_cluster
 from deepapps.files import read_json, write_json
-from deepapps.flags import flags, is_flag, resuming, shell_command
-from deepapps.folders import check_free, locked, mark_of, new_folder
-from deepapps.run import check_resume, load_run, versions
+from deepapps.runs.folders import check_free, locked, mark_of, new_folder
+from deepapps.runs.run import check_resume, load_run, versions
 from deepapps.settings import check_keywords
+from deepapps.task import Task
 from deepapps.tasks import TASKS, find_task
-from deepapps.tasks.task import Task
-from deepapps.training.cluster import find_cluster
 from deepapps.training.interruption import stop_requests
 from deepapps.training.settings import TrainingSettings, split_settings
 from deepapps.tuning.journal import FAILED, RUNNING, Journal

@@ -14,8 +14,8 @@ import traceback
 
 import numpy as np
 
+from deepapps.distribution.processes import visible_gpus
 from deepapps.files import read_json, write_json
-from deepapps.training.processes import visible_gpus
 
 LATENCY_CALLS = 50
 _PRELOADED = ["tensorflow", "keras", "deepapps.training.loop", "deepapps.tuning.pruning"]
@@ -135,9 +135,9 @@ def _follow(search):
 
 
 def _train(trial, threads):
-    from deepapps.run import open_run
+    from deepapps.distribution.strategies import prepare_devices
+    from deepapps.runs.run import open_run
     from deepapps.training.loop import learn
-    from deepapps.training.strategies import prepare_devices
     from deepapps.tuning.pruning import Pruning
 
     training = {**trial.training, "progress": False}

@@ -6,9 +6,9 @@ import time
 import numpy as np
 import pytest
 
-from deepapps.data import image_store
-from deepapps.data.image_files import Reading, fit_pixels
-from deepapps.data.images import load_evaluation_images, load_images
+from deepapps.data.images import store as image_store
+from deepapps.data.images.files import Reading, fit_pixels
+from deepapps.data.images.load import load_evaluation_images, load_images
 from deepapps.data.tfds import prepared_set
 
 SIZES = {"train": 120, "validation": 7, "test": 9, "extra": 2}

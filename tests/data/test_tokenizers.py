@@ -5,8 +5,8 @@ import gzip
 import numpy as np
 import pytest
 
+from deepapps.data.sequences.vectors import embedding_matrix, file_words
 from deepapps.data.tokenizers import Tokenizer, kind_of, learn_tokenizer
-from deepapps.data.vectors import embedding_matrix, file_words
 
 TEXTS = ["Don't stop, don't go!", "東京 and Straße", "stop 😀 מלון", "go and stop"]
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from layers.cases import CASES, Case
 
 import deepapps
-from deepapps.training.strategies import make_strategy
+from deepapps.distribution.strategies import make_strategy
 
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 every_layer = pytest.mark.parametrize("case", [case for case in CASES if not case.name], ids=str)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from deepapps.evaluation import main_output
+from deepapps.metrics.classification import main_output
 from deepapps.networks.images import NETWORKS
 from deepapps.tasks.image_classification import ImageSettings, cross_entropy
 

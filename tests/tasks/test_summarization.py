@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import deepapps
-from deepapps.sentence_figures import Rouge
+from deepapps.metrics.sentences import Rouge
 
 
 def write_texts(path, count=300):

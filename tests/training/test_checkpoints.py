@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from deepapps.distribution.workers import Workers
 from deepapps.training.checkpoints import checkpoints, newest_checkpoint, save_checkpoint
-from deepapps.training.workers import Workers
 
 
 def save(folder, step, value=1.0):

@@ -130,7 +130,7 @@ def test_replicas_sum_a_gradient_whose_shape_is_not_known_beforehand(tmp_path):
 
 
 def test_replicas_draw_different_dropout_masks():
-    from deepapps.training.strategies import fold_replica_into_seeds, make_strategy
+    from deepapps.distribution.strategies import fold_replica_into_seeds, make_strategy
 
     strategy = make_strategy("mirrored:2")
     with strategy.scope():

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from deepapps.distribution.strategies import make_strategy
 from deepapps.training.normalization import join_messages
-from deepapps.training.strategies import make_strategy
 
 
 def normalize(strategy, inputs, mask, sizes, joined):

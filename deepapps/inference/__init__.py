@@ -1,0 +1,1 @@
+"""Asking a trained model: its outputs over many inputs, decoding, and explanations."""

@@ -1,0 +1,1 @@
+"""Metrics and history as one self-contained page: sections, plots, fonts, templates."""

@@ -1,0 +1,98 @@
+"""The sections of a classifier's report: confusion matrix, classes, calibration, worst mistakes."""
+
+from deepapps.metrics.classification import BINS
+from deepapps.reporting.plots import plot_calibration, plot_confusion_matrix
+from deepapps.reporting.sections import (
+    Card,
+    Gallery,
+    Picture,
+    Section,
+    Table,
+    figure_text,
+    figures_table,
+    length_table,
+)
+
+PAIRS = 10
+FEW_CLASSES = 20
+
+
+def classifier_sections(figures, examples, folder):
+    """The sections that `Task.sections` of a classifier returns.
+
+    Args:
+        figures: What `classification_figures` returns.
+        examples: `figures["mistakes"]`, each with a `picture`, a `data:` URI, or a `text`.
+        folder: Where the pictures are drawn.
+    """
+    sections = [_confusion(figures, folder), classes_section(figures["per_class"])]
+    if figures.get("calibration"):
+        sections.append(_calibration(figures, folder))
+    if examples:
+        sections.append(_worst(examples))
+    return sections
+
+
+def _confusion(figures, folder):
+    matrix, names = figures["confusion_matrix"], list(figures["per_class"])
+    plot_confusion_matrix(matrix, names, folder / "confusion_matrix.png")
+    picture = Picture("confusion_matrix.png", "Confusion matrix; the table of classes has its main figures")
+    pairs = _confused_pairs(matrix, names)
+    text = "Rows are true classes, columns the answers"
+    if len(names) <= FEW_CLASSES:
+        text += "; in each field are the examples and their share of the true class"
+    return Section("Confusion matrix", [picture, *([pairs] if pairs.rows else [])], f"{text}.")
+
+
+def _confused_pairs(matrix, names):
+    """The table of the commonest mistakes, by count."""
+    pairs = [
+        (count, count / sum(row), true, answer)
+        for true, row in enumerate(matrix)
+        for answer, count in enumerate(row)
+        if count and answer != true
+    ]
+    worst = sorted(pairs, key=lambda pair: (-pair[0], -pair[1], pair[2:]))[:PAIRS]
+    rows = [
+        (names[true], [names[answer], str(count), f"{share:.1%}"]) for count, share, true, answer in worst
+    ]
+    return Table("True class", ["Taken for", "Examples", "Of the class"], rows)
+
+
+def classes_section(per_class):
+    """The figures of each class, `{name: {figure: value}}`, as a `Section`."""
+    rows, text = list(per_class.items()), "Support is the number of examples of the class"
+    if len(rows) > FEW_CLASSES:
+        rows.sort(key=lambda row: row[1]["f1"])
+        text += "; the classes with the lowest F1 first"
+    return Section("Classes", [figures_table("Class", rows)], f"{text}.")
+
+
+def length_section(by_length):
+    """The accuracy for short and for long examples, as `parts_by_length` gives it, as a `Section`."""
+    text = "Examples in five parts of about the same size, by their number of tokens or steps."
+    return Section("Length", [length_table("Tokens or steps", "Accuracy", by_length)], text)
+
+
+def _calibration(figures, folder):
+    plot_calibration(figures["calibration"], folder / "calibration.png", BINS)
+    text = (
+        f"Expected calibration error {figure_text(figures['calibration_error'])}: how far the probability of an "
+        f"answer is from the share of right answers, a mean over the examples, in {BINS} bins of that probability "
+        "(Naeini et al. 2015; Guo et al. 2017)."
+    )
+    picture = Picture("calibration.png", "Share of right answers by the probability of the answer")
+    return Section("Calibration", [picture], text)
+
+
+def _worst(examples):
+    text = "The wrong answers whose true class, marked, got the least probability."
+    return Section("Worst mistakes", [Gallery([_card(example) for example in examples])], text)
+
+
+def _card(example):
+    label = example["label"]
+    shares = example["answers"] | {label: example["probability"]}
+    bars = [(name, share or 0.0, name == label) for name, share in shares.items()]
+    title = f"{label} taken for {next(iter(shares))}"
+    return Card(title, example.get("picture", ""), example.get("text", ""), bars)

@@ -1,0 +1,408 @@
+"""A Run: the result of training, as a folder on disk and as an object."""
+
+import contextlib
+import copy
+import functools
+import json
+import os
+import pathlib
+import platform
+import re
+import shutil
+import tempfile
+
+import numpy as np
+
+import deepapps
+from deepapps.files import read_json, read_json_lines, remove_unfinished, write_json, write_text
+from deepapps.cli.options import flags, is_flag, resuming, shell_command
+from deepapps.runs.folders import check_free, check_plain, claimed, locked, mark_of, new_folder
+from deepapps.runs.named_data import check_named_data, named_data
+from deepapps.settings import check_keywords
+from deepapps.tasks import TASKS, find_task
+from deepapps.distribution.cluster import fit_to_strategy
+from deepapps.training.settings import TrainingSettings
+
+FREE_ON_RESUME = ("epochs", "progress", "tensorboard")
+_FOLDERS = ("checkpoints", "report", "tensorboard")
+_FILES = (  # and settings.json
+    "metrics.json", "history.jsonl", "examples.json", "model.keras", "labels.json", "encoder.json",
+    "samples.png", "data.txt",
+)  # fmt: skip
+
+
+class Run:
+    """What a training left behind: `settings`, `model`, `metrics`, `history`, and a folder with them.
+
+    Made by `train` and the app functions, and by `load_run` from the folder.
+
+    Attributes:
+        path: The folder.
+        task: The `Task`.
+        training: The `TrainingSettings`.
+        versions: `{"deepapps": ..., "keras": ..., ...}` of the training; None before it starts.
+        is_named: Whether the folder was asked for; else another one does as well, until training starts.
+    """
+
+    def __init__(self, path, task, training, versions=None, is_named=True):
+        self.path, self.task, self.training, self.versions = pathlib.Path(path), task, training, versions
+        self.is_named, self._mark = is_named, mark_of(self.path / "settings.json")
+        self._shared = None  # the last strategy of several replicas, with its model and `Workers`
+
+    def __repr__(self):
+        return f"Run({str(self.path)!r}, task={self.name!r})"
+
+    @property
+    def name(self):
+        """The name of the task."""
+        return self.task.name
+
+    @property
+    def settings(self):
+        """The settings of the task."""
+        return self.task.settings
+
+    @property
+    def metrics(self):
+        """`{"validation": {...}, "test": {...}}`, as in metrics.json; empty until training has ended."""
+        path = self.path / "metrics.json"
+        return read_json(path) if path.exists() else {}
+
+    @property
+    def examples(self):
+        """Single examples that the report shows, such as the worst mistakes, as in examples.json."""
+        path = self.path / "examples.json"
+        return read_json(path) if path.exists() else []
+
+    @property
+    def description(self):
+        """What was said of the data before training, and what was left out of them, as in data.txt: lines of text."""
+        path = self.path / "data.txt"
+        return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+    @property
+    def history(self):
+        """One dict per epoch, as in history.jsonl."""
+        path = self.path / "history.jsonl"
+        return read_json_lines(path) if path.exists() else []
+
+    @property
+    def finished(self):
+        """Whether training has ended, before or with the last of `epochs`, and was evaluated."""
+        last = ("metrics.json", "report/index.html")
+        if self.versions is None or not all((self.path / file).exists() for file in last):
+            return False
+        stored = read_json(self.path / "settings.json")["training"]["epochs"]
+        return self.training.epochs in (stored, *range(1, len(self.history) + 1))
+
+    @functools.cached_property
+    def model(self):
+        """The `keras.Model` with the best weights by the task's monitor."""
+        return self._load_model()
+
+    def _load_model(self):
+        import deepapps.layers
+        import deepapps.networks.translation  # noqa: F401 (registers its models, as above the layers)
+        from deepapps.networks.saved import load_model
+
+        path = self.path / "model.keras"
+        if not path.exists():
+            raise ValueError(f"{self.path}: holds no model yet. Go on with: {self.resume_command}")
+        return load_model(path)
+
+    @property
+    def command(self):
+        """The shell command that repeats the training; the Python call, for a task of the user's own."""
+        if self.name not in TASKS:
+            return f"deepapps.train(..., output={str(self.path)!r})"
+        changed = self.settings.changed() | self.training.changed(TrainingSettings(**self.task.training))
+        if not all(map(is_flag, changed, changed.values())):
+            return f"deepapps.train(..., output={str(self.path)!r})"
+        return shell_command("train", self.name, *flags(changed), "--output", str(self.path))
+
+    @property
+    def resume_command(self):
+        """The command, or the Python call, that goes on with the training; the Run has its settings."""
+        return resuming(self.command, "train", self.name, self.path)
+
+    def predict(self, inputs, probabilities=False, strategy=None, progress=False, **answering):
+        """Answers raw inputs.
+
+        Args:
+            inputs: What the task's `encode` takes: for images, uint8 arrays or file names; for
+                sequences strings, one or thousands.
+            probabilities: Also return all that the task knows of an answer.
+            strategy: Shares the work out, as in `train`. Defaults to one device.
+            progress: Show a bar on stderr, where that is a terminal and the inputs are sequences.
+            **answering: Settings of the task's `Answering`, such as `beam` of a translator.
+        Returns: a list of answers; with `probabilities`, of dicts such as
+            `{"label": "7", "probabilities": {"0": ..., ...}}`.
+        """
+        from deepapps.inference.sharing import shared_predict
+
+        self._check_answering(answering)
+        if isinstance(inputs, list | tuple) and not inputs:
+            return []
+        model, workers = self._model_for(strategy)
+        with shared_predict(model, workers):
+            answers = self.task.answer(model, inputs, progress, **answering)
+        return answers if probabilities else [next(iter(answer.values())) for answer in answers]
+
+    def explain(self, one_input, target=None):
+        """Explains an answer.
+
+        Args:
+            one_input: A raw input, as `predict` takes them: for images, a uint8 array or a file name.
+            target: The answer to explain, such as a label or a translation. Defaults to the one that the model gives.
+        Returns: an object with arrays, and `plot(path)`: for images, a `deepapps.inference.image_explanation.ImageExplanation`,
+            for texts a `deepapps.inference.text_explanation.TextExplanation`, for translations a
+            `deepapps.inference.alignment.Alignment`.
+        Raises: ValueError for an unknown target, and when the task cannot explain.
+        """
+        return self.task.explain(self.model, one_input, target)
+
+    def evaluate(self, data=None, strategy=None, **answering):
+        """The figures of the model on other data of the same kind.
+
+        Args:
+            data: As the task's `data` setting, or a source. None: the test split of the Run's own data.
+            strategy: As in `predict`.
+            **answering: As in `predict`.
+        Raises: ValueError when the Run's own data are asked for and have changed since the training, are not
+            there, or would have to be downloaded.
+        """
+        from deepapps.training.calls import evaluate_model
+
+        self._check_answering(answering)
+        model, workers = self._model_for(strategy)
+        task, source = self._own_test_split() if data is None else (self.task, data)
+        if isinstance(source, str | os.PathLike):
+            source = task.evaluation_source(source)
+        if source is None:
+            raise ValueError(f"{self.path}: the data have no test split; name data to evaluate on.")
+        return evaluate_model(task, model, source, self.training.batch_size, workers, **answering)
+
+    def _own_test_split(self):
+        """The test split, and the task that read it: a copy, for the model goes with what was learnt in training."""
+        task = copy.copy(self.task)
+        check_named_data(self.path, named_data(self.settings))
+        splits = task.data()
+        self.check_learnt(task)
+        return task, splits.test
+
+    def _model_for(self, strategy):
+        """The model, made in the scope of the strategy, and its `Workers`."""
+        from deepapps.distribution.strategies import make_strategy
+        from deepapps.distribution.workers import Workers
+
+        if self._shared is not None and self._shared[0] == strategy:
+            return self._shared[1:]
+        workers = Workers(make_strategy(strategy))
+        if workers.has_one_device:
+            return self.model, workers
+        with workers.strategy.scope():
+            self._shared = strategy, workers.adopt(self._load_model()), workers
+        return self._shared[1:]
+
+    def _check_answering(self, answering):
+        """Raises ValueError for a setting of answers that the task has not, or that is out of range."""
+        known = self.task.Answering.names()
+        if answering and not known:
+            raise ValueError(f"A Run of {self.name} has no setting {next(iter(answering))!r} of its answers.")
+        check_keywords(answering, known)
+        self.task.Answering(**answering)
+
+    def report(self):
+        """Writes `report/index.html` anew and returns its path."""
+        from deepapps.reporting.report import write_report
+
+        return write_report(self)
+
+    @contextlib.contextmanager
+    def held(self):
+        """No other process trains into the folder while the block runs; it is made if it is not there.
+
+        Raises: ValueError when another one does.
+        """
+        if self.versions is None and not self.is_named:
+            self.path = claimed(self.path)
+        self.path.mkdir(parents=True, exist_ok=True)
+        with locked(self.path / "settings.json", self._mark, "Run"):
+            yield
+
+    def check_learnt(self, task):
+        """Raises ValueError when a task has learnt something else from its data than the files of the Run hold."""
+        with tempfile.TemporaryDirectory() as folder:
+            task.save(pathlib.Path(folder))
+            for file in sorted(pathlib.Path(folder).glob("*.json")):
+                stored = self.path / file.name
+                if stored.exists() and read_json(stored) != read_json(file):
+                    raise ValueError(
+                        f"{self.path}: the data have changed since the training; {file.name} is another."
+                    )
+
+    def start(self):
+        """Writes settings.json and what the task learnt from its data: from here on the folder is a Run.
+
+        A Run that stood there and is not gone on with is deleted first, other files are left alone.
+        """
+        if self.versions is None:
+            self._clear()
+            self.versions = versions()
+        for last in ("report/index.html", "metrics.json", "examples.json"):
+            (self.path / last).unlink(missing_ok=True)
+        remove_unfinished(self.path)
+        write_json(
+            self.path / "settings.json",
+            {
+                "task": self.name,
+                "settings": self.settings.as_dict(),
+                "training": self.training.as_dict(),
+                "seed": self.training.seed,
+                "versions": self.versions,
+            },
+        )
+        lines = [*self.task.describe().splitlines(), *self.task.lost]
+        if lines:
+            write_text(self.path / "data.txt", "".join(f"{line}\n" for line in lines))
+        self.task.save(self.path)
+
+    def _clear(self):
+        """Deletes the old Run but its settings.json, which stays until the new one replaces it: killed
+        at any instant, the folder still counts as one of a Run."""
+        for name in _FOLDERS:
+            shutil.rmtree(self.path / name, ignore_errors=True)
+        for name in _FILES:
+            (self.path / name).unlink(missing_ok=True)
+
+    def write_history(self, history):
+        """Writes history.jsonl."""
+        write_text(self.path / "history.jsonl", "".join(json.dumps(line) + "\n" for line in history))
+
+
+def load_run(path, task=None):
+    """Loads a Run from its folder; no code from the folder is run, and nothing is read or written through links in it.
+
+    Args:
+        path: The folder.
+        task: The class of the task, where it is not one of deepapps's own.
+    Raises: ValueError when there is no Run, one from a newer version of deepapps, or one with links or devices in it.
+    """
+    stored = _read(path)
+    if task is None and stored["task"] not in (*TASKS, "model"):
+        raise ValueError(f"{path}: is of task {stored['task']!r}; give its class, load_run(path, task=...).")
+    kind = task or find_task(stored["task"])
+    task = kind(_settings(path, kind.Settings, stored["settings"]))
+    task.load(pathlib.Path(path))
+    return Run(path, task, _settings(path, TrainingSettings, stored["training"]), stored["versions"])
+
+
+def stored_settings(path, task):
+    """The task settings of the Run in a folder, as a dict; empty if there is none.
+
+    Args:
+        path: The folder.
+        task: The class of the task that the Run must be of.
+    """
+    if not (pathlib.Path(path) / "settings.json").exists():
+        return {}
+    return _settings(path, task.Settings, _read(path, task.name)["settings"]).as_dict()
+
+
+def open_run(task, training, output=None, resume=False, overwrite=False):
+    """Finds the folder of a Run, and the training settings: those given, over those stored, over the
+    task's own. Nothing is written yet, and TensorFlow is not imported.
+
+    Raises: ValueError when the folder holds another Run or other files, or when a resume would
+        change a setting other than those in `FREE_ON_RESUME`.
+    """
+    check_keywords(training, TrainingSettings.names())
+    if resume and overwrite:
+        raise ValueError("`resume` and `overwrite` exclude each other.")
+    if resume and not output:
+        raise ValueError("`resume` needs the folder of the Run to go on with (--output FOLDER).")
+    training = fit_to_strategy(training)
+    path = pathlib.Path(output) if output else new_folder(task.name)
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"{path}: is a file, not a folder for a Run.")
+    if resume and (path / "settings.json").exists():
+        return _reopen(path, task, training)
+    check_free(path, overwrite)
+    training = TrainingSettings(**{**task.training, **training})
+    return Run(path, task, training, is_named=output is not None)
+
+
+def _reopen(path, task, training):
+    stored = _read(path, task.name)
+    stored_training = _settings(path, TrainingSettings, stored["training"])
+    settings = TrainingSettings(**{**stored["training"], **training})
+    given = {name: value for name, value in settings.as_dict().items() if name in training}
+    check_resume(path, stored_training.as_dict(), given)
+    stored_task = _settings(path, type(task.settings), stored["settings"])
+    check_resume(path, stored_task.as_dict(), task.settings.as_dict())
+    run = Run(path, task, settings, stored["versions"])
+    if run.finished:  # it may be handed back as it is, its data not read again
+        task.load(path)
+    return run
+
+
+def check_resume(path, stored, given, free=FREE_ON_RESUME, verb="train"):
+    """Raises ValueError for the first setting given to a resume that differs from the stored one.
+
+    Args:
+        path: The folder.
+        stored, given: Settings, `{name: value}`.
+        free: The names of those that may differ. Default to those of a Run.
+        verb: What is done with such a folder.
+    """
+    for name, value in given.items():
+        if name not in free and stored.get(name) != value:
+            raise ValueError(
+                f"{path}: its `{name}` is {stored.get(name)!r} and cannot become {value!r} in a resume. "
+                f"Leave it out, or {verb} into another folder."
+            )
+
+
+def _read(path, task=None):
+    """What stands in settings.json, its parts checked to be there; of a Run of `task`, if that is given."""
+    file = pathlib.Path(path) / "settings.json"
+    if not file.exists():
+        raise ValueError(f"{path}: holds no Run (there is no settings.json).")
+    check_plain(path)
+    stored = read_json(file)
+    parts = ("settings", "training", "versions")
+    whole = isinstance(stored, dict) and all(isinstance(stored.get(part), dict) for part in parts)
+    if not whole or not isinstance(stored.get("task"), str):
+        raise ValueError(f"{file}: is damaged: it must hold task, {', '.join(parts)}.")
+    _check_version(path, stored["versions"].get("deepapps"))
+    if task is not None and stored["task"] != task:
+        raise ValueError(f"{path}: holds a Run of {stored['task']}, not of {task}.")
+    return stored
+
+
+def _check_version(path, version):
+    """Raises ValueError for a Run of a later release, whose files this one may not know."""
+    release, own = (re.match(r"(\d+)\.(\d+)", str(text)) for text in (version, deepapps.__version__))
+    if release is None or tuple(map(int, release.groups())) > tuple(map(int, own.groups())):
+        raise ValueError(
+            f"{path}: was made by deepapps {version}, and this is {deepapps.__version__}. Update deepapps."
+        )
+
+
+def _settings(path, kind, values):
+    """The stored settings as an instance of `kind`."""
+    try:
+        check_keywords(values, kind.names())
+        return kind(**values)
+    except ValueError as error:
+        raise ValueError(f"{pathlib.Path(path) / 'settings.json'}: {error}") from None
+
+
+def versions():
+    """The versions of what a Run depends on, `{name: version}`."""
+    import keras
+    import tensorflow
+
+    modules = {"deepapps": deepapps, "keras": keras, "tensorflow": tensorflow, "numpy": np}
+    found = {name: module.__version__ for name, module in modules.items()}
+    return found | {"python": platform.python_version()}

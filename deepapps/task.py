@@ -1,0 +1,158 @@
+"""The contract of a task: what to learn. Subclass `Task` to make an app of your own.
+
+Everything else comes with it: the loop, exact resume, strategies, the Run and its report.
+"""
+
+from deepapps.settings import Settings
+
+
+class Task:
+    """What to learn: data, network, loss, metrics, and how raw inputs become answers.
+
+    A subclass names its settings and writes `data`, `network` and `loss`; the rest has defaults:
+
+        class Spam(Task):
+            Settings = SpamSettings
+            def data(self): return Splits(train=ArraySource(texts, labels))
+            def network(self): return keras.Sequential([...])
+            def loss(self): return keras.losses.BinaryCrossentropy(reduction=None)
+
+    Args:
+        settings: An instance of the class's `Settings`. None takes the defaults.
+
+    Class attributes:
+        Settings: The frozen dataclass of the task's settings.
+        Answering: The frozen dataclass of what can be set in `predict` and `evaluate`: the size of a beam, say.
+        training: Defaults of the task for training settings, `{"epochs": 20, ...}`.
+        monitor: The validation figure that picks the best weights, named without `val_`.
+        direction: "max" or "min": which way `monitor` is better.
+        explanations: Endings of the files that an explanation can be plotted to; none: `plot` itself sees to that.
+        lost: What was left out of the data, or cut: lines of text, of which `data` warns. The report shows them.
+    """
+
+    Settings = Settings
+    Answering = Settings
+    training = {}
+    monitor = "accuracy"
+    direction = "max"
+    explanations = ()
+    lost = ()
+
+    def __init__(self, settings=None):
+        self.settings = self.Settings() if settings is None else settings
+
+    @property
+    def name(self):
+        """The name the Run is stored under."""
+        return type(self).__name__
+
+    def data(self):
+        """Returns the `Splits`. Called once, before everything below."""
+        raise NotImplementedError(f"{self.name} must define `data()`.")
+
+    @staticmethod
+    def space(hp):
+        """Returns the settings of a trial of a search, `{name: value}`; None in it means the default.
+
+        Args:
+            hp: A `keras_tuner.HyperParameters`, whose `Int`, `Float`, `Choice` and `Boolean` give its values.
+        """
+        raise ValueError("The task has no space of its own to search: give one, `space=`, or `--space FILE`.")
+
+    def describe(self):
+        """Returns what is to be said about the data before training: lines of text, or none."""
+        return ""
+
+    def network(self):
+        """Returns the `keras.Model`. Called in the scope of the strategy."""
+        raise NotImplementedError(f"{self.name} must define `network()`.")
+
+    def loss(self):
+        """Returns `loss(targets, outputs)`, one value per example or token, unreduced."""
+        raise NotImplementedError(f"{self.name} must define `loss()`.")
+
+    def metrics(self):
+        """Returns the Keras metrics that the loop follows."""
+        return []
+
+    def augmentation(self):
+        """Returns a callable on a batch of inputs, such as a Keras layer, for training only; or None.
+
+        One that also takes `targets` changes both, and returns both.
+        """
+        return None
+
+    def encode(self, raw):
+        """Turns raw inputs into a batch of tensors for the model."""
+        return raw
+
+    def decode(self, outputs):
+        """Turns the model's outputs into answers, one dict an example, the answer itself first."""
+        return [{"output": output} for output in outputs]
+
+    def answer(self, model, raw, progress=False):
+        """Returns the answers of `model` to raw inputs, as `decode` does.
+
+        Args:
+            model: The model.
+            raw: Raw inputs.
+            progress: Show a bar on stderr, where that is a terminal.
+        A task with `Answering` settings takes them here and in `evaluate`, as further keywords.
+        """
+        from deepapps.inference.outputs import outputs_of
+
+        return self.decode(outputs_of(model, self.encode(raw), progress))
+
+    def evaluate(self, model, source):
+        """Returns further figures of `model` on `source`, by name; `monitor` may be one of them."""
+        return {}
+
+    def validate(self, model, source):
+        """Returns the figures of `evaluate` to follow after each epoch, where `monitor` is none of the metrics.
+
+        Defaults to all of them.
+        """
+        return self.evaluate(model, source)
+
+    def evaluation_source(self, data):
+        """Returns the source that `data`, in the task's own grammar, names for an evaluation."""
+        return data
+
+    def explain(self, model, raw, target=None):
+        """Returns why the model answers one raw input as it does: an object with arrays and `plot(path)`.
+
+        Args:
+            model: The model.
+            raw: One raw input.
+            target: The answer to explain. Defaults to the model's own.
+        """
+        raise ValueError(f"A task of kind {self.name!r} cannot explain its answers: it defines no `explain`.")
+
+    def examples(self, model, source, figures):
+        """Returns what the report shows of single examples, a list that JSON can hold; kept in examples.json.
+
+        Args:
+            model: The model with the best weights.
+            source: The test split, or where there is none the validation split.
+            figures: What was measured on it, the values of `evaluate` among them.
+        """
+        return []
+
+    def sections(self, figures, examples, folder):
+        """Returns the task's own part of the report, a list of `deepapps.reporting.sections.Section`.
+
+        Args:
+            figures: As in metrics.json, of the test split or else of the validation split.
+            examples: What `examples` returned for it.
+            folder: Where PNG files are drawn, for `deepapps.reporting.sections.Picture`.
+        """
+        return []
+
+    def illustrate(self, folder):
+        """Draws what the report shows of the training data into the Run's folder."""
+
+    def save(self, folder):
+        """Writes what the task learnt from its data (labels, a vocabulary) into the Run's folder."""
+
+    def load(self, folder):
+        """Reads back what `save` wrote."""
