@@ -19,9 +19,9 @@ from keras import layers
 
 from deepapps.data.sequences.load import load_sequences
 from deepapps.inference.outputs import outputs_of
+from deepapps.settings import TrainingSettings
 from deepapps.tasks.sequence_classification import SequenceClassification, SequenceSettings
 from deepapps.training.calls import Calls
-from deepapps.training.settings import TrainingSettings
 from deepapps.training.state import State
 
 BATCH = 64

@@ -24,10 +24,10 @@ from deepapps.data.pairs.encoder import BOUNDARY
 from deepapps.inference.decoding import Search
 from deepapps.metrics.losses import smoothed_tokens
 from deepapps.networks.translation import attention_lstm
+from deepapps.settings import TrainingSettings
 from deepapps.tasks.translation import Translation, TranslatorSettings
 from deepapps.training.calls import Calls
 from deepapps.training.optimizers import make_optimizer
-from deepapps.training.settings import TrainingSettings
 from deepapps.training.state import State
 
 VOCABULARY, BATCH, STEPS = 8000, 64, 20

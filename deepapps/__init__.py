@@ -22,7 +22,7 @@ _PLACES = {
     "Task": "deepapps.task",
     "Settings": "deepapps.settings",
     "setting": "deepapps.settings",
-    "TrainingSettings": "deepapps.training.settings",
+    "TrainingSettings": "deepapps.settings",
     "Splits": "deepapps.data.source",
     "ArraySource": "deepapps.data.source",
 }

@@ -3,8 +3,8 @@
 import inspect
 
 from deepapps.runs.run import stored_settings
+from deepapps.settings import TrainingSettings, split_settings
 from deepapps.tasks import find_task
-from deepapps.training.settings import TrainingSettings, split_settings
 
 _ARGUMENTS = {"output": None, "resume": False, "overwrite": False, "callbacks": ()}
 

@@ -1,6 +1,7 @@
 """Files that are written beside and renamed into place, so a reader never sees half of one."""
 
 import contextlib
+import datetime
 import json
 import os
 import pathlib
@@ -73,6 +74,26 @@ def read_json(path):
 def read_json_lines(path):
     """Reads a file of one JSON value a line; ValueError likewise."""
     return _parsed(path, lambda text: [json.loads(line) for line in text.splitlines()])
+
+
+def new_folder(name):
+    """A folder `runs/NAME-DATE-TIME` that does not exist yet."""
+    now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    path = pathlib.Path("runs") / f"{name}-{now}"
+    count = 1
+    while path.exists():
+        count += 1
+        path = path.with_name(f"{name}-{now}-{count}")
+    return path
+
+
+def mark_of(file):
+    """Tells whether a file, which is never changed but replaced, is still what it was; None where it is not there."""
+    try:
+        found = os.stat(file)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _parsed(path, parse):

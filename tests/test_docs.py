@@ -17,14 +17,13 @@ import yaml
 
 from deepapps.apps import configure
 from deepapps.cli import main as cli
-from deepapps.settings import types_of
+from deepapps.settings import TrainingSettings, types_of
 from deepapps.tasks import TASKS, find_task
 from deepapps.tasks.image_classification import ImageSettings
 from deepapps.tasks.sequence_classification import SequenceSettings
 from deepapps.tasks.summarization import SummarizerSettings
 from deepapps.tasks.translation import TranslatingSettings, TranslatorSettings
-from deepapps.training.settings import TrainingSettings
-from deepapps.tuning.settings import SearchSettings
+from deepapps.tuning.search_settings import SearchSettings
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

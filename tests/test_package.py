@@ -27,7 +27,7 @@ def test_the_wheel_holds_deepapps_alone(tmp_path):
     names = zipfile.ZipFile(wheel).namelist()
     (information,) = {name.split("/")[0] for name in names if ".dist-info/" in name}
     assert {name.split("/")[0] for name in names} == {"deepapps", information}
-    assert {"deepapps/py.typed", "deepapps/templates/report.html"} <= set(names)
+    assert {"deepapps/py.typed", "deepapps/reporting/templates/report.html"} <= set(names)
     assert f"{information}/LICENSE" in {name.replace("/licenses/", "/") for name in names}
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "deepapps").rglob("*.py")}
     assert {name for name in names if name.endswith(".py")} == modules

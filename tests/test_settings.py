@@ -7,9 +7,16 @@ import pathlib
 import numpy as np
 import pytest
 
-from deepapps.settings import Settings, check_keywords, close_names, read_settings, setting, types_of
+from deepapps.settings import (
+    Settings,
+    TrainingSettings,
+    check_keywords,
+    close_names,
+    read_settings,
+    setting,
+    types_of,
+)
 from deepapps.tasks import TASKS, find_task
-from deepapps.training.settings import TrainingSettings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

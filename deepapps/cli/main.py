@@ -19,12 +19,11 @@ from deepapps.distribution.heartbeat import follow_launcher
 from deepapps.files import check_ending
 from deepapps.runs.named_data import named_data
 from deepapps.runs.run import load_run, open_run, versions
-from deepapps.settings import close_names, read_settings
+from deepapps.settings import TrainingSettings, close_names, read_settings
 from deepapps.tasks import TASKS, find_task
-from deepapps.training.settings import TrainingSettings
 from deepapps.tuning.progress import best_row
 from deepapps.tuning.search import is_helper, load_search, open_search
-from deepapps.tuning.settings import SearchSettings
+from deepapps.tuning.search_settings import SearchSettings
 from deepapps.tuning.statistics import mean_and_error
 from deepapps.tuning.trial import start_server
 

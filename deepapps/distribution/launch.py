@@ -17,7 +17,7 @@ import tempfile
 import time
 
 from deepapps.distribution.processes import Process, reserved_port, shared_gpus
-from deepapps.runs.folders import mark_of, new_folder
+from deepapps.files import mark_of, new_folder
 
 MISTAKE = 2  # exit status after a mistake in the call or the data
 GRACE = 5.0  # seconds in which the others may follow a worker that has ended

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
-from deepapps.training.feeds import index_batches, share_of
+from deepapps.data.order import index_batches, share_of
 
 
 @contextlib.contextmanager

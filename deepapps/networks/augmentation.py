@@ -1,5 +1,7 @@
 """Augmentation of images: presets made of Keras's layers. They run in the step of the training, never in the model."""
 
+import inspect
+
 import keras
 from keras import layers, ops
 
@@ -114,3 +116,12 @@ def _moved(shift, turn, zoom, fill_mode):
 
 
 PRESETS = {"light": light, "digits": digits, "photos": photos}
+
+
+def on_pairs(augmentation):
+    """An augmentation of inputs, or of inputs and `targets`, as a function of both that returns both."""
+    is_layer = isinstance(augmentation, keras.Layer)
+    options = {"training": True} if is_layer else {}
+    if "targets" in inspect.signature(augmentation.call if is_layer else augmentation).parameters:
+        return lambda inputs, targets: augmentation(inputs, targets=targets, **options)
+    return lambda inputs, targets: (augmentation(inputs, **options), targets)

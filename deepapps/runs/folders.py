@@ -1,7 +1,6 @@
 """The folders of Runs and searches: whether one is free, a new one, and one process at a time in each."""
 
 import contextlib
-import datetime
 import fcntl
 import itertools
 import os
@@ -9,7 +8,7 @@ import pathlib
 import stat
 import time
 
-from deepapps.files import is_unfinished
+from deepapps.files import is_unfinished, mark_of
 
 PATIENCE = 3.0  # seconds in which a killed process may let go of a folder
 
@@ -45,17 +44,6 @@ def check_plain(folder):
                 )
 
 
-def new_folder(name):
-    """A folder `runs/NAME-DATE-TIME` that does not exist yet."""
-    now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    path = pathlib.Path("runs") / f"{name}-{now}"
-    count = 1
-    while path.exists():
-        count += 1
-        path = path.with_name(f"{name}-{now}-{count}")
-    return path
-
-
 def claimed(path):
     """Makes the folder; or, where it is there already, one with a number behind its name."""
     for number in itertools.count(1):
@@ -63,15 +51,6 @@ def claimed(path):
         with contextlib.suppress(FileExistsError):
             free.mkdir(parents=True)
             return free
-
-
-def mark_of(file):
-    """Tells whether a file, which is never changed but replaced, is still what it was; None where it is not there."""
-    try:
-        found = os.stat(file)
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns
 
 
 @contextlib.contextmanager

@@ -14,14 +14,14 @@ import tempfile
 import numpy as np
 
 import deepapps
-from deepapps.files import read_json, read_json_lines, remove_unfinished, write_json, write_text
-from deepapps.cli.options import flags, is_flag, resuming, shell_command
-from deepapps.runs.folders import check_free, check_plain, claimed, locked, mark_of, new_folder
+from deepapps.files import mark_of, new_folder, read_json, read_json_lines, remove_unfinished, write_json, write_text
+from deepapps.runs.commands import flags, is_flag, resuming, shell_command
+from deepapps.runs.folders import check_free, check_plain, claimed, locked
 from deepapps.runs.named_data import check_named_data, named_data
 from deepapps.settings import check_keywords
 from deepapps.tasks import TASKS, find_task
 from deepapps.distribution.cluster import fit_to_strategy
-from deepapps.training.settings import TrainingSettings
+from deepapps.settings import TrainingSettings
 
 FREE_ON_RESUME = ("epochs", "progress", "tensorboard")
 _FOLDERS = ("checkpoints", "report", "tensorboard")

@@ -6,9 +6,8 @@ import numpy as np
 
 from deepapps.files import PICTURE, read_json, write_json
 from deepapps.metrics.classification import main_output
-from deepapps.settings import Settings, setting
+from deepapps.settings import WARMED_UP_COSINE, Settings, setting
 from deepapps.task import Task
-from deepapps.training.settings import WARMED_UP_COSINE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -199,8 +198,8 @@ class ImageClassification(Task):
     def illustrate(self, folder, columns=10, draws=3):
         """An image of each class, as it is and as training sees it, as samples.png."""
         from deepapps.data.source import targets_in
+        from deepapps.networks.augmentation import on_pairs
         from deepapps.reporting.plots import plot_samples
-        from deepapps.training.step import on_pairs
 
         classes, first = np.unique(targets_in(self._train), return_index=True)
         chosen = np.linspace(0, len(first) - 1, min(len(first), columns)).astype(int)

@@ -5,9 +5,8 @@ import dataclasses
 import numpy as np
 
 from deepapps.files import PAGE_OR_PICTURE, read_json, write_json
-from deepapps.settings import Settings, setting
+from deepapps.settings import FOR_SEQUENCES, Settings, setting
 from deepapps.task import Task
-from deepapps.training.settings import FOR_SEQUENCES
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

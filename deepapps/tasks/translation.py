@@ -5,9 +5,8 @@ import logging
 
 from deepapps.files import PAGE_OR_PICTURE, read_json, write_json
 from deepapps.metrics.sentences import Bleu, exact_matches, sentence_figures
-from deepapps.settings import Settings, setting
+from deepapps.settings import FOR_SEQUENCES, Settings, setting
 from deepapps.task import Task
-from deepapps.training.settings import FOR_SEQUENCES
 
 ALIGNED = (0.5, 0.75, 0.95)  # of the sources, ordered by words, those here are aligned in the report
 _logger = logging.getLogger(__name__)

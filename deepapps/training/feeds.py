@@ -1,69 +1,34 @@
-"""From a source to the batches of the compiled step, by one rule for order, shards and resume.
+"""Feeds: from a source to the batches of the compiled step, in the order of `deepapps.data.order`.
 
-An epoch is a list of rows of indices, drawn from `(seed, epoch)` alone. Global batch g is row g;
-each worker takes its contiguous share of the row, and replica r its slice; a resume starts at row g. The last row is filled up
-with repeated examples of weight 0, so shapes stay static and no replica is left empty.
-
-A feed hands such rows to the step. Every feed has `steps`, the number of global batches of an epoch;
-`start(epoch, step)`, which gives the block that compiled calls take batches from; and, inside the
-calls, `element(block, index)`, this worker's share of one global batch, and `load(element)`, `(inputs, targets, weights)`
-of a replica's slice of it. `resumes_within_epoch` tells whether `start` can begin at any step,
-`is_xla` whether XLA can compile `element` and `load`.
+Every feed has `steps`, the number of global batches of an epoch; `start(epoch, step)`, which gives the block that compiled
+calls take batches from; and, inside the calls, `element(block, index)`, this worker's share of one global batch, and
+`load(element)`, `(inputs, targets, weights)` of a replica's slice of it. `resumes_within_epoch` tells whether `start` can
+begin at any step, `is_xla` whether XLA can compile `element` and `load`.
 """
+
+import functools
 
 import numpy as np
 import tensorflow as tf
 from keras import tree
 
+from deepapps.data.order import bucketed_batches, index_batches, pair_batches, share_of
 from deepapps.data.ragged import PairSource, RaggedSource
 from deepapps.data.source import ArraySource
 
 
-def index_batches(size, batch_size, seed=None, epoch=0):
-    """The rows of one epoch.
-
-    Args:
-        size: Number of examples.
-        batch_size: Width `B` of a row.
-        seed: Seed of the order. None keeps the order of the source.
-        epoch: Number of the epoch, which together with the seed gives the order.
-    Returns: `(rows, valid)`, both `(steps, B)`: int32 indices, and float32 1 or, for the examples
-        that only fill up the last row, 0.
-    """
-    order = np.arange(size) if seed is None else np.random.default_rng([seed, epoch]).permutation(size)
-    filled = -(-size // batch_size) * batch_size
-    rows = np.resize(order, filled).astype("int32").reshape(-1, batch_size)
-    valid = (np.arange(filled) < size).astype("float32").reshape(-1, batch_size)
-    return rows, valid
-
-
+@functools.singledispatch
 def make_feed(source, batch_size, seed=None, share=(0, 1)):
-    """The feed that fits the source: arrays or sequences in memory, random access, or a `tf.data.Dataset`.
+    """The feed that fits the class of a source; `make_feed.register` adds one for a class of your own.
 
     Args:
-        source: What `Splits` holds.
+        source: What `Splits` holds. A source of an unknown class is read by index, in the background.
         batch_size: Examples of a global batch; a dataset brings its own.
         seed: Seed of the order. None keeps the order of the source, for evaluation.
         share: `(index, count)` of the worker whose share of the batches it is. Defaults to all.
     Raises: ValueError for a dataset that several workers should share.
     """
-    if isinstance(source, tf.data.Dataset):
-        return DatasetFeed(source, share)
-    if isinstance(source, ArraySource):
-        return ArrayFeed(source, batch_size, seed, share)
-    if isinstance(source, RaggedSource | PairSource):
-        from deepapps.training.bucketed_feeds import BucketedFeed, PairFeed  # which need this module
-
-        feed = PairFeed if isinstance(source, PairSource) else BucketedFeed
-        return feed(source, batch_size, seed, share)
     return SourceFeed(source, batch_size, seed, share)
-
-
-def share_of(rows, share):
-    """The columns of rows `(steps, B)` that are a worker's, `(steps, B / workers)`."""
-    index, count = share
-    width = rows.shape[1] // count
-    return rows[:, index * width : (index + 1) * width]
 
 
 class ArrayFeed:
@@ -71,7 +36,7 @@ class ArrayFeed:
 
     resumes_within_epoch = is_xla = True
 
-    def __init__(self, source, batch_size, seed, share):
+    def __init__(self, source, batch_size, seed=None, share=(0, 1)):
         self.size, self.batch_size, self.seed, self.share = len(source), batch_size, seed, share
         self.steps = -(-self.size // batch_size)
         self._arrays = tree.map_structure(tf.convert_to_tensor, source.arrays)
@@ -94,7 +59,7 @@ class SourceFeed:
 
     resumes_within_epoch, is_xla = True, False
 
-    def __init__(self, source, batch_size, seed, share):
+    def __init__(self, source, batch_size, seed=None, share=(0, 1)):
         self.size, self.batch_size, self.seed, self.share = len(source), batch_size, seed, share
         self.steps = -(-self.size // batch_size)
         self._source = source
@@ -163,6 +128,78 @@ class DatasetFeed:
         return with_weights(tree.map_structure(lambda tensor: tf.gather(tensor, rows), batch), valid)
 
 
+class BucketedFeed:
+    """Hands the step rows of indices; the compiled step gathers and pads its batch from memory."""
+
+    resumes_within_epoch, is_xla = True, False
+
+    def __init__(self, source, batch_size, seed=None, share=(0, 1)):
+        self.size, self.batch_size, self.seed, self.share = len(source), batch_size, seed, share
+        self.steps = -(-self.size // batch_size)
+        inputs = source.inputs
+        self._sizes = inputs.sizes
+        self._arrays = [tf.convert_to_tensor(array) for array in source.rest]
+        self._values, self._starts, self._lengths = map(
+            tf.convert_to_tensor, (inputs.values, inputs.starts, inputs.lengths)
+        )
+
+    def batches(self, epoch):
+        """The rows of an epoch, which of them count, and the widths they are padded to."""
+        return bucketed_batches(self._sizes, self.batch_size, self.seed, epoch)
+
+    def start(self, epoch, step):
+        rows, valid, widths = self.batches(epoch)
+        widths = np.repeat(widths[:, None], self.batch_size, axis=1)  # to be shared out like the rest
+        return tuple(tf.convert_to_tensor(share_of(part, self.share)) for part in (rows, valid, widths))
+
+    def element(self, block, index):
+        return tuple(tf.gather(part, index) for part in block)
+
+    def load(self, element):
+        rows, valid, widths = element
+        inputs = padded(
+            self._values, tf.gather(self._starts, rows), tf.gather(self._lengths, rows), tf.reduce_max(widths)
+        )
+        return with_weights((inputs, *(tf.gather(array, rows) for array in self._arrays)), valid)
+
+
+class PairFeed(BucketedFeed):
+    """The same for pairs of sequences, both of which are padded."""
+
+    def __init__(self, source, batch_size, seed=None, share=(0, 1)):
+        self.size, self.batch_size, self.seed, self.share = len(source), batch_size, seed, share
+        self._sizes, self._tokens = source.sizes, source.batch_tokens
+        self._sides = [
+            tuple(map(tf.convert_to_tensor, (side.values, side.starts, side.lengths)))
+            for side in (source.sources, source.targets)
+        ]
+        self.steps = len(pair_batches(self._sizes, batch_size, self._tokens)[0])
+
+    def batches(self, epoch):
+        return pair_batches(self._sizes, self.batch_size, self._tokens, self.seed, epoch)
+
+    def load(self, element):
+        rows, valid, widths = element
+        used = tf.where(rows >= 0)[:, 0]
+        rows, valid, widths = tf.gather(rows, used), tf.gather(valid, used), tf.reduce_max(widths, axis=0)
+        sources, targets = (
+            padded(values, tf.gather(starts, rows), tf.gather(lengths, rows), widths[number])
+            for number, (values, starts, lengths) in enumerate(self._sides)
+        )
+        real = tf.cast(targets[:, 1:] != 0, "float32")
+        return (sources, targets[:, :-1]), targets[:, 1:], real * valid[:, None]
+
+
+make_feed.register(ArraySource, ArrayFeed)
+make_feed.register(RaggedSource, BucketedFeed)
+make_feed.register(PairSource, PairFeed)
+
+
+@make_feed.register
+def _(source: tf.data.Dataset, batch_size, seed=None, share=(0, 1)):
+    return DatasetFeed(source, share)
+
+
 def with_weights(batch, valid):
     """Makes `(inputs, targets, weights)` of a batch that may bring sample weights, and 0 or 1 an example."""
     inputs, targets, *weights = batch
@@ -170,3 +207,13 @@ def with_weights(batch, valid):
         return inputs, targets, valid
     weights = tf.cast(weights[0], valid.dtype)
     return inputs, targets, weights * tf.reshape(valid, [-1] + [1] * (weights.shape.rank - 1))
+
+
+def padded(values, starts, lengths, width):
+    """Sequences that lie end to end in `values`, padded with 0 to `width` steps: `(B, [K,] width, ...)`."""
+    steps = tf.range(width)
+    real = steps < lengths[..., None]
+    places = tf.where(real, starts[..., None] + tf.cast(steps, starts.dtype), 0)
+    inputs = tf.gather(values, places)
+    real = tf.reshape(real, tf.concat([tf.shape(real), [1] * (inputs.shape.rank - real.shape.rank)], 0))
+    return tf.where(real, inputs, tf.zeros((), inputs.dtype))

@@ -6,12 +6,12 @@ compiled call, and the batch is gathered there too.
 
 import copy
 import functools
-import inspect
 
 import keras
 import tensorflow as tf
 from keras import tree
 
+from deepapps.networks.augmentation import on_pairs
 from deepapps.training.scheduling import ScheduledCall
 
 
@@ -205,15 +205,6 @@ def jit_pays(model):
         layers.ReLU, layers.Softmax, layers.Dropout, layers.LayerNormalization, layers.Add, layers.Concatenate,
     )  # fmt: skip
     return all(type(layer) in measured for layer in model._flatten_layers(include_self=False))
-
-
-def on_pairs(augmentation):
-    """An augmentation of inputs, or of inputs and `targets`, as a function of both that returns both."""
-    is_layer = isinstance(augmentation, keras.Layer)
-    options = {"training": True} if is_layer else {}
-    if "targets" in inspect.signature(augmentation.call if is_layer else augmentation).parameters:
-        return lambda inputs, targets: augmentation(inputs, targets=targets, **options)
-    return lambda inputs, targets: (augmentation(inputs, **options), targets)
 
 
 def per_example(loss):

@@ -9,19 +9,18 @@ import pathlib
 import shutil
 import signal
 
-from deepapps.cli.options import flags, is_flag, resuming, shell_command
 from deepapps.distribution.cluster import find_cluster
-from deepapps.files import read_json, write_json
-from deepapps.runs.folders import check_free, locked, mark_of, new_folder
+from deepapps.files import mark_of, new_folder, read_json, write_json
+from deepapps.runs.commands import flags, is_flag, resuming, shell_command
+from deepapps.runs.folders import check_free, locked
 from deepapps.runs.run import check_resume, load_run, versions
-from deepapps.settings import check_keywords
+from deepapps.settings import TrainingSettings, check_keywords, split_settings
 from deepapps.task import Task
 from deepapps.tasks import TASKS, find_task
 from deepapps.training.interruption import stop_requests
-from deepapps.training.settings import TrainingSettings, split_settings
 from deepapps.tuning.journal import FAILED, RUNNING, Journal
 from deepapps.tuning.progress import Progress, best_row, ranked, write_table
-from deepapps.tuning.settings import FREE_ON_RESUME, Objective, SearchSettings, objectives_of
+from deepapps.tuning.search_settings import FREE_ON_RESUME, Objective, SearchSettings, objectives_of
 from deepapps.tuning.space import Space, load_space
 from deepapps.tuning.statistics import pareto_front
 

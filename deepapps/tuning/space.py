@@ -6,7 +6,7 @@ import pathlib
 import traceback
 import types
 
-from deepapps.training.settings import TrainingSettings, split_settings
+from deepapps.settings import TrainingSettings, split_settings
 
 
 @dataclasses.dataclass(frozen=True)

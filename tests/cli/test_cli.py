@@ -17,8 +17,8 @@ from commands import QUICK, fails, some_digits
 from PIL import Image
 
 import deepapps
+from deepapps.settings import TrainingSettings
 from deepapps.tasks import TASKS, find_task
-from deepapps.training.settings import TrainingSettings
 
 SCRIPT = [sys.executable, "-m", "deepapps"]
 

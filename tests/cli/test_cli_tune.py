@@ -11,9 +11,9 @@ import pytest
 from commands import fails
 
 import deepapps
-from deepapps.training.settings import TrainingSettings
+from deepapps.settings import TrainingSettings
 from deepapps.tuning.search import load_search
-from deepapps.tuning.settings import SearchSettings
+from deepapps.tuning.search_settings import SearchSettings
 
 QUICK = ("tune", "mnist", "--network", "mlp", "--no-jit-compile", "--no-augment", "--tuner", "random")
 

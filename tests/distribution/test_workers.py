@@ -5,7 +5,8 @@ import pytest
 import worker_scenario as scenario
 
 import deepapps
-from deepapps.training.feeds import index_batches, make_feed, share_of
+from deepapps.data.order import index_batches, share_of
+from deepapps.training.feeds import make_feed
 
 CASES = [
     ("mlp", {}),

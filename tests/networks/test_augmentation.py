@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import deepapps
-from deepapps.networks.augmentation import PRESETS, Elastic, Mixing, light
+from deepapps.networks.augmentation import PRESETS, Elastic, Mixing, light, on_pairs
 from deepapps.tasks.image_classification import (
     Image,
     ImageSettings,
@@ -14,7 +14,6 @@ from deepapps.tasks.image_classification import (
     cross_entropy,
     is_right,
 )
-from deepapps.training.step import on_pairs
 
 
 def squares(count=40):

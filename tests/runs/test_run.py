@@ -22,7 +22,7 @@ from deepapps.files import remove_unfinished
 from deepapps.runs.run import open_run
 from deepapps.settings import types_of
 from deepapps.tasks import find_task
-from deepapps.training.settings import TrainingSettings
+from deepapps.settings import TrainingSettings
 
 FIGURES = [
     "loss", "accuracy", "precision", "recall", "f1", "top_k_accuracy", "calibration_error",

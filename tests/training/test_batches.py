@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from deepapps.training.feeds import index_batches
+from deepapps.data.order import index_batches
 
 
 @pytest.mark.parametrize("size, batch_size", [(230, 32), (64, 32), (31, 32), (1, 7), (97, 97)])

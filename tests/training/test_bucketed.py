@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from deepapps.data.order import REPLICAS, bucketed_batches, pair_batches
 from deepapps.data.ragged import PairSource, Ragged, RaggedSource, bucket_widths
-from deepapps.training.bucketed_feeds import REPLICAS, BucketedFeed, PairFeed, bucketed_batches, pair_batches
+from deepapps.training.feeds import BucketedFeed, PairFeed
 
 SIZES = np.random.default_rng(0).integers(1, 60, 230)
 PAIRS = np.stack([SIZES, np.clip(SIZES + np.random.default_rng(1).integers(-4, 5, 230), 2, None)], axis=1)

@@ -4,8 +4,8 @@ import pytest
 import tensorflow as tf
 
 from deepapps.distribution.strategies import make_strategy
+from deepapps.settings import TrainingSettings
 from deepapps.training.optimizers import make_optimizer
-from deepapps.training.settings import TrainingSettings
 
 OPTIONS = (
     {}, {"weight_decay": 0.1}, {"global_clipnorm": 0.1}, {"use_ema": True, "ema_momentum": 0.5},

@@ -8,7 +8,7 @@ import pytest
 
 from deepapps.tuning.journal import Journal
 from deepapps.tuning.oracles import make_oracle
-from deepapps.tuning.settings import Objective, SearchSettings
+from deepapps.tuning.search_settings import Objective, SearchSettings
 
 TUNERS = ("random", "grid", "bayesian", "hyperband")
 

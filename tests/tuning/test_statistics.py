@@ -5,7 +5,7 @@ import pytest
 
 from deepapps.tuning.importance import columns_of, importances
 from deepapps.tuning.journal import Row
-from deepapps.tuning.settings import Objective, objectives_of
+from deepapps.tuning.search_settings import Objective, objectives_of
 from deepapps.tuning.statistics import check_figures, mean_and_error, pareto_front
 
 

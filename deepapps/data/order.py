@@ -1,16 +1,40 @@
-"""Batches of sequences of like length: the feed of a `RaggedSource`.
+"""The one rule for order, shards and resume.
 
-An epoch is a list of rows of indices here, too, drawn from `(seed, epoch)` alone; only that each row
-holds examples of like length. It is padded to one of a few widths, for which few shapes are compiled.
+An epoch is a list of rows of indices, drawn from `(seed, epoch)` alone. Global batch g is row g. Each worker takes its
+contiguous share of the row, and each replica its slice of that. A resume starts at row g. The last row is filled up with
+repeated examples of weight 0, so shapes stay static and no replica is empty.
 """
 
 import numpy as np
-import tensorflow as tf
 
 from deepapps.data.ragged import bucket_widths
-from deepapps.training.feeds import share_of, with_weights
 
-REPLICAS = 8  # a batch of pairs bounded by its tokens has as many pairs at least
+REPLICAS = 8  # a batch of pairs that `batch_tokens` bounds holds at least this many pairs
+
+
+def index_batches(size, batch_size, seed=None, epoch=0):
+    """The rows of one epoch.
+
+    Args:
+        size: Number of examples.
+        batch_size: Width `B` of a row.
+        seed: Seed of the order. None keeps the order of the source.
+        epoch: Number of the epoch, which together with the seed gives the order.
+    Returns: `(rows, valid)`, both `(steps, B)`: int32 indices, and float32 1 or, for the examples
+        that only fill up the last row, 0.
+    """
+    order = np.arange(size) if seed is None else np.random.default_rng([seed, epoch]).permutation(size)
+    filled = -(-size // batch_size) * batch_size
+    rows = np.resize(order, filled).astype("int32").reshape(-1, batch_size)
+    valid = (np.arange(filled) < size).astype("float32").reshape(-1, batch_size)
+    return rows, valid
+
+
+def share_of(rows, share):
+    """The columns of rows `(steps, B)` that are a worker's, `(steps, B / workers)`."""
+    index, count = share
+    width = rows.shape[1] // count
+    return rows[:, index * width : (index + 1) * width]
 
 
 def bucketed_batches(sizes, batch_size, seed=None, epoch=0):
@@ -79,75 +103,3 @@ def _row_starts(room):
         widest = room[start : start + room[start]]
         start += max(int((np.arange(1, 1 + len(widest)) <= widest).sum()), 1)
     return starts
-
-
-class BucketedFeed:
-    """Hands the step rows of indices; the compiled step gathers and pads its batch from memory."""
-
-    resumes_within_epoch, is_xla = True, False
-
-    def __init__(self, source, batch_size, seed, share=(0, 1)):
-        self.size, self.batch_size, self.seed, self.share = len(source), batch_size, seed, share
-        self.steps = -(-self.size // batch_size)
-        inputs = source.inputs
-        self._sizes = inputs.sizes
-        self._arrays = [tf.convert_to_tensor(array) for array in source.rest]
-        self._values, self._starts, self._lengths = map(
-            tf.convert_to_tensor, (inputs.values, inputs.starts, inputs.lengths)
-        )
-
-    def batches(self, epoch):
-        """The rows of an epoch, which of them count, and the widths they are padded to."""
-        return bucketed_batches(self._sizes, self.batch_size, self.seed, epoch)
-
-    def start(self, epoch, step):
-        rows, valid, widths = self.batches(epoch)
-        widths = np.repeat(widths[:, None], self.batch_size, axis=1)  # to be shared out like the rest
-        return tuple(tf.convert_to_tensor(share_of(part, self.share)) for part in (rows, valid, widths))
-
-    def element(self, block, index):
-        return tuple(tf.gather(part, index) for part in block)
-
-    def load(self, element):
-        rows, valid, widths = element
-        inputs = padded(
-            self._values, tf.gather(self._starts, rows), tf.gather(self._lengths, rows), tf.reduce_max(widths)
-        )
-        return with_weights((inputs, *(tf.gather(array, rows) for array in self._arrays)), valid)
-
-
-class PairFeed(BucketedFeed):
-    """The same for pairs of sequences, both of which are padded."""
-
-    def __init__(self, source, batch_size, seed, share=(0, 1)):
-        self.size, self.batch_size, self.seed, self.share = len(source), batch_size, seed, share
-        self._sizes, self._tokens = source.sizes, source.batch_tokens
-        self._sides = [
-            tuple(map(tf.convert_to_tensor, (side.values, side.starts, side.lengths)))
-            for side in (source.sources, source.targets)
-        ]
-        self.steps = len(pair_batches(self._sizes, batch_size, self._tokens)[0])
-
-    def batches(self, epoch):
-        return pair_batches(self._sizes, self.batch_size, self._tokens, self.seed, epoch)
-
-    def load(self, element):
-        rows, valid, widths = element
-        used = tf.where(rows >= 0)[:, 0]
-        rows, valid, widths = tf.gather(rows, used), tf.gather(valid, used), tf.reduce_max(widths, axis=0)
-        sources, targets = (
-            padded(values, tf.gather(starts, rows), tf.gather(lengths, rows), widths[number])
-            for number, (values, starts, lengths) in enumerate(self._sides)
-        )
-        real = tf.cast(targets[:, 1:] != 0, "float32")
-        return (sources, targets[:, :-1]), targets[:, 1:], real * valid[:, None]
-
-
-def padded(values, starts, lengths, width):
-    """Sequences that lie end to end in `values`, padded with 0 to `width` steps: `(B, [K,] width, ...)`."""
-    steps = tf.range(width)
-    real = steps < lengths[..., None]
-    places = tf.where(real, starts[..., None] + tf.cast(steps, starts.dtype), 0)
-    inputs = tf.gather(values, places)
-    real = tf.reshape(real, tf.concat([tf.shape(real), [1] * (inputs.shape.rank - real.shape.rank)], 0))
-    return tf.where(real, inputs, tf.zeros((), inputs.dtype))
