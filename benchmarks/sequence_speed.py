@@ -14,15 +14,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import click
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import layers
 
 from deepapps.data.sequences.load import load_sequences
-from deepapps.inference.outputs import outputs_of
+from deepapps.data.source import Splits
+from deepapps.inference.predictor import Predictor
 from deepapps.settings import TrainingSettings
 from deepapps.tasks.sequence_classification import SequenceClassification, SequenceSettings
-from deepapps.training.calls import Calls
-from deepapps.training.state import State
+from deepapps.training.session import Session
 
 BATCH = 64
 TEXTS = 10_000
@@ -63,17 +62,13 @@ def peer_rate(model, inputs, targets, epochs):
 
 def own_rate(task, splits, epochs):
     """Training examples a second of the loop, the best epoch after the first."""
-    settings = TrainingSettings(**task.training | {"batch_size": BATCH, "deterministic": False})
-    state = State(task, settings, tf.distribute.get_strategy(), splits.train)
-    learn, times = Calls(state.code.training_call(state.feed)), []
-    for epoch in range(1 + epochs):
-        block, step, began = state.feed.start(epoch, 0), 0, time.perf_counter()
-        while step < state.feed.steps:
-            steps = min(learn.length, state.feed.steps - step)
-            learn(steps, block, step, steps, 1)
-            step += steps
-        times.append(time.perf_counter() - began)
-    return state.model, len(splits.train) / min(times[1:])
+    settings = TrainingSettings(
+        **task.training | {"batch_size": BATCH, "deterministic": False, "progress": False}
+    )
+    times = EpochTimes()
+    session = Session(task, settings, callbacks=[times], splits=Splits(splits.train))
+    session.fit(1 + epochs)
+    return session.model, len(splits.train) / min(times.times[1:])
 
 
 def seconds(function):
@@ -106,7 +101,8 @@ def main(data, epochs):
     def predict_padded():
         model.predict(encode(texts).padded(np.arange(TEXTS), width), batch_size=256, verbose=0)
 
-    own = seconds(lambda: outputs_of(own_model, encode(texts)))
+    predictor = Predictor(own_model)
+    own = seconds(lambda: predictor.predict(encode(texts)))
     peers = seconds(predict_padded)
     print(
         f"prediction of {TEXTS:,} texts: deepapps {own:.2f} s, Keras {peers:.2f} s, {peers / own:.2f} times"

@@ -21,14 +21,14 @@ from keras import layers
 from torch.nn import functional
 
 from deepapps.data.pairs.encoder import BOUNDARY
+from deepapps.data.source import Splits
 from deepapps.inference.decoding import Search
 from deepapps.metrics.losses import smoothed_tokens
 from deepapps.networks.translation import attention_lstm
 from deepapps.settings import TrainingSettings
 from deepapps.tasks.translation import Translation, TranslatorSettings
-from deepapps.training.calls import Calls
 from deepapps.training.optimizers import make_optimizer
-from deepapps.training.state import State
+from deepapps.training.session import Session
 
 VOCABULARY, BATCH, STEPS = 8000, 64, 20
 SETTINGS = TranslatorSettings(dropout=0.0)
@@ -190,19 +190,16 @@ def epochs_against_keras(data, rounds=3):
     """Prints the target subwords a second of whole epochs, taken by turns, the best of each; the first compiles."""
     task = Translation(TranslatorSettings(data=data, dropout=0.0))
     source = task.data().train
-    settings = TrainingSettings(**task.training | {"batch_size": BATCH, "deterministic": False})
-    state = State(task, settings, tf.distribute.get_strategy(), source)
-    learn = Calls(state.code.training_call(state.feed))
+    settings = TrainingSettings(
+        **task.training | {"batch_size": BATCH, "deterministic": False, "progress": False}
+    )
+    session = Session(task, settings, splits=Splits(source))
     peer, batches = natural(task.encoder.target.size), natural_batches(source)
 
-    def own_epoch(number):
-        block, step = state.feed.start(number, 0), 0
-        while step < state.feed.steps:
-            steps = min(learn.length, state.feed.steps - step)
-            learn(steps, block, step, steps, 1)
-            step += steps
-
-    sides = {"deepapps": own_epoch, "Keras": lambda _: peer.fit(batches, verbose=0)}
+    sides = {
+        "deepapps": lambda number: session.fit(1 + number),
+        "Keras": lambda _: peer.fit(batches, verbose=0),
+    }
     seconds = {name: [] for name in sides}
     for number in range(1 + rounds):
         for name, epoch in sides.items():

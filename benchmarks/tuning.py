@@ -24,8 +24,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import deepapps
 from deepapps.runs.run import open_run
+from deepapps.runs.train import session_of
 from deepapps.tasks.image_classification import Mnist, MnistSettings
-from deepapps.training.loop import learn
 from deepapps.tuning.statistics import mean_and_error
 
 MLP = {"network": "mlp", "progress": False}
@@ -97,7 +97,8 @@ def in_this_process(folder, row):
         {"epochs": 1, "learning_rate": row.values["learning_rate"], "progress": False},
         folder / row.trial,
     )
-    learn(run, finish=lambda *_: None)
+    with session_of(run) as session:
+        session.fit()
     return time.monotonic() - began
 
 

@@ -13,7 +13,7 @@ _PLACES = {
     "sequence_classifier": "deepapps.apps",
     "translator": "deepapps.apps",
     "summarizer": "deepapps.apps",
-    "train": "deepapps.training.loop",
+    "train": "deepapps.runs.train",
     "use_devices": "deepapps.distribution.strategies",
     "load_run": "deepapps.runs.run",
     "search": "deepapps.tuning.search",

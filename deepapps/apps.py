@@ -20,7 +20,7 @@ def train_app(name, output=None, resume=False, overwrite=False, callbacks=(), **
     Returns: the `Run`.
     """
     task, training = configure(name, settings, output if resume else None)
-    from deepapps.training.loop import train
+    from deepapps.runs.train import train
 
     return train(task, output=output, resume=resume, overwrite=overwrite, callbacks=callbacks, **training)
 

@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -74,6 +75,21 @@ def read_json(path):
 def read_json_lines(path):
     """Reads a file of one JSON value a line; ValueError likewise."""
     return _parsed(path, lambda text: [json.loads(line) for line in text.splitlines()])
+
+
+def storable(value):
+    """A value as JSON can hold it: Python's numbers for NumPy's, and None for those that are not finite."""
+    value = plain(value)
+    if isinstance(value, dict):
+        return {key: storable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def plain(value):
+    """Numbers and lists of Python for a number or an array of NumPy; anything else as it is."""
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def new_folder(name):

@@ -90,49 +90,64 @@ class Task:
         """Turns the model's outputs into answers, one dict an example, the answer itself first."""
         return [{"output": output} for output in outputs]
 
-    def answer(self, model, raw, progress=False):
-        """Returns the answers of `model` to raw inputs, as `decode` does.
+    def answer(self, predictor, raw, progress=False):
+        """Returns the answers to raw inputs, as `decode` does.
 
         Args:
-            model: The model.
+            predictor: The `Predictor` of the model: `predictor.predict(inputs)` gives its outputs, `predictor.model`
+                is the `keras.Model` itself.
             raw: Raw inputs.
             progress: Show a bar on stderr, where that is a terminal.
         A task with `Answering` settings takes them here and in `evaluate`, as further keywords.
         """
-        from deepapps.inference.outputs import outputs_of
+        return self.decode(predictor.predict(self.encode(raw), progress))
 
-        return self.decode(outputs_of(model, self.encode(raw), progress))
+    def measure(self, outputs, targets, source):
+        """Returns further metrics from the outputs of the model, `{name: value}`; `monitor` may be one of them.
 
-    def evaluate(self, model, source):
-        """Returns further figures of `model` on `source`, by name; `monitor` may be one of them."""
+        Args:
+            outputs: The model's outputs for a source.
+            targets: The targets of the source.
+            source: The source itself.
+        """
         return {}
 
-    def validate(self, model, source):
-        """Returns the figures of `evaluate` to follow after each epoch, where `monitor` is none of the metrics.
+    def evaluate(self, predictor, source):
+        """Returns further metrics of a model on a source; defaults to those of `measure`.
+
+        For a task that must ask its model in another way than for its outputs.
+        """
+        if type(self).measure is Task.measure:
+            return {}
+        outputs, targets, _ = predictor.outputs(source)
+        return self.measure(outputs, targets, source)
+
+    def validate(self, predictor, source):
+        """Returns the metrics of `evaluate` to follow after each epoch, where `monitor` is no Keras metric.
 
         Defaults to all of them.
         """
-        return self.evaluate(model, source)
+        return self.evaluate(predictor, source)
 
     def evaluation_source(self, data):
         """Returns the source that `data`, in the task's own grammar, names for an evaluation."""
         return data
 
-    def explain(self, model, raw, target=None):
+    def explain(self, predictor, raw, target=None):
         """Returns why the model answers one raw input as it does: an object with arrays and `plot(path)`.
 
         Args:
-            model: The model.
+            predictor: The `Predictor` of the model.
             raw: One raw input.
             target: The answer to explain. Defaults to the model's own.
         """
         raise ValueError(f"A task of kind {self.name!r} cannot explain its answers: it defines no `explain`.")
 
-    def examples(self, model, source, figures):
+    def examples(self, predictor, source, figures):
         """Returns what the report shows of single examples, a list that JSON can hold; kept in examples.json.
 
         Args:
-            model: The model with the best weights.
+            predictor: The `Predictor` of the model with the best weights.
             source: The test split, or where there is none the validation split.
             figures: What was measured on it, the values of `evaluate` among them.
         """

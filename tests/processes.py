@@ -8,9 +8,7 @@ import tempfile
 import typing
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(
-    ["tensorflow", "keras", "deepapps.training.loop", "deepapps.reporting.report"]
-)
+_context.set_forkserver_preload(["tensorflow", "keras", "deepapps.runs.train", "deepapps.reporting.report"])
 
 
 def start(function, *arguments):

@@ -1,6 +1,5 @@
 """A trained translator at work: sentences of like length in batches, through one compiled search."""
 
-import functools
 import typing
 
 import numpy as np
@@ -8,8 +7,7 @@ import tensorflow as tf
 
 from deepapps.data.pairs.encoder import BOUNDARY
 from deepapps.inference.decoding import LOWEST, Search
-from deepapps.inference.sharing import sharing
-from deepapps.training.progress import progress_bar
+from deepapps.inference.progress import progress_bar
 
 BEAM = 4
 BATCH_TOKENS = 8192  # of the sources of a batch, all hypotheses counted
@@ -22,11 +20,11 @@ class Sentence(typing.NamedTuple):
     score: float
 
 
-def translate(model, encoder, sources, settings, longest, wanted=None, progress=False):
+def translate(predictor, encoder, sources, settings, longest, wanted=None, progress=False):
     """Translates sentences.
 
     Args:
-        model: A `networks.translation.Translator`.
+        predictor: The `Predictor` of a `networks.translation.Translator`.
         encoder: The `PairEncoder`.
         sources: `Ragged` numbers of N sentences.
         settings: `TranslatingSettings`.
@@ -41,16 +39,14 @@ def translate(model, encoder, sources, settings, longest, wanted=None, progress=
     options["beam"] = settings.beam or (BEAM if settings.temperature is None else 1)
     given = encoder.encode_targets([prefix]).values[1:-1] if prefix else None
     given = None if given is None else tuple(given.tolist())
-    key = model, Search(**options, wanted=wanted or options["beam"]), longest, given
-    share = sharing(model)
-    call = share(key, search_function(*key)) if share else compiled_search(*key)
+    key = Search(**options, wanted=wanted or options["beam"]), longest, given
+    call = predictor.compiled(key, search_function(predictor.model, *key), free=1)
     order = np.argsort(sources.sizes, kind="stable")
     answers = [None] * len(sources)
     for chunk in progress_bar(
         _chunks(sources.sizes[order], order, options["beam"]), "translate", shown=progress
     ):
-        found = call(sources.padded(chunk), *([len(chunk)] if share else []))
-        for index, answer in zip(chunk, _answers(encoder, *map(np.asarray, found)), strict=True):
+        for index, answer in zip(chunk, _answers(encoder, *call(sources.padded(chunk))), strict=True):
             answers[index] = answer
     return answers
 
@@ -68,13 +64,6 @@ def search_function(model, search, longest, prefix=None):
         return search(model.step, model.start(sources), size, length, BOUNDARY, BOUNDARY, given, sources != 0)
 
     return call
-
-
-@functools.lru_cache(maxsize=4)
-def compiled_search(*key):
-    """`search_function` of the same arguments in one graph, for batches of any size."""
-    numbers = tf.TensorSpec([None, None], "int32")
-    return tf.function(search_function(*key), input_signature=[numbers], autograph=False)
 
 
 def _chunks(sizes, order, beam):

@@ -7,23 +7,6 @@ MISTAKES = 24
 ANSWERS = 3
 
 
-def predicted(model, source, chunk=1024):
-    """What a model puts out for a source, and the targets; a part of the source is read at a time.
-
-    Args:
-        model: The `keras.Model`; of several outputs the first one counts.
-        source: A source of N examples.
-        chunk: Examples read at a time. Defaults to 1024.
-    Returns: `(outputs, targets)`, arrays `(N, ...)`.
-    """
-    outputs, targets = [], []
-    for start in range(0, len(source), chunk):
-        inputs, labels, *_ = source[np.arange(start, min(start + chunk, len(source)))]
-        outputs.append(main_output(model.predict(inputs, batch_size=256, verbose=0)))
-        targets.append(labels)
-    return np.concatenate(outputs), np.concatenate(targets)
-
-
 def main_output(outputs):
     """The output that answers: the first one of a model with auxiliary heads."""
     return outputs[0] if isinstance(outputs, list) else outputs

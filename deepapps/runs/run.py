@@ -47,7 +47,7 @@ class Run:
     def __init__(self, path, task, training, versions=None, is_named=True):
         self.path, self.task, self.training, self.versions = pathlib.Path(path), task, training, versions
         self.is_named, self._mark = is_named, mark_of(self.path / "settings.json")
-        self._shared = None  # the last strategy of several replicas, with its model and `Workers`
+        self._asked = None  # the last strategy, with its `Predictor` and `Workers`
 
     def __repr__(self):
         return f"Run({str(self.path)!r}, task={self.name!r})"
@@ -138,14 +138,11 @@ class Run:
         Returns: a list of answers; with `probabilities`, of dicts such as
             `{"label": "7", "probabilities": {"0": ..., ...}}`.
         """
-        from deepapps.inference.sharing import shared_predict
-
         self._check_answering(answering)
         if isinstance(inputs, list | tuple) and not inputs:
             return []
-        model, workers = self._model_for(strategy)
-        with shared_predict(model, workers):
-            answers = self.task.answer(model, inputs, progress, **answering)
+        predictor, _ = self._predictor_for(strategy)
+        answers = self.task.answer(predictor, inputs, progress, **answering)
         return answers if probabilities else [next(iter(answer.values())) for answer in answers]
 
     def explain(self, one_input, target=None):
@@ -159,7 +156,7 @@ class Run:
             `deepapps.inference.alignment.Alignment`.
         Raises: ValueError for an unknown target, and when the task cannot explain.
         """
-        return self.task.explain(self.model, one_input, target)
+        return self.task.explain(self._predictor_for(None)[0], one_input, target)
 
     def evaluate(self, data=None, strategy=None, **answering):
         """The figures of the model on other data of the same kind.
@@ -171,16 +168,16 @@ class Run:
         Raises: ValueError when the Run's own data are asked for and have changed since the training, are not
             there, or would have to be downloaded.
         """
-        from deepapps.training.calls import evaluate_model
+        from deepapps.training.evaluation import evaluate_model
 
         self._check_answering(answering)
-        model, workers = self._model_for(strategy)
+        predictor, workers = self._predictor_for(strategy)
         task, source = self._own_test_split() if data is None else (self.task, data)
         if isinstance(source, str | os.PathLike):
             source = task.evaluation_source(source)
         if source is None:
             raise ValueError(f"{self.path}: the data have no test split; name data to evaluate on.")
-        return evaluate_model(task, model, source, self.training.batch_size, workers, **answering)
+        return evaluate_model(task, predictor, source, self.training.batch_size, workers, **answering)
 
     def _own_test_split(self):
         """The test split, and the task that read it: a copy, for the model goes with what was learnt in training."""
@@ -190,19 +187,21 @@ class Run:
         self.check_learnt(task)
         return task, splits.test
 
-    def _model_for(self, strategy):
-        """The model, made in the scope of the strategy, and its `Workers`."""
+    def _predictor_for(self, strategy):
+        """The `Predictor` of the model, made in the scope of the strategy, and the `Workers`; the last one is kept."""
         from deepapps.distribution.strategies import make_strategy
         from deepapps.distribution.workers import Workers
+        from deepapps.inference.predictor import Predictor
 
-        if self._shared is not None and self._shared[0] == strategy:
-            return self._shared[1:]
-        workers = Workers(make_strategy(strategy))
-        if workers.has_one_device:
-            return self.model, workers
-        with workers.strategy.scope():
-            self._shared = strategy, workers.adopt(self._load_model()), workers
-        return self._shared[1:]
+        if self._asked is None or self._asked[0] != strategy:
+            workers = Workers(make_strategy(strategy))
+            if workers.has_one_device:
+                model = self.model
+            else:
+                with workers.strategy.scope():
+                    model = workers.adopt(self._load_model())
+            self._asked = strategy, Predictor(model, workers), workers
+        return self._asked[1:]
 
     def _check_answering(self, answering):
         """Raises ValueError for a setting of answers that the task has not, or that is out of range."""

@@ -3,11 +3,13 @@
 import dataclasses
 
 import numpy as np
+from scipy.special import softmax
 
 from deepapps.files import PICTURE, read_json, write_json
-from deepapps.metrics.classification import main_output
+from deepapps.metrics.classification import classification_figures, main_output
 from deepapps.settings import WARMED_UP_COSINE, Settings, setting
 from deepapps.task import Task
+from deepapps.tasks.answers import class_answers
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -145,32 +147,27 @@ class ImageClassification(Task):
 
     def decode(self, outputs):
         """The label and the probabilities of each row of logits."""
-        from deepapps.inference.outputs import class_answers, softmax
+        return class_answers(softmax(main_output(outputs), axis=-1), self.class_names)
 
-        return class_answers(softmax(main_output(outputs)), self.class_names)
-
-    def explain(self, model, raw, target=None):
+    def explain(self, predictor, raw, target=None):
         """Integrated gradients and Grad-CAM, an `ImageExplanation`."""
         from deepapps.inference.image_explanation import explain_image
 
         images = self.encode(raw)
         if len(images) != 1:
             raise ValueError(f"One image is explained at a time. Received: {len(images)}")
-        return explain_image(model, images[0], self.class_names, target)
+        return explain_image(predictor.model, images[0], self.class_names, target)
 
-    def evaluate(self, model, source):
-        from deepapps.inference.outputs import softmax
-        from deepapps.metrics.classification import classification_figures, predicted
-
-        logits, labels = predicted(model, source)
-        return classification_figures(softmax(logits), labels, self.class_names, self.settings.top_k)
+    def measure(self, outputs, targets, source):
+        probabilities = softmax(main_output(outputs), axis=-1)
+        return classification_figures(probabilities, targets, self.class_names, self.settings.top_k)
 
     def evaluation_source(self, data):
         from deepapps.data.images.load import load_evaluation_images
 
         return load_evaluation_images(data, self.class_names, self.image_shape, self._reading())
 
-    def examples(self, model, source, figures):
+    def examples(self, predictor, source, figures):
         """The worst mistakes, with their pictures."""
         from deepapps.reporting.sections import image_uri
 

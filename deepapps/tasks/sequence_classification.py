@@ -3,10 +3,13 @@
 import dataclasses
 
 import numpy as np
+from scipy.special import expit, softmax
 
 from deepapps.files import PAGE_OR_PICTURE, read_json, write_json
+from deepapps.metrics.classification import classification_figures, multi_label_figures, parts_by_length
 from deepapps.settings import FOR_SEQUENCES, Settings, setting
 from deepapps.task import Task
+from deepapps.tasks.answers import class_answers, label_answers
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -131,48 +134,34 @@ class SequenceClassification(Task):
 
     def decode(self, outputs):
         """The label, or the labels, and the probabilities of each row of logits."""
-        from deepapps.inference.outputs import class_answers, label_answers, sigmoid, softmax
+        answers = label_answers if self.settings.multi_label else class_answers
+        return answers(self._probabilities(outputs), self.class_names)
 
-        if self.settings.multi_label:
-            return label_answers(sigmoid(outputs), self.class_names)
-        return class_answers(softmax(outputs), self.class_names)
-
-    def explain(self, model, raw, target=None):
+    def explain(self, predictor, raw, target=None):
         """Integrated gradients and attention of a text, a `TextExplanation`."""
         from deepapps.data.sequences.texts import TextEncoder
-        from deepapps.inference.outputs import sigmoid, softmax
         from deepapps.inference.text_explanation import explain_text
 
         if not isinstance(self.encoder, TextEncoder):
             raise ValueError("Texts can be explained, and series cannot.")
-        shares = sigmoid if self.settings.multi_label else softmax
-        return explain_text(model, self.encoder, raw, self.class_names, target, shares)
+        return explain_text(predictor.model, self.encoder, raw, self.class_names, target, self._probabilities)
 
-    def evaluate(self, model, source):
-        from deepapps.inference.outputs import outputs_of, sigmoid, softmax
-        from deepapps.metrics.classification import (
-            classification_figures,
-            multi_label_figures,
-            parts_by_length,
-        )
-
-        logits = outputs_of(model, source.inputs)
+    def measure(self, outputs, targets, source):
+        probabilities = self._probabilities(outputs)
         if self.settings.multi_label:
-            figures = multi_label_figures(sigmoid(logits), source.targets, self.class_names)
+            figures = multi_label_figures(probabilities, targets, self.class_names)
         else:
-            figures = classification_figures(
-                softmax(logits), source.targets, self.class_names, self.settings.top_k
-            )
-            right = logits.argmax(axis=-1) == source.targets
-            figures["by_length"] = parts_by_length(
-                source.inputs.sizes, lambda part: float(right[part].mean())
-            )
+            figures = classification_figures(probabilities, targets, self.class_names, self.settings.top_k)
+            right, lengths = outputs.argmax(axis=-1) == targets, source.inputs.sizes
+            figures["by_length"] = parts_by_length(lengths, lambda part: float(right[part].mean()))
         return figures | self.encoder.figures(source.inputs)
 
-    def examples(self, model, source, figures):
+    def examples(self, predictor, source, figures):
         """The worst mistakes, with their texts and the tokens that got the most attention."""
         mistakes = figures.get("mistakes", ())
-        return [m | {"text": self._shown(model, source, m["index"])} for m in mistakes if source.raw]
+        return [
+            m | {"text": self._shown(predictor.model, source, m["index"])} for m in mistakes if source.raw
+        ]
 
     def sections(self, figures, examples, folder):
         from deepapps.reporting.classification import classes_section, classifier_sections, length_section
@@ -200,6 +189,10 @@ class SequenceClassification(Task):
             self.class_names, self.encoder = list(labels["class_names"]), loaded_encoder(encoder)
         except Exception:  # the package tokenizers raises no subclass of it
             raise ValueError(f"{folder}: labels.json or encoder.json is damaged.") from None
+
+    def _probabilities(self, logits):
+        """The probability of each class: together 1, or each by itself where labels are many."""
+        return expit(logits) if self.settings.multi_label else softmax(logits, axis=-1)
 
     def _shown(self, model, source, index, most=3):
         """A text as the report shows it; of a series how long it is."""

@@ -157,7 +157,7 @@ class Translation(Task):
         """Sentences as `Ragged` subword numbers: one string or a list."""
         return self.encoder.encode(raw)
 
-    def answer(self, model, raw, progress=False, **settings):
+    def answer(self, predictor, raw, progress=False, **settings):
         """The best translation of each sentence, its score, and the next best, best first."""
         sources = self.encode(raw)
         if sources.cut:
@@ -167,35 +167,35 @@ class Translation(Task):
                 len(sources),
                 self.settings.max_length,
             )
-        found = self._search(model, sources, TranslatingSettings(**settings), progress=progress)
+        found = self._search(predictor, sources, TranslatingSettings(**settings), progress=progress)
         return [
             self._named(best) | {"alternatives": [self._named(other) for other in others]}
             for best, *others in found
         ]
 
-    def explain(self, model, raw, target=None):
+    def explain(self, predictor, raw, target=None):
         """The `Alignment` of a sentence with `target`, by default the model's own translation."""
         from deepapps.inference.alignment import align
 
         if not isinstance(raw, str):
             raise ValueError(f"One text is explained at a time. Received: {raw!r:.80}")
         if target is None:
-            target = self._search(model, self.encode(raw), TranslatingSettings(), wanted=1)[0][0].text
-        return align(model, self.encoder, raw, target)
+            target = self._search(predictor, self.encode(raw), TranslatingSettings(), wanted=1)[0][0].text
+        return align(predictor.model, self.encoder, raw, target)
 
-    def evaluate(self, model, source, **settings):
-        ours, references = self._pairs(model, source, **settings)
+    def evaluate(self, predictor, source, **settings):
+        ours, references = self._pairs(predictor, source, **settings)
         return sentence_figures(self._metric(), ours, references, source.sources.sizes, source.kinds)
 
-    def validate(self, model, source):
+    def validate(self, predictor, source):
         """The main figure and exact match of greedy search, which is several times faster."""
-        pairs = self._pairs(model, source, beam=1)
+        pairs = self._pairs(predictor, source, beam=1)
         return {
             self.monitor: self._metric().main(*pairs),
             "exact_match": float(exact_matches(*pairs).mean()),
         }
 
-    def examples(self, model, source, figures):
+    def examples(self, predictor, source, figures):
         """The best and the worst translations, and alignments of some of middling to great length."""
         import numpy as np
 
@@ -207,7 +207,7 @@ class Translation(Task):
         ]
         order = np.lexsort((source.sources.sizes, [len(text.split()) for text, _ in source.raw]))
         places = dict.fromkeys(order[int(share * (len(order) - 1))] for share in ALIGNED)
-        aligned = [self.explain(model, source.raw[place][0]).stored() for place in places]
+        aligned = [self.explain(predictor, source.raw[place][0]).stored() for place in places]
         return samples + [{"group": "alignment", **one} for one in aligned]
 
     def sections(self, figures, examples, folder):
@@ -232,14 +232,14 @@ class Translation(Task):
         except Exception:  # the package tokenizers raises no subclass of it
             raise ValueError(f"{folder / 'encoder.json'}: is damaged.") from None
 
-    def _search(self, model, sources, settings, wanted=None, progress=False):
+    def _search(self, predictor, sources, settings, wanted=None, progress=False):
         from deepapps.inference.translating import translate
 
-        return translate(model, self.encoder, sources, settings, self.longest, wanted, progress)
+        return translate(predictor, self.encoder, sources, settings, self.longest, wanted, progress)
 
-    def _pairs(self, model, source, **settings):
+    def _pairs(self, predictor, source, **settings):
         """What the model writes for a source, and the references."""
-        found = self._search(model, source.sources, TranslatingSettings(**settings), wanted=1)
+        found = self._search(predictor, source.sources, TranslatingSettings(**settings), wanted=1)
         return [best.text for best, *_ in found], [reference for _, reference in source.raw]
 
     def _named(self, sentence):

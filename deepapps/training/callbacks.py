@@ -49,27 +49,30 @@ class Muted(keras.callbacks.Callback):
         """The chief's has it."""
 
 
-def make_callbacks(run, state, callbacks):
+def make_callbacks(session, callbacks):
     """All callbacks of a training in a Keras `CallbackList`: the user's, then those of the settings.
 
     Args:
-        run: The `Run`.
-        state: The `State`.
+        session: The `Session`.
         callbacks: The user's callbacks.
+    Raises: ValueError when TensorBoard logs are asked for, and there is no folder for them.
     """
-    settings, monitor = run.training, f"val_{run.task.monitor}"
+    settings, task, state = session.settings, session.task, session.state
+    monitor = f"val_{task.monitor}"
     callbacks = list(callbacks)
     if settings.patience is not None:
-        patience = keras.callbacks.EarlyStopping(monitor, patience=settings.patience, mode=run.task.direction)
+        patience = keras.callbacks.EarlyStopping(monitor, patience=settings.patience, mode=task.direction)
         callbacks.append(patience)
     if settings.tensorboard:
-        callbacks.append(keras.callbacks.TensorBoard(run.path / "tensorboard"))
+        if session.keeper.folder is None:
+            raise ValueError("`tensorboard` needs the folder of a Run: there is none in this training.")
+        callbacks.append(keras.callbacks.TensorBoard(session.keeper.folder / "tensorboard"))
     if settings.progress:
         said = settings.strategy == "auto" and state.workers.strategy is not tf.distribute.get_strategy()
         first = [f"strategy: {state.workers}"] if said else []
-        callbacks.append(ProgressReport("\n".join([*first, run.task.describe()])))
+        callbacks.append(ProgressReport("\n".join([*first, task.describe()])))
     directions = {metric.name: _direction(metric) for metric in state.metrics}
-    set_directions(callbacks, {"loss": "min", **directions, run.task.monitor: run.task.direction})
+    set_directions(callbacks, {"loss": "min", **directions, task.monitor: task.direction})
     chief = state.workers.is_chief
     if not chief:
         callbacks = [Muted(one) if isinstance(one, _WRITERS) else one for one in callbacks]

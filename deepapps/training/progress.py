@@ -9,10 +9,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
-    track,
 )
-
-from deepapps.distribution.heartbeat import beat
 
 
 class ProgressReport(keras.callbacks.Callback):
@@ -60,15 +57,6 @@ class ProgressReport(keras.callbacks.Callback):
         if self._bar:
             self._bar.stop()
             self._bar = None
-
-
-def progress_bar(items, description, shown=True):
-    """Passes a list on, with a bar on stderr where that is a terminal."""
-    console = Console(stderr=True)
-    hidden = not (shown and console.is_terminal)
-    for item in track(items, description, console=console, transient=True, disable=hidden):
-        beat()
-        yield item
 
 
 def _line(figures):

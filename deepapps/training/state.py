@@ -39,7 +39,7 @@ class State:
             checkpoint is due.
     """
 
-    def __init__(self, task, settings, strategy, train_source):
+    def __init__(self, task, settings, strategy, train_source, model=None):
         self.epoch, self.step, self.history, self.best, self.seconds = 0, 0, [], None, 0.0
         self._task, self._epochs = task, settings.epochs
         self.workers, self.signal, self.is_due = Workers(strategy), None, False
@@ -47,7 +47,8 @@ class State:
         _check_batch_size(self.feed, strategy.num_replicas_in_sync)
         updates = settings.epochs * -(-self.feed.steps // settings.gradient_accumulation_steps)
         with strategy.scope(), dtype_policy(settings.dtype_policy):
-            self.model, augmentation = task.network(), task.augmentation()
+            self.model = task.network() if model is None else model
+            augmentation = task.augmentation()
             self.metrics = [keras.metrics.Mean("loss"), *task.metrics()]
             if self.workers.is_asynchronous:
                 check_asynchronous(self.model, train_source)

@@ -77,8 +77,7 @@ class Step:
     def _evaluation_call(self, feed):
         def measure(batch):
             inputs, targets, weights = batch
-            outputs = self.model(inputs, training=False)
-            self._measure(targets, outputs, weights, self._losses(targets, outputs, weights))
+            self.measure(targets, self.model(inputs, training=False), weights)
 
         measure = self._with_load(lambda element: feed.load(self._slice(element)), measure, feed)
 
@@ -90,6 +89,10 @@ class Step:
             tf.while_loop(lambda index: index < start + steps, one_batch, (start,))
 
         return self._compiled(call, feed)
+
+    def measure(self, targets, outputs, weights):
+        """Adds the loss and the metrics of outputs to `metrics`."""
+        self._measure(targets, outputs, weights, self._losses(targets, outputs, weights))
 
     def _update_of(self, feed):
         """The update of one replica from its elements; augmentation stays outside XLA."""

@@ -1,12 +1,9 @@
 """A task for plain Keras Tuner: its tuners, in this process, with the loop of deepapps inside."""
 
-import pathlib
-import tempfile
-
 import keras_tuner
 
-from deepapps.runs.run import open_run
-from deepapps.training.loop import learn
+from deepapps.settings import TrainingSettings
+from deepapps.training.session import Session
 from deepapps.tuning.space import Space
 
 
@@ -46,10 +43,8 @@ class TaskHyperModel(keras_tuner.HyperModel):
         task, settings = self._space.split(self._space(hp))
         settings = {**settings, **training}
         settings |= {} if epochs is None else {"epochs": epochs - initial_epoch}
-        task.network = lambda: model
-        with tempfile.TemporaryDirectory() as folder:
-            run = open_run(task, {"progress": bool(verbose), **settings}, pathlib.Path(folder) / "run")
-            history = learn(run, callbacks, finish=lambda *_: None).history
+        settings = TrainingSettings(**{**task.training, "progress": bool(verbose), **settings})
+        history = Session(task, settings, callbacks=callbacks, model=model).fit()
         figure = f"val_{task.monitor}"
         # None: it was not finite
         known = [line for line in history if line[figure] is not None] or history[:1]

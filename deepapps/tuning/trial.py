@@ -1,7 +1,6 @@
 """One trial: a Run that is trained in a process of its own."""
 
 import dataclasses
-import functools
 import multiprocessing
 import os
 import pathlib
@@ -18,7 +17,7 @@ from deepapps.distribution.processes import visible_gpus
 from deepapps.files import read_json, write_json
 
 LATENCY_CALLS = 50
-_PRELOADED = ["tensorflow", "keras", "deepapps.training.loop", "deepapps.tuning.pruning"]
+_PRELOADED = ["tensorflow", "keras", "deepapps.runs.train", "deepapps.tuning.pruning"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +136,7 @@ def _follow(search):
 def _train(trial, threads):
     from deepapps.distribution.strategies import prepare_devices
     from deepapps.runs.run import open_run
-    from deepapps.training.loop import learn
+    from deepapps.runs.train import finish, session_of
     from deepapps.tuning.pruning import Pruning
 
     training = {**trial.training, "progress": False}
@@ -147,8 +146,9 @@ def _train(trial, threads):
     if run.finished:
         return
     pruning = [] if trial.pruner == "none" else [Pruning(trial.pruner, trial.objectives[0], trial.folder)]
-    write = None if trial.reported else functools.partial(_write_result, trial, pruning)
-    learn(run, callbacks=pruning, finish=write)
+    with session_of(run, callbacks=pruning) as session:
+        session.fit()
+        finish(run, session) if trial.reported else _write_result(trial, pruning, run, session)
 
 
 def _copy_origin(trial):
@@ -162,7 +162,7 @@ def _copy_origin(trial):
     os.replace(copy, trial.folder)
 
 
-def _write_result(trial, pruning, run, state, splits):
+def _write_result(trial, pruning, run, session):
     """Writes `trial.json`: the figures of the best epoch by the first objective, and what the trial took."""
     first = trial.objectives[0]
     known = [line for line in run.history if line.get(first.figure) is not None]  # None: it was not finite
@@ -173,13 +173,13 @@ def _write_result(trial, pruning, run, state, splits):
         if name.startswith("val_") and isinstance(value, int | float)
     }
     figures |= {
-        "parameters": state.model.count_params(),
+        "parameters": session.model.count_params(),
         "epochs": len(run.history),
         "seconds": sum(line["seconds"] for line in run.history),
         "pruned": int(any(one.pruned for one in pruning)),
     }
     if any(one.figure == "latency" for one in trial.objectives):
-        figures["latency"] = _latency(state.model, splits.train)
+        figures["latency"] = _latency(session.model, session.splits.train)
     if run.training.tensorboard:
         _write_hyperparameters(trial, run, figures)
     write_json(trial.folder / "trial.json", figures)

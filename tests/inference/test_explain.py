@@ -10,6 +10,7 @@ from keras import layers
 import deepapps
 from deepapps.data.images.load import load_images
 from deepapps.inference.image_explanation import explain_image, grad_cam, integrated_gradients
+from deepapps.inference.predictor import Predictor
 from deepapps.networks.images import NETWORKS
 from deepapps.tasks.image_classification import ImageSettings
 
@@ -140,7 +141,7 @@ def test_random_weights_give_another_map(trained, digits):
     found = []
     for image in digits:
         explained = trained.explain(image)
-        other = trained.task.explain(random, image, target=explained.label)
+        other = trained.task.explain(Predictor(random), image, target=explained.label)
         drawn = image > 0
         found.append(correlation(explained.integrated_gradients[drawn], other.integrated_gradients[drawn]))
     assert abs(np.mean(found)) < 0.3

@@ -8,12 +8,12 @@ import pytest
 from sklearn.calibration import calibration_curve
 
 from deepapps.data.source import ArraySource
+from deepapps.inference.predictor import Predictor
 from deepapps.metrics.classification import (
     calibration,
     classification_figures,
     multi_label_figures,
     parts_by_length,
-    predicted,
 )
 
 NAMES = ["ant", "bee", "cat", "dog", "elk"]
@@ -132,7 +132,7 @@ def test_the_worst_mistakes_come_first():
         assert mistake["answers"] == {NAMES[c]: probabilities[index, c] for c in best}
 
 
-def test_a_source_is_read_in_parts():
+def test_a_source_is_read_in_parts(monkeypatch):
     class Parts(ArraySource):
         sizes = []
 
@@ -143,7 +143,8 @@ def test_a_source_is_read_in_parts():
     x = np.arange(20, dtype="float32").reshape(10, 2)
     inputs = keras.Input((2,))
     model = keras.Model(inputs, keras.ops.sum(inputs, axis=-1))
-    outputs, targets = predicted(model, Parts(x, np.arange(10), np.ones(10)), chunk=4)
+    monkeypatch.setattr("deepapps.inference.predictor.READ", 4)
+    outputs, targets, _ = Predictor(model).outputs(Parts(x, np.arange(10), np.ones(10)))
     assert Parts.sizes == [4, 4, 2]
     np.testing.assert_array_equal(outputs, x.sum(-1))
     np.testing.assert_array_equal(targets, np.arange(10))
