@@ -19,7 +19,7 @@ def main(data="sample"):
     test = run.metrics["test"]
     print(f"test accuracy {test['accuracy']:.4f}, macro F1 {test['f1']:.4f}")
 
-    digits = load_images(data).splits.test
+    digits = load_images(data)[0].test
     images, labels = digits[np.linspace(0, len(digits) - 1, 5, dtype=int)]
     for label, answer in zip(labels, run.predict(images, probabilities=True), strict=True):
         sure = max(answer["probabilities"].values())

@@ -63,7 +63,7 @@ def with_deepapps(source, epochs, seed):
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--epochs", default=5, show_default=True)
 def main(data, rounds, epochs):
-    splits = load_images(data).splits
+    splits = load_images(data)[0]
     sides = {
         "keras fit": with_fit,
         "keras fit, XLA": lambda *arguments: with_fit(*arguments, jit_compile=True),

@@ -97,7 +97,7 @@ def with_deepapps(train, test, seed):
 @click.argument("data")
 @click.option("--seeds", default=3, show_default=True)
 def main(data, seeds):
-    splits = load_images(data).splits
+    splits = load_images(data)[0]
     parts = zip(splits.train.arrays, splits.validation.arrays, strict=True)
     train = deepapps.ArraySource(*(np.concatenate(pair) for pair in parts))
     sides = {"keras.io convnet, fit": with_fit, "deepapps": with_deepapps}

@@ -29,13 +29,13 @@ TEXTS = 10_000
 
 def peer(data, settings):
     """The natural program, compiled, and its padded inputs and targets."""
-    source = data.splits.train
+    source = data[0].train
     width = int(np.percentile(source.inputs.sizes, 95))
     tokens = keras.Input((width,), dtype="int32")
-    x = layers.Embedding(data.encoder.tokenizer.size, settings.embedding_size, mask_zero=True)(tokens)
+    x = layers.Embedding(data[1].encoder.tokenizer.size, settings.embedding_size, mask_zero=True)(tokens)
     steps = layers.Bidirectional(layers.LSTM(settings.units, return_sequences=True))(x)
     pooled = layers.GlobalAveragePooling1D()(layers.Attention()([steps, steps]))
-    outputs = layers.Dense(len(data.class_names))(layers.Dropout(settings.dropout)(pooled))
+    outputs = layers.Dense(len(data[1].class_names))(layers.Dropout(settings.dropout)(pooled))
     model = keras.Model(tokens, outputs)
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     return model, width, source.inputs.padded(np.arange(len(source)), width), source.targets
@@ -96,7 +96,7 @@ def main(data, epochs):
     print(f"training: deepapps {own:.0f} examples/s, Keras {peers:.0f}, {own / peers:.2f} times")
 
     texts = (splits.train.raw * (TEXTS // len(splits.train) + 1))[:TEXTS]
-    encode = loaded.encoder.encode
+    encode = loaded[1].encoder.encode
 
     def predict_padded():
         model.predict(encode(texts).padded(np.arange(TEXTS), width), batch_size=256, verbose=0)

@@ -19,6 +19,7 @@ class Task:
 
     Args:
         settings: An instance of the class's `Settings`. None takes the defaults.
+        learned: What another task of the class has learned from its data. None: it is learned from the data.
 
     Class attributes:
         Settings: The frozen dataclass of the task's settings.
@@ -27,7 +28,11 @@ class Task:
         monitor: The validation figure that picks the best weights, named without `val_`.
         direction: "max" or "min": which way `monitor` is better.
         explanations: Endings of the files that an explanation can be plotted to; none: `plot` itself sees to that.
-        lost: What was left out of the data, or cut: lines of text, of which `data` warns. The report shows them.
+        files: Names of the files that `save` and `illustrate` write into a Run's folder.
+
+    Attributes:
+        settings: The settings.
+        learned: What was learned from the data (classes, a vocabulary); None before that.
     """
 
     Settings = Settings
@@ -36,10 +41,12 @@ class Task:
     monitor = "accuracy"
     direction = "max"
     explanations = ()
-    lost = ()
+    files = ()
+    learned = None
 
-    def __init__(self, settings=None):
+    def __init__(self, settings=None, learned=None):
         self.settings = self.Settings() if settings is None else settings
+        self.learned = learned
 
     @property
     def name(self):
@@ -47,8 +54,27 @@ class Task:
         return type(self).__name__
 
     def data(self):
-        """Returns the `Splits`. Called once, before everything below."""
+        """Returns the `Splits`. Called once, before everything below.
+
+        A task that learns something from its data writes three methods in its place: `read`, `learn` and `split`.
+        What was learned before, or comes from another Run, is then not learned again.
+        """
+        raw = self.read()
+        if self.learned is None:
+            self.learned = self.learn(raw)
+        return self.split(raw)
+
+    def read(self):
+        """Returns the data as they are."""
         raise NotImplementedError(f"{self.name} must define `data()`.")
+
+    def learn(self, raw):
+        """Returns what is to be learned from data that `read` returned: classes, a vocabulary."""
+        return None
+
+    def split(self, raw):
+        """Returns the `Splits` of data that `read` returned, encoded by what was learned."""
+        raise NotImplementedError(f"{self.name} must define `data()`, or `read()` and `split(raw)`.")
 
     @staticmethod
     def space(hp):
@@ -58,10 +84,6 @@ class Task:
             hp: A `keras_tuner.HyperParameters`, whose `Int`, `Float`, `Choice` and `Boolean` give its values.
         """
         raise ValueError("The task has no space of its own to search: give one, `space=`, or `--space FILE`.")
-
-    def describe(self):
-        """Returns what is to be said about the data before training: lines of text, or none."""
-        return ""
 
     def network(self):
         """Returns the `keras.Model`. Called in the scope of the strategy."""
@@ -163,11 +185,16 @@ class Task:
         """
         return []
 
-    def illustrate(self, folder):
-        """Draws what the report shows of the training data into the Run's folder."""
+    def illustrate(self, folder, splits):
+        """Draws what the report shows of the training data into the Run's folder.
+
+        Args:
+            folder: The folder.
+            splits: The `Splits`.
+        """
 
     def save(self, folder):
-        """Writes what the task learnt from its data (labels, a vocabulary) into the Run's folder."""
+        """Writes `learned` into the Run's folder."""
 
     def load(self, folder):
-        """Reads back what `save` wrote."""
+        """Reads back into `learned` what `save` wrote."""

@@ -1,12 +1,9 @@
 """Counts of examples as text, for what is said of the data before training."""
 
-import dataclasses
-
 
 def part_counts(splits):
     """How many examples `Splits` hold together, and `train 3,980  validation 509  test 511`."""
-    parts = {field.name: getattr(splits, field.name) for field in dataclasses.fields(splits)}
-    counts = {part: len(source) for part, source in parts.items() if source is not None}
+    counts = {part: len(source) for part, source in splits.sources.items()}
     return sum(counts.values()), "  ".join(f"{part} {count:,}" for part, count in counts.items())
 
 

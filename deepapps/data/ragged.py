@@ -65,6 +65,11 @@ class RaggedSource:
     def targets(self):
         return self.rest[0]
 
+    @property
+    def arrays_in_memory(self):
+        """All that a training depends on, for its fingerprint."""
+        return [self.inputs.values, self.inputs.lengths, *self.rest]
+
     def __len__(self):
         return len(self.inputs)
 
@@ -95,6 +100,11 @@ class PairSource:
                 "`sources` and `targets` must hold the same number of examples, at least one. "
                 f"Received: {len(sources)} and {len(targets)}"
             )
+
+    @property
+    def arrays_in_memory(self):
+        """All that a training depends on, for its fingerprint."""
+        return [part for side in (self.sources, self.targets) for part in (side.values, side.lengths)]
 
     @property
     def sizes(self):

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 
 import numpy as np
-from keras import tree
+import optree
 
 
 class ArraySource:
@@ -19,8 +19,8 @@ class ArraySource:
 
     def __init__(self, inputs, targets, weights=None):
         arrays = (inputs, targets) if weights is None else (inputs, targets, weights)
-        self.arrays = tree.map_structure(np.asarray, arrays)
-        sizes = {array.shape[0] if array.ndim else 0 for array in tree.flatten(self.arrays)}
+        self.arrays = optree.tree_map(np.asarray, arrays)
+        sizes = {array.shape[0] if array.ndim else 0 for array in optree.tree_leaves(self.arrays)}
         if len(sizes) != 1 or 0 in sizes:
             raise ValueError(
                 "`inputs`, `targets` and `weights` must hold the same number of examples, "
@@ -32,7 +32,7 @@ class ArraySource:
         return self._size
 
     def __getitem__(self, indices):
-        return tree.map_structure(lambda array: array[indices], self.arrays)
+        return optree.tree_map(lambda array: array[indices], self.arrays)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,21 +42,54 @@ class Splits:
     A source has `__len__` and `__getitem__(indices)`, which returns `(inputs, targets[, weights])`
     for an array of indices. `train` may also be a `tf.data.Dataset` of batches. A tuple of arrays
     `(inputs, targets[, weights])` becomes an `ArraySource`.
+
+    Attributes:
+        train, validation, test: The sources; the latter two may be None.
+        description: What is to be said about the data before training: lines of text, which the report shows, too.
+        left_out: What was left out or cut, as it has been warned of: lines of text for the report.
     """
 
     train: object
     validation: object = None
     test: object = None
+    description: str = ""
+    left_out: list[str] = dataclasses.field(default_factory=list)
 
     def __post_init__(self):
-        for field in dataclasses.fields(self):
-            if isinstance(given := getattr(self, field.name), tuple):
-                object.__setattr__(self, field.name, ArraySource(*given))
+        for name, source in self.sources.items():
+            if isinstance(source, tuple):
+                object.__setattr__(self, name, ArraySource(*source))
+
+    @property
+    def sources(self):
+        """`{"train": source, ...}`, of the three those that are there."""
+        named = {name: getattr(self, name) for name in ("train", "validation", "test")}
+        return {name: source for name, source in named.items() if source is not None}
 
 
 def targets_in(source):
     """All targets of a source that has them at hand: an `ArraySource`, or one with `targets`; else None."""
     return source.arrays[1] if isinstance(source, ArraySource) else getattr(source, "targets", None)
+
+
+def fingerprint(source):
+    """A hash of all examples of a source in their order; of one that is not in memory, the number of its examples.
+
+    Returns: a string; None for a source without a length.
+    """
+    if isinstance(source, ArraySource):
+        return _hash(optree.tree_leaves(source.arrays))
+    if hasattr(source, "arrays_in_memory"):
+        return _hash(source.arrays_in_memory)
+    return f"{len(source)} examples" if hasattr(source, "__getitem__") else None
+
+
+def _hash(arrays):
+    digest = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(repr(array.tolist()).encode() if array.dtype.hasobject else np.ascontiguousarray(array))
+    return digest.hexdigest()
 
 
 def class_weights(given, source):

@@ -9,7 +9,6 @@ import pathlib
 import platform
 import re
 import shutil
-import tempfile
 
 import numpy as np
 
@@ -20,15 +19,13 @@ from deepapps.runs.folders import check_free, check_plain, claimed, locked
 from deepapps.runs.named_data import check_named_data, named_data
 from deepapps.settings import check_keywords
 from deepapps.tasks import TASKS, find_task
+from deepapps.data.source import fingerprint
 from deepapps.distribution.cluster import fit_to_strategy
 from deepapps.settings import TrainingSettings
 
 FREE_ON_RESUME = ("epochs", "progress", "tensorboard")
 _FOLDERS = ("checkpoints", "report", "tensorboard")
-_FILES = (  # and settings.json
-    "metrics.json", "history.jsonl", "examples.json", "model.keras", "labels.json", "encoder.json",
-    "samples.png", "data.txt",
-)  # fmt: skip
+_FILES = ("metrics.json", "history.jsonl", "examples.json", "model.keras", "data.txt", "data.json")
 
 
 class Run:
@@ -184,7 +181,7 @@ class Run:
         task = copy.copy(self.task)
         check_named_data(self.path, named_data(self.settings))
         splits = task.data()
-        self.check_learnt(task)
+        self.check_data(splits, ["test"])
         return task, splits.test
 
     def _predictor_for(self, strategy):
@@ -229,19 +226,21 @@ class Run:
         with locked(self.path / "settings.json", self._mark, "Run"):
             yield
 
-    def check_learnt(self, task):
-        """Raises ValueError when a task has learnt something else from its data than the files of the Run hold."""
-        with tempfile.TemporaryDirectory() as folder:
-            task.save(pathlib.Path(folder))
-            for file in sorted(pathlib.Path(folder).glob("*.json")):
-                stored = self.path / file.name
-                if stored.exists() and read_json(stored) != read_json(file):
-                    raise ValueError(
-                        f"{self.path}: the data have changed since the training; {file.name} is another."
-                    )
+    @property
+    def is_begun(self):
+        """Whether all that the task learned from its data is in the folder, to go on with."""
+        return self.versions is not None and (self.path / "data.json").exists()
 
-    def start(self):
-        """Writes settings.json and what the task learnt from its data: from here on the folder is a Run.
+    def check_data(self, splits, parts=("train", "validation", "test")):
+        """Raises ValueError when parts of the data are not those of the training; a Run of 0.1 does not tell."""
+        path = self.path / "data.json"
+        stored, now = read_json(path) if path.exists() else {}, _fingerprints(splits)
+        for part in parts:
+            if part in stored and stored[part] != now.get(part):
+                raise ValueError(f"{self.path}: the data have changed since the training: its {part} part is another.")
+
+    def start(self, splits):
+        """Writes settings.json and what the task learned from its data: from here on the folder is a Run.
 
         A Run that stood there and is not gone on with is deleted first, other files are left alone.
         """
@@ -261,17 +260,19 @@ class Run:
                 "versions": self.versions,
             },
         )
-        lines = [*self.task.describe().splitlines(), *self.task.lost]
+        lines = [*splits.description.splitlines(), *splits.left_out]
         if lines:
             write_text(self.path / "data.txt", "".join(f"{line}\n" for line in lines))
         self.task.save(self.path)
+        write_json(self.path / "data.json", _fingerprints(splits))  # the last file: all that the task learned is there
 
     def _clear(self):
         """Deletes the old Run but its settings.json, which stays until the new one replaces it: killed
         at any instant, the folder still counts as one of a Run."""
         for name in _FOLDERS:
             shutil.rmtree(self.path / name, ignore_errors=True)
-        for name in _FILES:
+        tasks = (self.task, *map(find_task, TASKS))
+        for name in {*_FILES, *(name for task in tasks for name in task.files)}:
             (self.path / name).unlink(missing_ok=True)
 
     def write_history(self, history):
@@ -395,6 +396,11 @@ def _settings(path, kind, values):
         return kind(**values)
     except ValueError as error:
         raise ValueError(f"{pathlib.Path(path) / 'settings.json'}: {error}") from None
+
+
+def _fingerprints(splits):
+    """`{part: fingerprint}` of the parts that have one."""
+    return {part: mark for part, source in splits.sources.items() if (mark := fingerprint(source))}
 
 
 def versions():

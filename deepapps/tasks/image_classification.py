@@ -3,13 +3,21 @@
 import dataclasses
 
 import numpy as np
-from scipy.special import softmax
 
+from deepapps.data.images.files import Reading, encode_images
+from deepapps.data.images.load import (
+    LearnedImages,
+    learn_images,
+    load_evaluation_images,
+    read_images,
+    split_images,
+)
+from deepapps.data.source import targets_in
 from deepapps.files import PICTURE, read_json, write_json
 from deepapps.metrics.classification import classification_figures, main_output
 from deepapps.settings import WARMED_UP_COSINE, Settings, setting
 from deepapps.task import Task
-from deepapps.tasks.answers import class_answers
+from deepapps.tasks.answers import class_answers, probabilities_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,9 +82,6 @@ class ImageSettings(Settings):
     )
 
 
-_LEARNT = ("class_names", "image_shape", "invert_bright")  # what `labels.json` holds
-
-
 class ImageClassification(Task):
     """Which class does an image belong to?
 
@@ -85,6 +90,7 @@ class ImageClassification(Task):
 
     Settings = ImageSettings
     explanations = PICTURE
+    files = ("labels.json", "samples.png")
 
     @staticmethod
     def space(hp):
@@ -103,18 +109,25 @@ class ImageClassification(Task):
             found["filters"] = hp.Choice("filters", [8, 16, 32, 48])
         return found
 
-    def data(self):
-        from deepapps.data.images.load import describe_images, load_images
+    @property
+    def class_names(self):
+        """The names of the classes, in the order of the model's outputs."""
+        return self.learned.class_names
 
+    @property
+    def image_shape(self):
+        """`(H, W, C)` of the images that the model takes."""
+        return self.learned.image_shape
+
+    def read(self):
         settings = self.settings
-        images = load_images(settings.data, settings.validation, settings.test, self._reading())
-        self.class_names, self.image_shape = images.class_names, images.image_shape
-        self.invert_bright, self.description = images.invert_bright, describe_images(settings.data, images)
-        self._train = images.splits.train
-        return images.splits
+        return read_images(settings.data, settings.validation, settings.test, self._reading())
 
-    def describe(self):
-        return self.description
+    def learn(self, raw):
+        return learn_images(raw)
+
+    def split(self, raw):
+        return split_images(raw, self.learned)
 
     def network(self):
         from deepapps.networks.images import NETWORKS
@@ -141,13 +154,11 @@ class ImageClassification(Task):
 
     def encode(self, raw):
         """Images as `(B, H, W, C)`: takes arrays of one or many images, or names of image files."""
-        from deepapps.data.images.files import encode_images
-
-        return encode_images(raw, self.image_shape, self.settings.resize, self.invert_bright)
+        return encode_images(raw, self.image_shape, self.settings.resize, self.learned.invert_bright)
 
     def decode(self, outputs):
         """The label and the probabilities of each row of logits."""
-        return class_answers(softmax(main_output(outputs), axis=-1), self.class_names)
+        return class_answers(probabilities_of(main_output(outputs)), self.class_names)
 
     def explain(self, predictor, raw, target=None):
         """Integrated gradients and Grad-CAM, an `ImageExplanation`."""
@@ -159,12 +170,10 @@ class ImageClassification(Task):
         return explain_image(predictor.model, images[0], self.class_names, target)
 
     def measure(self, outputs, targets, source):
-        probabilities = softmax(main_output(outputs), axis=-1)
+        probabilities = probabilities_of(main_output(outputs))
         return classification_figures(probabilities, targets, self.class_names, self.settings.top_k)
 
     def evaluation_source(self, data):
-        from deepapps.data.images.load import load_evaluation_images
-
         return load_evaluation_images(data, self.class_names, self.image_shape, self._reading())
 
     def examples(self, predictor, source, figures):
@@ -181,26 +190,24 @@ class ImageClassification(Task):
         return classifier_sections(figures, examples, folder)
 
     def save(self, folder):
-        write_json(folder / "labels.json", {name: getattr(self, name) for name in _LEARNT})
+        write_json(folder / "labels.json", dataclasses.asdict(self.learned))
 
     def load(self, folder):
-        path = folder / "labels.json"
+        path, names = folder / "labels.json", [field.name for field in dataclasses.fields(LearnedImages)]
         try:
-            stored = read_json(path)
-            self.class_names, self.image_shape, self.invert_bright = (stored[name] for name in _LEARNT)
-            self.image_shape = tuple(self.image_shape)
-        except (KeyError, TypeError):
-            raise ValueError(f"{path}: is damaged: it must hold {', '.join(_LEARNT)}.") from None
+            names, shape, invert_bright = map(read_json(path).__getitem__, names)
+            self.learned = LearnedImages(names, tuple(shape), invert_bright)
+        except (KeyError, TypeError, AttributeError):
+            raise ValueError(f"{path}: is damaged: it must hold {', '.join(names)}.") from None
 
-    def illustrate(self, folder, columns=10, draws=3):
+    def illustrate(self, folder, splits, columns=10, draws=3):
         """An image of each class, as it is and as training sees it, as samples.png."""
-        from deepapps.data.source import targets_in
         from deepapps.networks.augmentation import on_pairs
         from deepapps.reporting.plots import plot_samples
 
-        classes, first = np.unique(targets_in(self._train), return_index=True)
+        classes, first = np.unique(targets_in(splits.train), return_index=True)
         chosen = np.linspace(0, len(first) - 1, min(len(first), columns)).astype(int)
-        images, targets = self._train[first[chosen]]
+        images, targets = splits.train[first[chosen]]
         rows, augmentation = {"as it is": images}, self.augmentation()
         if augmentation is not None:
             augment = on_pairs(augmentation)
@@ -209,10 +216,9 @@ class ImageClassification(Task):
 
     def _reading(self):
         """How image files are read."""
-        from deepapps.data.images.files import Reading
-
         settings = self.settings
-        return Reading(settings.image_size, settings.resize, None, settings.skip_bad_files, settings.cache)
+        shape = None if self.learned is None else self.learned.image_shape
+        return Reading(settings.image_size, settings.resize, shape, settings.skip_bad_files, settings.cache)
 
 
 class Image(ImageClassification):
@@ -221,8 +227,8 @@ class Image(ImageClassification):
     name = "image"
     training = WARMED_UP_COSINE | {"epochs": 20, "batch_size": 32, "learning_rate": 2e-3}
 
-    def __init__(self, settings=None):
-        super().__init__(settings)
+    def __init__(self, settings=None, learned=None):
+        super().__init__(settings, learned)
         if self.settings.data is None:
             raise ValueError(
                 "`data` must name images, such as a folder with one sub-folder for each class (--data FOLDER)."

@@ -3,13 +3,22 @@
 import dataclasses
 
 import numpy as np
-from scipy.special import expit, softmax
 
+from deepapps.data.sequences.encoders import loaded_encoder, stored_encoder
+from deepapps.data.sequences.load import (
+    LearnedSequences,
+    learn_sequences,
+    load_evaluation_sequences,
+    read_sequences,
+    split_sequences,
+)
+from deepapps.data.sequences.texts import TextEncoder
+from deepapps.data.sequences.vectors import embedding_matrix
 from deepapps.files import PAGE_OR_PICTURE, read_json, write_json
 from deepapps.metrics.classification import classification_figures, multi_label_figures, parts_by_length
 from deepapps.settings import FOR_SEQUENCES, Settings, setting
 from deepapps.task import Task
-from deepapps.tasks.answers import class_answers, label_answers
+from deepapps.tasks.answers import class_answers, label_answers, probabilities_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,6 +88,7 @@ class SequenceClassification(Task):
     Settings = SequenceSettings
     name = "sequence"
     explanations = PAGE_OR_PICTURE
+    files = ("labels.json", "encoder.json")
     training = FOR_SEQUENCES | {"epochs": 22, "batch_size": 128}
 
     @staticmethod
@@ -95,16 +105,24 @@ class SequenceClassification(Task):
             "label_smoothing": hp.Choice("label_smoothing", [0.0, 0.05, 0.1], default=0.1),
         }
 
-    def data(self):
-        from deepapps.data.sequences.load import describe_sequences, load_sequences
+    @property
+    def class_names(self):
+        """The names of the classes, in the order of the model's outputs."""
+        return self.learned.class_names
 
-        data = load_sequences(self.settings)
-        self.class_names, self.encoder, self.lost = data.class_names, data.encoder, data.lost
-        self.description = describe_sequences(self.settings.data, data)
-        return data.splits
+    @property
+    def encoder(self):
+        """The `TextEncoder` or `SeriesEncoder` of the inputs."""
+        return self.learned.encoder
 
-    def describe(self):
-        return self.description
+    def read(self):
+        return read_sequences(self.settings)
+
+    def learn(self, raw):
+        return learn_sequences(raw, self.settings)
+
+    def split(self, raw):
+        return split_sequences(raw, self.learned, self.settings)
 
     def network(self):
         from deepapps.networks.sequences import sequence_network
@@ -139,7 +157,6 @@ class SequenceClassification(Task):
 
     def explain(self, predictor, raw, target=None):
         """Integrated gradients and attention of a text, a `TextExplanation`."""
-        from deepapps.data.sequences.texts import TextEncoder
         from deepapps.inference.text_explanation import explain_text
 
         if not isinstance(self.encoder, TextEncoder):
@@ -171,32 +188,24 @@ class SequenceClassification(Task):
         return [*classifier_sections(figures, examples, folder), length_section(figures["by_length"])]
 
     def evaluation_source(self, data):
-        from deepapps.data.sequences.load import load_evaluation_sequences
-
-        return load_evaluation_sequences(data, self.class_names, self.encoder, self.settings)
+        return load_evaluation_sequences(data, self.learned, self.settings)
 
     def save(self, folder):
-        from deepapps.data.sequences.encoders import stored_encoder
-
         write_json(folder / "labels.json", {"class_names": self.class_names})
         write_json(folder / "encoder.json", stored_encoder(self.encoder))
 
     def load(self, folder):
-        from deepapps.data.sequences.encoders import loaded_encoder
-
         labels, encoder = (read_json(folder / name) for name in ("labels.json", "encoder.json"))
         try:
-            self.class_names, self.encoder = list(labels["class_names"]), loaded_encoder(encoder)
+            self.learned = LearnedSequences(list(labels["class_names"]), loaded_encoder(encoder))
         except Exception:  # the package tokenizers raises no subclass of it
             raise ValueError(f"{folder}: labels.json or encoder.json is damaged.") from None
 
     def _probabilities(self, logits):
-        """The probability of each class: together 1, or each by itself where labels are many."""
-        return expit(logits) if self.settings.multi_label else softmax(logits, axis=-1)
+        return probabilities_of(logits, self.settings.multi_label)
 
     def _shown(self, model, source, index, most=3):
         """A text as the report shows it; of a series how long it is."""
-        from deepapps.data.sequences.texts import TextEncoder
         from deepapps.inference.text_explanation import attention_weights
 
         raw = source.raw[index]
@@ -217,8 +226,6 @@ class SequenceClassification(Task):
 
     def _vectors(self):
         """The vectors of the file in the settings, of the tokens and the further words."""
-        from deepapps.data.sequences.vectors import embedding_matrix
-
         if not hasattr(self.encoder, "tokenizer"):
             raise ValueError("`embeddings` are of words: they do not fit series.")
         return embedding_matrix(self.settings.embeddings, self.encoder.tokenizer)

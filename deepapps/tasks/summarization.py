@@ -44,8 +44,8 @@ class Summarization(Translation):
     answer_name = "summary"
     longest = (1, 20)
 
-    def __init__(self, settings=None):
-        super().__init__(settings)
+    def __init__(self, settings=None, learned=None):
+        super().__init__(settings, learned)
         if self.settings.data is None:
             raise ValueError(
                 "`data` must name pairs of a text and its summary, such as a .tsv file (--data FILE)."

@@ -3,6 +3,8 @@
 import dataclasses
 import logging
 
+from deepapps.data.pairs.encoder import PairEncoder
+from deepapps.data.pairs.load import learn_pairs, load_evaluation_pairs, read_pairs_of, split_pairs
 from deepapps.files import PAGE_OR_PICTURE, read_json, write_json
 from deepapps.metrics.sentences import Bleu, exact_matches, sentence_figures
 from deepapps.settings import FOR_SEQUENCES, Settings, setting
@@ -107,6 +109,7 @@ class Translation(Task):
     monitor, metric = "bleu", Bleu
     answer_name = "translation"
     explanations = PAGE_OR_PICTURE
+    files = ("encoder.json",)
     longest = (3, 20)  # an answer has at most this many times the subwords of its source, and these more
     training = FOR_SEQUENCES | {"epochs": 10, "batch_size": 64}
 
@@ -124,16 +127,19 @@ class Translation(Task):
             "label_smoothing": hp.Choice("label_smoothing", [0.0, 0.1], default=0.1),
         }
 
-    def data(self):
-        from deepapps.data.pairs.load import describe_pairs, load_pairs
+    @property
+    def encoder(self):
+        """The `PairEncoder`, which is what a translator learns from its data."""
+        return self.learned
 
-        data = load_pairs(self.settings)
-        self.encoder, self.lost = data.encoder, data.lost
-        self.description = describe_pairs(self.settings.data, data)
-        return data.splits
+    def read(self):
+        return read_pairs_of(self.settings)
 
-    def describe(self):
-        return self.description
+    def learn(self, raw):
+        return learn_pairs(raw, self.settings)
+
+    def split(self, raw):
+        return split_pairs(raw, self.encoder, self.settings)
 
     def network(self):
         from deepapps.networks.translation import NETWORKS
@@ -216,19 +222,15 @@ class Translation(Task):
         return sentence_sections(figures, examples, folder, self.monitor, self.metric.name_of_each)
 
     def evaluation_source(self, data):
-        from deepapps.data.pairs.load import load_evaluation_pairs
-
         return load_evaluation_pairs(data, self.encoder, self.settings)
 
     def save(self, folder):
         write_json(folder / "encoder.json", self.encoder.stored())
 
     def load(self, folder):
-        from deepapps.data.pairs.encoder import PairEncoder
-
         stored = read_json(folder / "encoder.json")
         try:
-            self.encoder = PairEncoder.loaded(**stored)
+            self.learned = PairEncoder.loaded(**stored)
         except Exception:  # the package tokenizers raises no subclass of it
             raise ValueError(f"{folder / 'encoder.json'}: is damaged.") from None
 

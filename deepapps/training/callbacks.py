@@ -70,7 +70,7 @@ def make_callbacks(session, callbacks):
     if settings.progress:
         said = settings.strategy == "auto" and state.workers.strategy is not tf.distribute.get_strategy()
         first = [f"strategy: {state.workers}"] if said else []
-        callbacks.append(ProgressReport("\n".join([*first, task.describe()])))
+        callbacks.append(ProgressReport("\n".join([*first, session.splits.description])))
     directions = {metric.name: _direction(metric) for metric in state.metrics}
     set_directions(callbacks, {"loss": "min", **directions, task.monitor: task.direction})
     chief = state.workers.is_chief

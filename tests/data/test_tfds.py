@@ -94,13 +94,13 @@ def fails(data, *words):
 def test_prepared_set_is_read_by_the_types_of_its_features(prepared, caplog):
     with caplog.at_level(logging.WARNING):
         data = load_images("tfds:signs_of_sums")
-    assert data.class_names == NAMES and data.image_shape == (5, 3, 1)
+    assert data[1].class_names == NAMES and data[1].image_shape == (5, 3, 1)
     assert "not used: the splits extra" in caplog.text
-    for part, source in (("train", data.splits.train), ("validation", data.splits.validation)):
+    for part, source in (("train", data[0].train), ("validation", data[0].validation)):
         expected = sorted((picture(part, index).tobytes(), index % 3) for index in range(SIZES[part]))
         images, labels = source.arrays
         assert sorted((i.tobytes(), int(t)) for i, t in zip(images, labels, strict=True)) == expected
-    assert len(data.splits.test) == 9
+    assert len(data[0].test) == 9
 
 
 def test_test_part_of_a_set_is_evaluated_by_name(prepared):
@@ -124,9 +124,9 @@ def test_images_of_several_sizes_are_fitted_and_may_be_kept_on_disk(
         fails("tfds:signs_of_sizes", "do not fit into memory", "--cache")
     for _ in range(2):
         data = load_images("tfds:signs_of_sizes", reading=reading)
-        assert data.image_shape == (64, 64, 1) and data.note == "of 4x3 to 5x3 pixels"
-        assert isinstance(data.splits.train, image_store.ImageSource) == beyond_memory
-        images, labels = data.splits.validation[np.arange(7)]
+        assert data[1].image_shape == (64, 64, 1) and "(of 4x3 to 5x3 pixels)" in data[0].description
+        assert isinstance(data[0].train, image_store.ImageSource) == beyond_memory
+        images, labels = data[0].validation[np.arange(7)]
         expected = [fit_pixels(picture("validation", i)[: 4 + (i != 1)], (64, 64, 1)) for i in range(7)]
         assert sorted(
             (image.tobytes(), int(label)) for image, label in zip(images, labels, strict=True)

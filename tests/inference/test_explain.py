@@ -26,7 +26,7 @@ def trained(tmp_path_factory):
 @pytest.fixture(scope="module")
 def digits():
     """Test images of the sample, `(20, 28, 28, 1)`."""
-    return load_images("sample").splits.test[np.arange(20)][0]
+    return load_images("sample")[0].test[np.arange(20)][0]
 
 
 def network(name, shape=(28, 28, 1)):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import deepapps
+from deepapps.data.images.load import LearnedImages
 from deepapps.networks.augmentation import PRESETS, Elastic, Mixing, light, on_pairs
 from deepapps.tasks.image_classification import (
     Image,
@@ -94,7 +95,7 @@ def test_loss_and_accuracy_of_shares_equal_those_of_indices_where_nothing_is_mix
     ],
 )
 def test_default_preset(task, shape, preset):
-    task.image_shape, task.class_names = shape, ["a", "b"]
+    task.learned = LearnedImages(["a", "b"], shape)
     augmentation = task.augmentation()
     assert (augmentation and augmentation.name) == preset
 

@@ -11,7 +11,7 @@ from deepapps.data.describing import class_counts, part_counts
 from deepapps.data.images.class_folder import class_folder_parts, sub_folders
 from deepapps.data.images.files import Reading, fit_pixels
 from deepapps.data.images.idx import idx_parts
-from deepapps.data.images.labelled import image_set, learn_class_names, targets_of
+from deepapps.data.images.labelled import ImageSet, image_set, learn_class_names, targets_of
 from deepapps.data.images.store import image_source, take
 from deepapps.data.npz import npz_parts
 from deepapps.data.parts import split_indices
@@ -25,27 +25,45 @@ ACCEPTED = (
 
 
 @dataclasses.dataclass(frozen=True)
-class ImageData:
-    """Images to learn from.
+class LearnedImages:
+    """What an image classifier learns from its data.
 
     Attributes:
-        splits: `Splits` of sources: inputs uint8 `(N, H, W, C)`, targets int32 `(N,)`.
         class_names: The name of each target, a list of strings.
         image_shape: `(H, W, C)`.
         invert_bright: Whether files to predict on that are dark on a bright background must be inverted,
-            for these are bright on a dark one, as MNIST's digits are.
-        note: What is to be said about the files, for the summary.
+            for the training images are bright on a dark one, as MNIST's digits are.
     """
 
-    splits: Splits
     class_names: list
     image_shape: tuple
     invert_bright: bool = False
-    note: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class RawImages:
+    """Images as they were read.
+
+    Attributes:
+        name: What the `data` setting names.
+        train: The whole training set, an `ImageSet`.
+        held_out: `{"validation": [ImageSet, ...], "test": ...}`; an empty list where a part must be split off.
+    """
+
+    name: str
+    train: ImageSet
+    held_out: dict
 
 
 def load_images(data, validation=None, test=None, reading=None):
-    """Loads images and splits them into train, validation and test.
+    """Reads images, learns their classes and splits them: `(Splits, LearnedImages)`. Arguments as of `read_images`."""
+    raw = read_images(data, validation, test, reading)
+    learned = learn_images(raw)
+    return split_images(raw, learned), learned
+
+
+def read_images(data, validation=None, test=None, reading=None):
+    """Reads images.
 
     Args:
         data: "sample" (5,000 MNIST digits), "tfds:NAME[/CONFIG]", a folder with one sub-folder of image
@@ -56,22 +74,41 @@ def load_images(data, validation=None, test=None, reading=None):
         test: The same grammar: its test part, else all of it, is the test set, and one that comes with
             `data` is left alone. Defaults to that one, else to 10 % of the training images.
         reading: The `Reading` of images in files. Defaults to `Reading()`.
-    Returns: `ImageData`. The parts that are split off are chosen by a hash of each image or file.
-    Raises: ValueError when something cannot be read, or is not fit to learn from.
+    Returns: `RawImages`.
+    Raises: ValueError when something cannot be read.
     """
     parts, reading = find_parts(data), reading or Reading()
     train = _read(data, parts, "train", reading)
-    class_names, shape = learn_class_names(train), train.images.shape[1:]
-    reading = dataclasses.replace(reading, shape=shape)
+    reading = dataclasses.replace(reading, shape=train.images.shape[1:])
     held_out = {
         "validation": _held_out("validation", data, parts, validation, _training_sets, reading),
         "test": _held_out("test", data, parts, test, _evaluation_sets, reading),
     }
-    seen = np.unique(train.labels)
-    sources = {part: _source(sets, class_names, shape, seen) for part, sets in held_out.items() if sets}
-    sources |= _split(train, sources)
-    _warn_of_lost_classes(train, sources["train"], class_names)
-    return ImageData(Splits(**sources), class_names, shape, _is_dark(train), train.note)
+    return RawImages(str(data), train, held_out)
+
+
+def learn_images(raw):
+    """The `LearnedImages` of `RawImages`.
+
+    Raises: ValueError when they are not fit to learn from.
+    """
+    return LearnedImages(learn_class_names(raw.train), raw.train.images.shape[1:], _is_dark(raw.train))
+
+
+def split_images(raw, learned):
+    """The `Splits` of `RawImages`: inputs uint8 `(N, H, W, C)`, targets int32 `(N,)`, indices of the learned classes.
+
+    The parts that are split off are chosen by a hash of each image or file.
+
+    Raises: ValueError for images of another shape, or of a class that is not among the learned ones.
+    """
+    train, names, shape = raw.train, learned.class_names, learned.image_shape
+    targets = targets_of(train, names, shape)
+    seen = np.unique(targets)
+    sources = {part: _source(sets, names, shape, seen) for part, sets in raw.held_out.items() if sets}
+    sources |= _split(train, targets, sources)
+    _warn_of_lost_classes(train.where, targets, sources["train"], names)
+    return Splits(**sources, description=_describe(raw, learned, sources))
 
 
 def load_evaluation_images(data, class_names, image_shape, reading=None):
@@ -89,17 +126,17 @@ def load_evaluation_images(data, class_names, image_shape, reading=None):
     return _source(_evaluation_sets(data, reading), class_names, image_shape)
 
 
-def describe_images(name, data):
-    """What `ImageData` holds, in lines: how many images, of which sizes, in which parts and classes."""
-    total, parts = part_counts(data.splits)
-    shape = "x".join(str(size) for size in data.image_shape)
-    note = f" ({data.note})" if data.note else ""
-    by_class = np.bincount(targets_in(data.splits.train), minlength=len(data.class_names))
+def _describe(raw, learned, sources):
+    """In lines: how many images, of which sizes, in which parts and classes."""
+    total, parts = part_counts(Splits(**sources))
+    shape = "x".join(str(size) for size in learned.image_shape)
+    note = f" ({raw.train.note})" if raw.train.note else ""
+    by_class = np.bincount(targets_in(sources["train"]), minlength=len(learned.class_names))
     return "\n".join(
         [
-            f"{name}: {total:,} images, {shape}{note}, in {len(data.class_names)} classes",
+            f"{raw.name}: {total:,} images, {shape}{note}, in {len(learned.class_names)} classes",
             parts,
-            f"train by class: {class_counts(data.class_names, by_class)}",
+            f"train by class: {class_counts(learned.class_names, by_class)}",
         ]
     )
 
@@ -189,21 +226,20 @@ def _source(sets, class_names, image_shape, seen=None):
     return image_source([part.images for part in sets], np.concatenate(targets))
 
 
-def _split(train, given):
+def _split(train, targets, given):
     """The sources of the parts that are split off a training set, by a hash of each image; "train" is one."""
     keys = train.keys or (image.tobytes() for image in train.images)
-    labels = train.labels.astype(np.int32)
     return {
-        name: image_source([take(train.images, indices)], labels[indices])
+        name: image_source([take(train.images, indices)], targets[indices])
         for name, indices in split_indices(train.where, keys, given, "images").items()
     }
 
 
-def _warn_of_lost_classes(train, source, class_names):
-    lost = np.setdiff1d(train.labels, targets_in(source))
+def _warn_of_lost_classes(where, targets, source, class_names):
+    lost = np.setdiff1d(targets, targets_in(source))
     if len(lost):
-        names = ", ".join(class_names[label] for label in lost)
-        logging.getLogger(__name__).warning("%s: all images are held out of class %s", train.where, names)
+        names = ", ".join(class_names[target] for target in lost)
+        logging.getLogger(__name__).warning("%s: all images are held out of class %s", where, names)
 
 
 def _is_dark(train):

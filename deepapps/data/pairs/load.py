@@ -21,55 +21,57 @@ ACCEPTED = "`sample`, `tfds:NAME[/CONFIG]`, a tab-separated .tsv or .txt file, o
 _logger = logging.getLogger(__name__)
 
 
-@dataclasses.dataclass(frozen=True)
-class PairData:
-    """Pairs to learn from.
-
-    Attributes:
-        splits: `Splits` of `PairSource`s.
-        encoder: The `PairEncoder` that made them.
-        lost: What was left out or cut, as it has been warned of: lines of text.
-    """
-
-    splits: Splits
-    encoder: PairEncoder
-    lost: list
-
-
 def load_pairs(settings):
-    """Loads pairs and splits them into train, validation and test.
+    """Reads pairs, learns subwords from them and encodes them: `(Splits, PairEncoder)`."""
+    parts = read_pairs_of(settings)
+    encoder = learn_pairs(parts, settings)
+    return split_pairs(parts, encoder, settings), encoder
+
+
+def read_pairs_of(settings):
+    """Reads pairs and splits them into train, validation and test.
 
     Args:
         settings: `TranslatorSettings`. `data` names the training set; see `load_parts` for the held-out ones.
-    Returns: `PairData`. Training pairs that are too long or too unequal are left out; of held-out ones nothing.
-    Raises: ValueError when something cannot be read, or is not fit to learn from.
+    Returns: `{"train": Examples, "validation": ..., "test": ...}`.
+    Raises: ValueError when something cannot be read.
     """
     find = functools.partial(find_parts, settings=settings)
-    _, sets = load_parts(settings.data, settings.validation, settings.test, find)
-    train = sets["train"].inputs
+    return load_parts(settings.data, settings.validation, settings.test, find)[1]
+
+
+def learn_pairs(parts, settings):
+    """The `PairEncoder` of the training part.
+
+    Raises: ValueError when the pairs are not fit to learn from.
+    """
+    train = parts["train"].inputs
     if all(source == target for source, target in train):
         raise ValueError(
-            f"{sets['train'].where}: source and target must differ. Received: the same texts twice"
+            f"{parts['train'].where}: source and target must differ. Received: the same texts twice"
         )
-    encoder = PairEncoder.learn(
-        train, settings.vocabulary == "joint", vocabulary_size=settings.vocabulary_size,
-        max_length=settings.max_length,
-    )  # fmt: skip
-    sources = {part: _source(examples, encoder, settings, part) for part, examples in sets.items()}
-    kept, lost = _filtered(sets["train"], sources["train"], settings)
-    if lost:
-        sources["train"] = _source(sets["train"].take(kept), encoder, settings, "train")
+    options = {name: getattr(settings, name) for name in ("vocabulary_size", "max_length")}
+    return PairEncoder.learn(train, settings.vocabulary == "joint", **options)
+
+
+def split_pairs(parts, encoder, settings):
+    """The `Splits` of parts, `PairSource`s. Training pairs that are too long or too unequal are left out; of
+    held-out ones nothing is."""
+    sources = {part: _source(examples, encoder, settings, part) for part, examples in parts.items()}
+    kept, left_out = _filtered(parts["train"], sources["train"], settings)
+    if left_out:
+        sources["train"] = _source(parts["train"].take(kept), encoder, settings, "train")
     for part, source in sources.items():
-        lost += cut_line(sets[part].where, part, source.sources, settings.max_length, "subwords")
-    for line in lost:
+        left_out += cut_line(parts[part].where, part, source.sources, settings.max_length, "subwords")
+    for line in left_out:
         _logger.warning("%s", line)
-    return PairData(Splits(**sources), encoder, lost)
+    return Splits(**sources, description=_describe(settings.data, encoder, sources), left_out=left_out)
 
 
-def describe_pairs(name, data):
-    """What `PairData` holds, in lines: how many pairs, in which parts, and how long in which vocabulary."""
-    total, parts = part_counts(data.splits)
-    encoder, lengths = data.encoder, data.splits.train.sizes - (1, 2)  # the boundaries
+def _describe(name, encoder, sources):
+    """In lines: how many pairs, in which parts, and how long in which vocabulary."""
+    total, parts = part_counts(Splits(**sources))
+    lengths = sources["train"].sizes - (1, 2)  # the boundaries
     sizes = {"source": encoder.source.size, "target": encoder.target.size}
     if encoder.source is encoder.target:
         sizes = {"both sides": encoder.source.size}
@@ -79,7 +81,8 @@ def describe_pairs(name, data):
         [
             f"{name}: {total:,} pairs",
             parts,
-            f"subwords: {known}; in training {means[0]:.1f} a source, {means[1]:.1f} a target (at most {most[0]} and {most[1]})",
+            f"subwords: {known}; in training {means[0]:.1f} a source, {means[1]:.1f} a target "
+            f"(at most {most[0]} and {most[1]})",
         ]
     )
 

@@ -28,70 +28,100 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
-class SequenceData:
-    """Sequences to learn from.
+class LearnedSequences:
+    """What a sequence classifier learns from its data.
 
     Attributes:
-        splits: `Splits` of `RaggedSource`s.
         class_names: The name of each target, a list of strings.
-        encoder: The `TextEncoder` or `SeriesEncoder` that made the inputs.
-        lost: What was cut, and which classes have no training example, as it has been warned of: lines of text.
+        encoder: The `TextEncoder` or `SeriesEncoder` of the inputs.
     """
 
-    splits: Splits
     class_names: list
     encoder: object
-    lost: list
+
+
+@dataclasses.dataclass(frozen=True)
+class RawSequences:
+    """Sequences as they were read.
+
+    Attributes:
+        whole: The training set before anything was split off, `Examples`.
+        parts: `{"train": Examples, "validation": ..., "test": ...}`.
+    """
+
+    whole: Examples
+    parts: dict
 
 
 def load_sequences(settings):
-    """Loads sequences and splits them into train, validation and test.
+    """Reads sequences, learns from them and encodes them: `(Splits, LearnedSequences)`."""
+    raw = read_sequences(settings)
+    learned = learn_sequences(raw, settings)
+    return split_sequences(raw, learned, settings), learned
+
+
+def read_sequences(settings):
+    """Reads sequences and splits them into train, validation and test.
 
     Args:
         settings: `SequenceSettings`. `data` names the training set; a test part that comes with it is the test
             set. `validation` and `test` take the same grammar: of a set with parts, the first takes the
             training part, the second the test part. A part that is not there is split off, 10 % each.
-    Returns: `SequenceData`. What is split off is chosen by a hash of each text, or series; of pairs, by a hash
+    Returns: `RawSequences`. What is split off is chosen by a hash of each text, or series; of pairs, by a hash
         of that side whose texts repeat more.
-    Raises: ValueError when something cannot be read, or is not fit to learn from.
+    Raises: ValueError when something cannot be read.
     """
     find = functools.partial(find_parts, settings=settings)
-    whole, sets = load_parts(settings.data, settings.validation, settings.test, find)
-    class_names = learn_class_names(whole)
-    encoder = learn_encoder(sets["train"].inputs, settings)
-    sources = {part: _source(examples, class_names, encoder, settings) for part, examples in sets.items()}
-    lost = _lost_classes(sets["train"], class_names)
+    return RawSequences(*load_parts(settings.data, settings.validation, settings.test, find))
+
+
+def learn_sequences(raw, settings):
+    """The `LearnedSequences` of `RawSequences`: the vocabulary from the training part alone.
+
+    Raises: ValueError when they are not fit to learn from.
+    """
+    return LearnedSequences(learn_class_names(raw.whole), learn_encoder(raw.parts["train"].inputs, settings))
+
+
+def split_sequences(raw, learned, settings):
+    """The `Splits` of `RawSequences`, `RaggedSource`s whose targets are indices of the learned classes.
+
+    Raises: ValueError for a label that is not among the learned ones.
+    """
+    sources = {part: _source(examples, learned, settings) for part, examples in raw.parts.items()}
+    left_out = _lost_classes(raw.parts["train"], learned.class_names)
     for part, source in sources.items():
-        lost += cut_line(sets[part].where, part, source.inputs, settings.max_length, "steps")
-    for line in lost:
+        left_out += cut_line(raw.parts[part].where, part, source.inputs, settings.max_length, "steps")
+    for line in left_out:
         _logger.warning("%s", line)
-    return SequenceData(Splits(**sources), class_names, encoder, lost)
+    return Splits(**sources, description=_describe(settings.data, learned, sources), left_out=left_out)
 
 
-def describe_sequences(name, data):
-    """What `SequenceData` holds, in lines: how many examples, in which parts and classes, how long, and what is unknown."""
-    total, parts = part_counts(data.splits)
-    train, lengths = data.splits.train, data.splits.train.inputs.lengths
+def _describe(name, learned, sources):
+    """In lines: how many examples, in which parts and classes, how long, and what is unknown."""
+    total, parts = part_counts(Splits(**sources))
+    train, lengths = sources["train"], sources["train"].inputs.lengths
     targets = train.targets if train.targets.ndim == 1 else np.nonzero(train.targets)[1]
-    by_class = np.bincount(targets, minlength=len(data.class_names))
+    by_class = np.bincount(targets, minlength=len(learned.class_names))
+    encoding = learned.encoder.describe(train.inputs)
     return "\n".join(
         [
-            f"{name}: {total:,} examples in {len(data.class_names)} classes",
+            f"{name}: {total:,} examples in {len(learned.class_names)} classes",
             parts,
-            f"train by class: {class_counts(data.class_names, by_class)}",
-            f"{data.encoder.describe(train.inputs)}; {lengths.mean():.1f} on average, at most {lengths.max()}",
+            f"train by class: {class_counts(learned.class_names, by_class)}",
+            f"{encoding}; {lengths.mean():.1f} on average, at most {lengths.max()}",
         ]
     )
 
 
-def load_evaluation_sequences(data, class_names, encoder, settings):
+def load_evaluation_sequences(data, learned, settings):
     """Loads sequences to evaluate a trained model on; of a set with parts the test part.
 
-    Returns: `RaggedSource`, its targets indexed by `class_names`.
+    Returns: `RaggedSource`, its targets indices of the learned classes.
     Raises: ValueError when they cannot be read, or have unknown labels.
     """
     examples = load_evaluation_part(data, functools.partial(find_parts, settings=settings))
-    source = _source(examples, class_names, encoder, settings)
+    source = _source(examples, learned, settings)
     for line in cut_line(examples.where, "test", source.inputs, settings.max_length, "steps"):
         _logger.warning("%s", line)
     return source
@@ -138,10 +168,10 @@ def learn_encoder(inputs, settings):
     return encoder
 
 
-def _source(examples, class_names, encoder, settings):
-    examples = known_examples(examples, class_names, settings.skip_bad_lines)
-    inputs = encoder.encode(examples.inputs, examples.where)
-    targets = targets_of(examples, class_names, settings.multi_label)
+def _source(examples, learned, settings):
+    examples = known_examples(examples, learned.class_names, settings.skip_bad_lines)
+    inputs = learned.encoder.encode(examples.inputs, examples.where)
+    targets = targets_of(examples, learned.class_names, settings.multi_label)
     return RaggedSource(inputs, targets, raw=examples.inputs)
 
 

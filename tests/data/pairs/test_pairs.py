@@ -9,7 +9,7 @@ import pytest
 
 from deepapps.data.pairs.encoder import BOUNDARY, PairEncoder
 from deepapps.data.pairs.files import read_pairs, read_parallel
-from deepapps.data.pairs.load import describe_pairs, load_evaluation_pairs, load_pairs
+from deepapps.data.pairs.load import load_evaluation_pairs, load_pairs
 from deepapps.tasks.summarization import SummarizerSettings
 from deepapps.tasks.translation import TranslatorSettings
 
@@ -72,7 +72,7 @@ def test_files_that_do_not_fit_together(tmp_path):
 def test_the_split_keeps_the_sentences_that_repeat_together(tmp_path):
     path = write(tmp_path / "pairs.tsv", LINES)
     for reverse in (False, True):
-        splits = load_pairs(settings(data=path, reverse=reverse)).splits
+        splits = load_pairs(settings(data=path, reverse=reverse))[0]
         parts = [splits.train, splits.validation, splits.test]
         repeated = [{pair[0 if reverse else 1] for pair in part.raw} for part in parts]
         assert sum(map(len, repeated)) == 100 and all(repeated)
@@ -83,20 +83,20 @@ def test_the_split_keeps_the_sentences_that_repeat_together(tmp_path):
 def test_test_files_of_their_own_and_the_batch(tmp_path):
     path = write(tmp_path / "pairs.tsv", LINES)
     data = load_pairs(settings(data=path, test=write(tmp_path / "test.tsv", LINES[:5]), batch_tokens=100))
-    assert len(data.splits.test) == 5 and len(data.splits.train) + len(data.splits.validation) == 300
-    assert data.splits.train.batch_tokens == 100 and data.splits.test.batch_tokens is None
-    (sources, begun), targets, weights = data.splits.test[np.arange(5)]
+    assert len(data[0].test) == 5 and len(data[0].train) + len(data[0].validation) == 300
+    assert data[0].train.batch_tokens == 100 and data[0].test.batch_tokens is None
+    (sources, begun), targets, weights = data[0].test[np.arange(5)]
     assert sources.dtype == begun.dtype == "int32" and begun.shape == targets.shape == weights.shape
     assert (begun[:, 0] == BOUNDARY).all() and (sources != 0).any(axis=1).all()
     np.testing.assert_array_equal(begun[:, 1:], np.where(weights[:, 1:] > 0, targets[:, :-1], 0))
-    assert data.encoder.decode(targets.tolist()) == [target for _, target in data.splits.test.raw]
-    assert len(load_evaluation_pairs(path, data.encoder, settings())) == 300
+    assert data[1].decode(targets.tolist()) == [target for _, target in data[0].test.raw]
+    assert len(load_evaluation_pairs(path, data[1], settings())) == 300
 
 
 @pytest.mark.parametrize("vocabulary", ["joint", "separate"])
 def test_every_text_comes_back_whatever_its_script(vocabulary, tmp_path):
     data = load_pairs(settings(data=write(tmp_path / "pairs.tsv", LINES), vocabulary=vocabulary))
-    encoder = PairEncoder.loaded(**json.loads(json.dumps(data.encoder.stored())))
+    encoder = PairEncoder.loaded(**json.loads(json.dumps(data[1].stored())))
     assert (encoder.source is encoder.target) == (vocabulary == "joint")
     texts = [
         "Tengo 12 casas.",
@@ -122,15 +122,15 @@ def test_pairs_too_long_or_too_unequal_are_left_out_of_training_and_counted(tmp_
         [*LINES, *[f"{row} {long}" for row in range(20)], *[f"{row} {unequal}" for row in range(20)]],
     )
     data = load_pairs(settings(data=path, max_length=64, test=write(tmp_path / "test.tsv", [long])))
-    left_out, cut = data.lost
+    left_out, cut = data[0].left_out
     counts = [
         int(count) for count in re.findall(r"(\d+) (?:pairs of 64 subwords or more|of lengths)", left_out)
     ]
-    assert len(data.splits.train) + len(data.splits.validation) + sum(counts) == 340
+    assert len(data[0].train) + len(data[0].validation) + sum(counts) == 340
     assert min(counts) > 10 and "more than 4 times apart" in left_out
     assert "1 of 1 are cut to 64 subwords; --max-length sets it" in cut
     assert left_out in caplog.text and cut in caplog.text
-    assert len(data.splits.test) == 1 and data.splits.test.sizes.max() <= 66
+    assert len(data[0].test) == 1 and data[0].test.sizes.max() <= 66
     with pytest.raises(ValueError, match="too long or too unequal: raise `max_length`"):
         load_pairs(settings(data=path, max_length=2))
 
@@ -140,8 +140,8 @@ def test_a_summarizer_cuts_long_sources_and_takes_any_ratio(tmp_path):
         tmp_path / "pairs.tsv", [f"{'many words ' * row} {row}\t{row} words" for row in range(1, 120)]
     )
     data = load_pairs(SummarizerSettings(data=path, vocabulary_size=300, max_length=64))
-    assert len(data.splits.train) + len(data.splits.validation) + len(data.splits.test) == 119
-    assert data.splits.train.sizes.max() == 65 and "(train)" in data.lost[0]
+    assert len(data[0].train) + len(data[0].validation) + len(data[0].test) == 119
+    assert data[0].train.sizes.max() == 65 and "(train)" in data[0].left_out[0]
     with pytest.raises(ValueError, match="Pairs must be given as .* Received: no `data`"):
         load_pairs(SummarizerSettings())
 
@@ -149,9 +149,9 @@ def test_a_summarizer_cuts_long_sources_and_takes_any_ratio(tmp_path):
 @pytest.mark.parametrize("vocabulary", ["joint", "separate"])
 def test_what_is_said_before_training(vocabulary, tmp_path):
     data = load_pairs(settings(data=write(tmp_path / "pairs.tsv", LINES), vocabulary=vocabulary))
-    first, parts, subwords = describe_pairs("pairs.tsv", data).splitlines()
-    counts = [len(part) for part in (data.splits.train, data.splits.validation, data.splits.test)]
-    assert first == "pairs.tsv: 300 pairs"
+    first, parts, subwords = data[0].description.splitlines()
+    counts = [len(part) for part in (data[0].train, data[0].validation, data[0].test)]
+    assert first.endswith("pairs.tsv: 300 pairs")
     assert parts == "train {}  validation {}  test {}".format(*counts)
-    assert f"{data.encoder.source.size} of {'both sides' if vocabulary == 'joint' else 'source'}" in subwords
-    assert f"(at most {data.splits.train.sources.sizes.max() - 1} and " in subwords
+    assert f"{data[1].source.size} of {'both sides' if vocabulary == 'joint' else 'source'}" in subwords
+    assert f"(at most {data[0].train.sources.sizes.max() - 1} and " in subwords

@@ -33,7 +33,7 @@ def data_dir(tmp_path_factory):
 def test_source_and_target_are_in_the_order_of_supervision(data_dir, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(data_dir))
     settings = TranslatorSettings(data="tfds:numbers_and_signs", vocabulary_size=300)
-    splits = load_pairs(settings).splits
+    splits = load_pairs(settings)[0]
     assert len(splits.test) == 5 and len(splits.train) + len(splits.validation) == 90
     assert ("the 3", "die 3 größer") in splits.test.raw
     turned = find_parts("tfds:numbers_and_signs", TranslatorSettings(reverse=True))["test"]()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from deepapps.data.sequences.encoders import loaded_encoder, stored_encoder
-from deepapps.data.sequences.load import describe_sequences, load_evaluation_sequences, load_sequences
+from deepapps.data.sequences.load import load_evaluation_sequences, load_sequences
 from deepapps.tasks.sequence_classification import SequenceSettings
 
 
@@ -29,10 +29,10 @@ def load(data, **settings):
 
 def test_the_sample_is_split_by_the_hash_of_the_name():
     data = load("sample")
-    splits = data.splits
+    splits = data[0]
     sizes = [len(part) for part in (splits.train, splits.validation, splits.test)]
     assert sum(sizes) > 33_000 and sizes[0] > 7.5 * sizes[1] and sizes[0] > 7.5 * sizes[2]
-    assert len(data.class_names) == 30
+    assert len(data[1].class_names) == 30
     parts = [set(part.raw) for part in (splits.train, splits.validation, splits.test)]
     assert sum(map(len, parts)) == len(set.union(*parts)) == sum(sizes)
     assert "Noord-Korea" in set.union(*parts)
@@ -40,31 +40,31 @@ def test_the_sample_is_split_by_the_hash_of_the_name():
 
 def test_the_split_does_not_depend_on_the_order_and_keeps_equal_texts_together(tmp_path):
     path = reviews(tmp_path)
-    before = load(path).splits
+    before = load(path)[0]
     with open(path) as file:
         lines = file.read().splitlines()
     with open(path, "w") as file:
         file.write("\n".join(lines[::-1] + lines[:100]) + "\n")
-    after = load(path).splits
+    after = load(path)[0]
     for part in ("train", "validation", "test"):
         assert set(getattr(before, part).raw) == set(getattr(after, part).raw)
 
 
 def test_the_vocabulary_is_of_the_training_split_alone(tmp_path):
-    splits = (data := load(reviews(tmp_path), minimum_count=1)).splits
+    splits = (data := load(reviews(tmp_path), minimum_count=1))[0]
     trained = {word for text in splits.train.raw for word in text.split()}
-    assert set(data.encoder.tokenizer.words()) == trained | {"[PAD]", "[UNK]"}
-    assert data.encoder.figures(splits.test.inputs)["unknown_tokens"] > 0
+    assert set(data[1].encoder.tokenizer.words()) == trained | {"[PAD]", "[UNK]"}
+    assert data[1].encoder.figures(splits.test.inputs)["unknown_tokens"] > 0
 
 
 def test_a_word_must_occur_twice_but_where_vectors_are_given(tmp_path):
     path, vectors = reviews(tmp_path), tmp_path / "vectors.txt"  # its numbers occur once
     vectors.write_text("joy 1 0\ndelight 1 0\nNew York 0 1\ntedium 0 1\n")
-    numbers = len(load(path).splits.train)
+    numbers = len(load(path)[0].train)
     data = load(path, embeddings=str(vectors))
-    assert load(path).encoder.tokenizer.size == 10
-    assert data.encoder.tokenizer.words()[10 + numbers :] == ["delight", "tedium"]
-    assert data.encoder.form()["vocabulary"] == 10 + numbers
+    assert load(path)[1].encoder.tokenizer.size == 10
+    assert data[1].encoder.tokenizer.words()[10 + numbers :] == ["delight", "tedium"]
+    assert data[1].encoder.form()["vocabulary"] == 10 + numbers
 
 
 def test_pairs_are_split_by_the_side_that_repeats(tmp_path):
@@ -72,21 +72,21 @@ def test_pairs_are_split_by_the_side_that_repeats(tmp_path):
     rows = [f"question {row // 5}?\tanswer {row}\t{int(row % 5 == 0)}" for row in range(500)]
     path.write_text("\n".join(["question\tanswer\tlabel", *rows]) + "\n")
     data = load(path, text_column="question", second_text_column="answer")
-    asked = [{question for question, _ in part.raw} for part in (data.splits.train, data.splits.test)]
+    asked = [{question for question, _ in part.raw} for part in (data[0].train, data[0].test)]
     assert not asked[0] & asked[1]
-    inputs, targets = data.splits.train[np.arange(3)]
+    inputs, targets = data[0].train[np.arange(3)]
     assert inputs.shape[:2] == (3, 2) and inputs.dtype == targets.dtype == "int32"
-    assert data.encoder.encode(("question 1?", "answer 9")).lengths.shape == (1, 2)
-    assert data.encoder.encode(["question 1?\tanswer 9"] * 2).lengths.shape == (2, 2)
+    assert data[1].encoder.encode(("question 1?", "answer 9")).lengths.shape == (1, 2)
+    assert data[1].encoder.encode(["question 1?\tanswer 9"] * 2).lengths.shape == (2, 2)
     with pytest.raises(ValueError, match="must be pairs of strings"):
-        data.encoder.encode(["question"])
+        data[1].encoder.encode(["question"])
 
 
 def test_many_labels(tmp_path):
     path = reviews(tmp_path, label=("good,old", "bad"))
     data = load(path, multi_label=True)
-    assert data.class_names == ["bad", "good", "old"]
-    assert {tuple(row) for row in data.splits.train.targets.tolist()} == {(1, 0, 0), (0, 1, 1)}
+    assert data[1].class_names == ["bad", "good", "old"]
+    assert {tuple(row) for row in data[0].train.targets.tolist()} == {(1, 0, 0), (0, 1, 1)}
 
 
 def series(folder, **arrays):
@@ -102,17 +102,17 @@ def series(folder, **arrays):
 def test_series(tmp_path):
     path, x, lengths = series(tmp_path)
     data = load(path)
-    assert data.class_names == ["down", "up"]
-    inputs = data.splits.train.inputs
+    assert data[1].class_names == ["down", "up"]
+    inputs = data[0].train.inputs
     assert inputs.values.shape[1] == 3 and (inputs.values[:, 0] == 1).all()
     np.testing.assert_allclose(inputs.values[:, 1:].mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(inputs.values[:, 1:].std(axis=0), 1, atol=1e-4)
-    encoded = data.encoder.encode(x[:9])
+    encoded = data[1].encoder.encode(x[:9])
     assert encoded.lengths.tolist() == lengths[:9].tolist()
-    again = loaded_encoder(stored_encoder(data.encoder)).encode(x[0])
+    again = loaded_encoder(stored_encoder(data[1].encoder)).encode(x[0])
     np.testing.assert_allclose(again.values, encoded.values[: lengths[0]])
     with pytest.raises(ValueError, match="a step must have 2 features"):
-        data.encoder.encode(np.ones((1, 4, 3)))
+        data[1].encoder.encode(np.ones((1, 4, 3)))
 
 
 @pytest.mark.parametrize(
@@ -134,9 +134,9 @@ def test_series_that_do_not_fit(arrays, fault, tmp_path):
 
 def test_a_test_file_of_its_own(tmp_path):
     path, test = reviews(tmp_path), reviews(tmp_path, 40, "test.tsv")
-    splits = load(path, test=test).splits
+    splits = load(path, test=test)[0]
     assert len(splits.test) == 40 and len(splits.train) + len(splits.validation) == 300
-    assert len(load(path, test=test, validation=test).splits.train) == 300
+    assert len(load(path, test=test, validation=test)[0].train) == 300
 
 
 def test_a_label_unseen_in_training(tmp_path, caplog):
@@ -145,11 +145,11 @@ def test_a_label_unseen_in_training(tmp_path, caplog):
         load(path, test=test)
     assert f"{test}: line 2: the label 'odd' does not occur in training (bad, good)." in str(error.value)
     with caplog.at_level(logging.WARNING):
-        assert len(load(path, test=test, skip_bad_lines=True).splits.test) == 20
+        assert len(load(path, test=test, skip_bad_lines=True)[0].test) == 20
     assert "20 such examples left out" in caplog.text
     data = load(path)
     with pytest.raises(ValueError, match="line 2: the label 'odd'"):
-        load_evaluation_sequences(test, data.class_names, data.encoder, SequenceSettings())
+        load_evaluation_sequences(test, data[1], SequenceSettings())
 
 
 def test_cut_texts_and_lost_classes_are_reported(tmp_path, caplog):
@@ -159,7 +159,7 @@ def test_cut_texts_and_lost_classes_are_reported(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         data = load(path)
     assert (
-        data.lost[-1] in caplog.text
+        data[0].left_out[-1] in caplog.text
         and "1 of 2" in caplog.text
         and "cut to 512 steps; --max-length sets it" in caplog.text
     )
@@ -167,13 +167,13 @@ def test_cut_texts_and_lost_classes_are_reported(tmp_path, caplog):
 
 def test_what_is_said_before_training(tmp_path):
     data = load(reviews(tmp_path), minimum_count=1)
-    first, parts, classes, tokens = describe_sequences("reviews.tsv", data).splitlines()
-    train = data.splits.train
-    assert first == "reviews.tsv: 300 examples in 2 classes"
+    first, parts, classes, tokens = data[0].description.splitlines()
+    train = data[0].train
+    assert first.endswith("reviews.tsv: 300 examples in 2 classes")
     assert parts.split()[:2] == ["train", str(len(train))]
     good = sum(text.split()[-2] == "joy" for text in train.raw)
     assert classes == f"train by class: bad {len(train) - good}, good {good}"
-    size, most = data.encoder.tokenizer.size, train.inputs.lengths.max()
+    size, most = data[1].encoder.tokenizer.size, train.inputs.lengths.max()
     assert tokens.startswith(f"words: {size} known, 0.00% unknown; ") and tokens.endswith(f"at most {most}")
 
 
@@ -181,7 +181,7 @@ def test_what_is_said_of_series_and_of_many_labels(tmp_path):
     series = np.ones((60, 5, 3), "float32") * np.arange(60)[:, None, None]
     np.savez(tmp_path / "series.npz", x=series, y=np.arange(60)[:, None] // [20, 2] % 2)
     data = load(tmp_path / "series.npz", multi_label=True)
-    *_, classes, steps = describe_sequences("series.npz", data).splitlines()
+    *_, classes, steps = data[0].description.splitlines()
     assert (
         classes.startswith("train by class: 0 ") and steps == "steps of 3 features; 5.0 on average, at most 5"
     )

@@ -48,17 +48,15 @@ def load(data, **settings):
 
 def test_the_text_and_the_label_are_found(caplog):
     data = load("tfds:tiny_reviews")
-    assert data.class_names == ["bad", "good"] and len(data.splits.validation) == 6
-    assert len(data.splits.train) + len(data.splits.test) == 60, (
-        "the test part has no labels, so it is split off"
-    )
-    assert "review 3 of train ünd so" in data.splits.train.raw + data.splits.test.raw
+    assert data[1].class_names == ["bad", "good"] and len(data[0].validation) == 6
+    assert len(data[0].train) + len(data[0].test) == 60, "the test part has no labels, so it is split off"
+    assert "review 3 of train ünd so" in data[0].train.raw + data[0].test.raw
     assert "not used: the splits unsupervised" in caplog.text and "5 examples have no label" in caplog.text
 
 
 def test_pairs_are_named():
     data = load("tfds:tiny_pairs", text_column="one", second_text_column="other")
-    assert ("one 0 of validation ünd so", "other 0 of validation ünd so") in data.splits.validation.raw
+    assert ("one 0 of validation ünd so", "other 0 of validation ünd so") in data[0].validation.raw
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,97 @@
+"""The house: which module imports which. An import goes down, never up, and never in a circle; lazy ones count."""
+
+import ast
+import pathlib
+
+ROOT = pathlib.Path(__file__).parents[1] / "deepapps"
+FLOORS = (  # the rooms, from the top floor down
+    "cli", "apps", "demo", "tuning", "federation", "compression", "runs", "export", "training", "tasks",
+    "inference", "reporting", "distribution", "networks", "data", "metrics", "layers",
+    "task", "settings", "registry", "files", "keras_internals",
+)  # fmt: skip
+MOST_LAZY = 141
+
+
+def module_of(path):
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): ast.parse(path.read_text()) for path in sorted(ROOT.rglob("*.py"))}
+
+
+def imports(module):
+    """Every import of a module: the name that is imported, and whether it stands inside a function."""
+
+    def visit(node, lazy):
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import):
+                yield from ((alias.name, lazy) for alias in child.names)
+            elif isinstance(child, ast.ImportFrom):
+                assert not child.level, f"{module}: imports are absolute"
+                yield from ((f"{child.module}.{alias.name}", lazy) for alias in child.names)
+            elif isinstance(child, ast.Call) and getattr(child.func, "attr", "") == "import_module":
+                yield ast.unparse(child.args[0]).strip("'\""), True
+            inner = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            yield from visit(child, lazy or inner)
+
+    return list(visit(MODULES[module], False))
+
+
+def own(name):
+    """The module of deepapps that an imported name is, or is in; None for another package."""
+    while name and name not in MODULES:
+        name = name.rpartition(".")[0]
+    return name if name.startswith("deepapps.") else None
+
+
+GRAPH = {
+    module: {target for name, _ in imports(module) if (target := own(name)) and target != module}
+    for module in MODULES
+}
+
+
+def room(module):
+    return module.split(".")[1]
+
+
+def test_every_room_stands_in_the_order_and_says_what_it_is_for():
+    rooms = {room(module) for module in MODULES if "." in module} - {"__main__"}
+    assert rooms <= set(FLOORS)
+    for module, tree in MODULES.items():
+        assert ast.get_docstring(tree), f"{module} does not say what it is for"
+
+
+def test_imports_go_down():
+    up = [
+        f"{module} -> {target}"
+        for module, targets in GRAPH.items()
+        if "." in module and room(module) != "__main__"
+        for target in targets
+        if FLOORS.index(room(module)) > FLOORS.index(room(target))
+    ]
+    assert up == []
+
+
+def test_there_is_no_circle():
+    circles = [circle for module in GRAPH if (circle := way_back(module))]
+    assert circles == []
+
+
+def way_back(module):
+    """A way from a module to itself, or None."""
+    seen, left = set(), [(module,)]
+    while left:
+        path = left.pop()
+        for target in GRAPH[path[-1]]:
+            if target == module:
+                return " -> ".join((*path, target))
+            if target not in seen:
+                seen.add(target)
+                left.append((*path, target))
+    return None
+
+
+def test_few_imports_are_lazy():
+    lazy = [(module, name) for module in MODULES for name, is_lazy in imports(module) if is_lazy]
+    assert len(lazy) <= MOST_LAZY
