@@ -1,0 +1,150 @@
+"""`train`: a session, and the folder of its Run."""
+
+import contextlib
+
+from deepapps.distribution.workers import lost_workers_named
+from deepapps.files import storable, write_atomically, write_json
+from deepapps.runs.run import open_run
+from deepapps.task import Task
+from deepapps.tasks.model import ModelTask
+from deepapps.training.checkpoints import checkpoints
+from deepapps.training.optimizers import serialized
+from deepapps.training.session import Keeper, Session
+
+
+def train(
+    task=None, *, model=None, data=None, loss=None, metrics=(), output=None, resume=False,
+    overwrite=False, callbacks=(), strategy=None, **training,
+):  # fmt: skip
+    """Trains a task, or any Keras model, and returns the Run.
+
+    Args:
+        task: A `Task`. Or else give `model`, `data` and `loss`:
+        model: A function that builds a `keras.Model`; or, on one replica, a built one.
+        data: `Splits`; or what to train on: a source, a tuple of arrays `(inputs, targets[, weights])`,
+            or a `tf.data.Dataset` of batches.
+        loss: A Keras loss or its name, or a function `(targets, outputs)` to losses per example.
+        metrics: Keras metrics or their names.
+        output: Folder of the Run. Defaults to a new `runs/<task>-<date>-<time>`.
+        resume: Go on with the Run in `output`; start where there is none, return it where it is finished.
+        overwrite: Replace a Run that stands in `output`.
+        callbacks: `keras.callbacks.Callback` objects; batch hooks come once a compiled call.
+        strategy: `auto`, `none`, `mirrored[:N]`, `multi-worker`, `parameter-server`, or a
+            `tf.distribute.Strategy`.
+        **training: Settings of `TrainingSettings`, such as `epochs`.
+    Returns: the `Run`, whose model has the best weights by the task's `monitor`.
+    Raises:
+        ValueError: for a mistake in the settings or the data.
+        FloatingPointError: when the loss is no longer finite.
+        SystemExit: with status 143 after a SIGTERM, once a checkpoint is written.
+    """
+    task = _task(task, model, data, loss, metrics)
+    for name in {"optimizer", "learning_rate_schedule"} & training.keys():
+        training[name] = serialized(training[name])
+    if strategy is not None:
+        training["strategy"] = strategy if isinstance(strategy, str) else type(strategy).__name__
+    run = open_run(task, training, output, resume, overwrite)
+    if not run.finished:
+        with session_of(run, callbacks, strategy) as session:
+            session.fit()
+            finish(run, session)
+    return run
+
+
+@contextlib.contextmanager
+def session_of(run, callbacks=(), strategy=None):
+    """Yields the `Session` that trains a Run which `open_run` has opened; the block holds the Run's folder.
+
+    All that may be wrong is found before anything is written.
+
+    Args:
+        run: The `Run`.
+        callbacks, strategy: As in `train`.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(lost_workers_named(run))
+        if run.is_begun:
+            run.task.load(run.path)
+        session = Session(run.task, run.training, strategy, callbacks, keeper=RunKeeper(run))
+        if session.workers.is_chief:
+            stack.enter_context(run.held())
+        if run.versions is not None:
+            run.check_data(session.splits)
+            session.state.find(run.path / "checkpoints")
+        if session.workers.is_chief:
+            run.start(session.splits)
+        yield session
+
+
+class RunKeeper(Keeper):
+    """Keeps the best weights, the checkpoints and the history in the folder of a Run.
+
+    Args:
+        run: The `Run`.
+    """
+
+    def __init__(self, run):
+        self._run = run
+
+    @property
+    def folder(self):
+        return self._run.path
+
+    def restore(self, session):
+        session.state.restore(session.callbacks.callbacks)
+
+    def keep_weights(self, session):
+        if session.workers.is_chief:
+            with write_atomically(self.folder / "model.keras") as temporary:
+                session.model.save(temporary)
+
+    def keep_state(self, session):
+        session.state.save(self.folder / "checkpoints", session.callbacks.callbacks)
+
+    def end_epoch(self, session):
+        if session.workers.is_chief:
+            self._run.write_history(session.history)
+        self.keep_state(session)
+
+    def after_stop(self, session):
+        kept = "nothing is lost" if session.state.feed.resumes_within_epoch else "the epoch will begin anew"
+        return f"{kept}. Go on with: {self._run.resume_command}"
+
+    def after_failure(self, session):
+        last = checkpoints(self.folder / "checkpoints")
+        return f"Last good checkpoint: {last[0] if last else 'none'}."
+
+
+def finish(run, session):
+    """Puts the best weights into the model, opens the test set, and writes metrics and report."""
+    session.workers.settle(())  # the chief has written them
+    session.model.load_weights(run.path / "model.keras")
+    run.model = session.model
+    sources = {"validation": session.splits.validation, "test": session.splits.test}
+    sources = {split: source for split, source in sources.items() if source is not None}
+    metrics = {split: storable(session.evaluate(source)) for split, source in sources.items()}
+    if session.workers.is_chief:
+        # somebody may have had the report of the unfinished Run written
+        (run.path / "report" / "index.html").unlink(missing_ok=True)
+        write_json(run.path / "metrics.json", metrics)
+        split = next((split for split in ("test", "validation") if split in sources), None)
+        if split and (
+            examples := run.task.examples(session.predictor, sources[split], metrics[split])
+        ):
+            write_json(run.path / "examples.json", storable(examples))
+        run.task.illustrate(run.path, session.splits)
+        run.report()
+    session.workers.settle(())  # the others return a finished Run, too
+
+
+def _task(task, model, data, loss, metrics):
+    """The task given, or the one that the model, the data, the loss and the metrics make."""
+    parts = {"model": model, "data": data, "loss": loss, "metrics": metrics or None}
+    given = [f"`{name}`" for name, value in parts.items() if value is not None]
+    if task is None:
+        return ModelTask(model, data, loss, metrics)
+    if not isinstance(task, Task):
+        raise ValueError(f"`task` must be an instance of a Task. Received: {task!r}")
+    if given:
+        raise ValueError(f"A task has its own {given[0]}: leave it out, or leave out the task.")
+    return task
