@@ -13,7 +13,25 @@ from keras.src.backend.common.variables import initialize_all_variables  # Keras
 from keras.src.saving import saving_lib  # Keras 3.14 to 3.16; the public `load_weights` takes no open file
 from keras.src.saving.serialization_lib import ObjectSharingScope  # Keras 3.14 to 3.16; no public way
 
-__all__ = ["AutocastScope", "get_autocast_scope", "is_compiled_by_xla", "load_weights", "model_of_config"]
+__all__ = [
+    "AutocastScope",
+    "adam_slots",
+    "attached_mask",
+    "better_direction",
+    "get_autocast_scope",
+    "is_compiled_by_xla",
+    "keep_to_this_process",
+    "layers_of",
+    "leave_gradients_unsummed",
+    "load_weights",
+    "model_of_config",
+    "moments",
+    "number_of_workers",
+    "outputs_of_calls",
+    "reduction_axes",
+    "replace_moments",
+    "wrapped_function",
+]
 
 
 def is_compiled_by_xla() -> bool:
@@ -51,3 +69,64 @@ def load_weights(model: keras.Model, file: io.BytesIO) -> None:
     store.close()
     if failed:
         raise ValueError(f"its weights do not fit its layers: {next(iter(messages.values()))[1]}")
+
+
+def attached_mask(tensor):
+    """The mask that Keras attaches to a tensor, or None. Keras 3.14 to 3.16; the public way is to be given it in `call`."""
+    return getattr(tensor, "_keras_mask", None)
+
+
+def layers_of(layer: keras.Layer) -> list[keras.Layer]:
+    """All layers inside a layer or a model, at any depth. Keras 3.14 to 3.16; `model.layers` are those of the first level."""
+    return list(layer._flatten_layers(include_self=False))
+
+
+def outputs_of_calls(model: keras.Model) -> list:
+    """The output of each call of a model inside another one. Keras 3.14 to 3.16; no public way."""
+    return [node.output_tensors[0] for node in model._inbound_nodes]
+
+
+def better_direction(metric: keras.Metric) -> str:
+    """ "max" or "min": which way a metric is better. Keras 3.14 to 3.16; no public way, and "min" where it does not say."""
+    return "max" if getattr(metric, "_direction", "down") == "up" else "min"
+
+
+def wrapped_function(metric: keras.metrics.MeanMetricWrapper):
+    """The function of a metric, and its keyword arguments. Keras 3.14 to 3.16; its config has the name alone."""
+    return metric._fn, metric._fn_kwargs
+
+
+def adam_slots(optimizer: keras.optimizers.Adam, variable) -> tuple:
+    """The variables of the mean and the variance that Adam keeps for a variable. Keras 3.14 to 3.16; no public way."""
+    index = optimizer._get_variable_index(variable)
+    return optimizer._momentums[index], optimizer._velocities[index]
+
+
+def leave_gradients_unsummed(optimizer: keras.optimizers.Optimizer) -> None:
+    """The optimizer takes gradients for summed over the replicas. Keras 3.14 to 3.16; no public way."""
+    optimizer._all_reduce_sum_gradients = lambda gradients_and_variables: gradients_and_variables
+
+
+def replace_moments(layer: keras.layers.BatchNormalization, function) -> None:
+    """The layer takes mean and variance from `function(inputs, mask)`. Keras 3.14 to 3.16; no public way."""
+    layer._moments = function
+
+
+def moments(layer: keras.layers.BatchNormalization, inputs, mask):
+    """Mean and variance as Keras computes them. Keras 3.14 to 3.16; no public way."""
+    return type(layer)._moments(layer, inputs, mask)
+
+
+def reduction_axes(layer: keras.layers.BatchNormalization) -> list[int]:
+    """The axes that a built layer takes mean and variance over. Keras 3.14 to 3.16; no public way."""
+    return layer._reduction_axes
+
+
+def keep_to_this_process(model: keras.Model) -> None:
+    """Keras's own `predict` of a model runs in this process alone: it fails on several workers. Keras 3.14 to 3.16."""
+    model._distribute_strategy = None
+
+
+def number_of_workers(strategy) -> int:
+    """The workers of a `ParameterServerStrategy`. TensorFlow 2.20 to 2.21; no public way."""
+    return strategy.extended._num_workers

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from deepapps.distribution.heartbeat import beat
+from deepapps.keras_internals import keep_to_this_process, number_of_workers
 
 _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -41,13 +42,13 @@ class Workers:
         self.is_asynchronous = isinstance(strategy, tf.distribute.ParameterServerStrategy)
         self.has_one_device = strategy.num_replicas_in_sync == 1 and not self.is_asynchronous
         self.is_chief, self.share = self.index == 0, (self.index, self.count)
-        self._gathers, self.calls = {}, {}
+        self._gathers = {}
         self._reduce = tf.function(self._reduced, autograph=False, reduce_retracing=True)
 
     def __str__(self):
         """What the work is shared out to, such as "2 workers of 1 replica"."""
         if self.is_asynchronous:
-            return f"{self.strategy.extended._num_workers} workers with parameter servers"
+            return f"{number_of_workers(self.strategy)} workers with parameter servers"
         return f"{self.count} workers of {self.replicas} replica{'s'[: self.replicas > 1]}"
 
     def settle(self, signals, *decisions):
@@ -80,7 +81,7 @@ class Workers:
     def adopt(self, model):
         """Has Keras's own `predict` keep to this process: it fails on several workers. Returns the model."""
         if self.count > 1 or self.is_asynchronous:
-            model._distribute_strategy = None
+            keep_to_this_process(model)
         return model
 
     def slice(self, tensor):

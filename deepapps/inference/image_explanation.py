@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from deepapps.keras_internals import layers_of
 from deepapps.settings import close_names
 
 STEPS = 64
@@ -163,4 +164,6 @@ def _last_of_convolutions(model):
 def _has_convolution(layer):
     """Whether a layer, or a model used as one, convolves and puts out a map `(B, H, W, channels)`."""
     kinds = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
-    return len(layer.output.shape) == 4 and any(isinstance(part, kinds) for part in layer._flatten_layers())
+    return len(layer.output.shape) == 4 and any(
+        isinstance(part, kinds) for part in (layer, *layers_of(layer))
+    )

@@ -8,6 +8,7 @@ import numpy as np
 
 from deepapps.files import PAGE_OR_PICTURE, check_ending, write_text
 from deepapps.inference.image_explanation import integrated_gradients
+from deepapps.keras_internals import outputs_of_calls
 from deepapps.reporting.pages import render
 from deepapps.settings import close_names
 
@@ -147,7 +148,7 @@ def _from_vectors(model, tokens):
 
     if reader is model:
         return keras.ops.convert_to_numpy(vectors), lambda points, training=False: read(points, 0)
-    read_texts = [node.output_tensors[0] for node in reader._inbound_nodes[-2:]]
+    read_texts = outputs_of_calls(reader)[-2:]
     head = keras.Model(read_texts, model.output)
 
     def score_of(points, training=False):

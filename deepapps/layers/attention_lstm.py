@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from deepapps.keras_internals import attached_mask
 from deepapps.layers import fused
 from deepapps.layers.attention import keep
 from deepapps.layers.cells import AttentionCell, AttentionGRUCell, AttentionLSTMCell, LSTMNCell, LuongLSTMCell
@@ -62,7 +63,7 @@ class AttentionRNN(keras.Layer):
             self.cell.build(inputs_shape, memory_shape)
 
     def call(self, inputs, memory=None, mask=None, memory_mask=None, initial_state=None, training=None):
-        mask = getattr(inputs, "_keras_mask", None) if mask is None else mask
+        mask = attached_mask(inputs) if mask is None else mask
         self._check(inputs, memory, mask, memory_mask, initial_state)
         inputs = keep(inputs, mask)
         if training and self.dropout:
@@ -91,7 +92,7 @@ class AttentionRNN(keras.Layer):
 
     def prepare_memory(self, memory=None, memory_mask=None, training=False):
         """The memory made ready once, for `initial_state` and any number of `step`s; see the cell."""
-        memory_mask = getattr(memory, "_keras_mask", None) if memory_mask is None else memory_mask
+        memory_mask = attached_mask(memory) if memory_mask is None else memory_mask
         return self.cell.prepare_memory(memory, memory_mask, training)
 
     def initial_state(self, batch_size, memory, length=None):

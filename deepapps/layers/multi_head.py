@@ -5,6 +5,7 @@ import math
 import keras
 from keras import ops
 
+from deepapps.keras_internals import attached_mask
 from deepapps.layers.attention import Attention, Memory, both, keep, keep_rows, mask_axes
 from deepapps.layers.precision import in_compute_dtype
 from deepapps.layers.products import matmul
@@ -136,8 +137,8 @@ class MultiHeadAttention(Attention):
             return self._call_folded(tensors, use_causal_mask, return_attention_scores, training)
         if cache is not None and value is not None:
             # a mask that Keras took from the new rows is not the cache's
-            value_mask = None if value_mask is getattr(value, "_keras_mask", None) else value_mask
-            key_mask = None if key is None or key_mask is getattr(key, "_keras_mask", None) else key_mask
+            value_mask = None if value_mask is attached_mask(value) else value_mask
+            key_mask = None if key is None or key_mask is attached_mask(key) else key_mask
         self._check_call(
             query, value, key, query_mask, value_mask, key_mask, attention_mask, cache, cache_index
         )

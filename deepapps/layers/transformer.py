@@ -2,6 +2,7 @@
 
 import keras
 
+from deepapps.keras_internals import attached_mask
 from deepapps.layers.attention import keep
 from deepapps.layers.multi_head import MultiHeadAttention
 from deepapps.layers.shapes import (
@@ -139,7 +140,7 @@ class TransformerEncoder(TransformerBlock):
         return_attention_scores=False,
         training=None,
     ):
-        mask = getattr(inputs, "_keras_mask", None) if mask is None else mask
+        mask = attached_mask(inputs) if mask is None else mask
         self._check(inputs, mask)
 
         def attend(x):
@@ -211,7 +212,7 @@ class TransformerDecoder(TransformerBlock):
         return_attention_scores=False, training=None,
     ):  # fmt: skip
         if mask is None and cache is None:
-            mask = getattr(inputs, "_keras_mask", None)
+            mask = attached_mask(inputs)
         self._check(inputs, memory, mask, memory_mask, cache, return_attention_scores)
         own, read = (None, None) if cache is None else cache
 
@@ -251,7 +252,7 @@ class TransformerDecoder(TransformerBlock):
             raise ValueError(
                 f"`memory` must {'' if self.reads_memory else 'not '}be given. Received: {type(memory).__name__}"
             )
-        memory_mask = getattr(memory, "_keras_mask", None) if memory_mask is None else memory_mask
+        memory_mask = attached_mask(memory) if memory_mask is None else memory_mask
         read = self.memory_attention.project_memory(keep(memory, memory_mask)) if self.reads_memory else None
         return self.attention.initial_cache(batch_size, length), read
 

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from deepapps.keras_internals import wrapped_function
+
 
 def smoothed(label_smoothing, multi_label=False):
     """The cross-entropy of logits with label smoothing (Szegedy et al. 2016, 7).
@@ -51,5 +53,6 @@ def all_labels_right(targets, logits):
 def copied(metric):
     """A metric like another one, with variables of its own."""
     if type(metric) is keras.metrics.MeanMetricWrapper:  # whose config knows its function by name alone
-        return keras.metrics.MeanMetricWrapper(metric._fn, metric.name, metric.dtype, **metric._fn_kwargs)
+        function, options = wrapped_function(metric)
+        return keras.metrics.MeanMetricWrapper(function, metric.name, metric.dtype, **options)
     return type(metric).from_config(metric.get_config())

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from deepapps.data.source import Splits
+from deepapps.keras_internals import better_direction
 from deepapps.metrics.losses import copied
 from deepapps.task import Task
 
@@ -63,7 +64,7 @@ class ModelTask(Task):
 
     @property
     def direction(self):
-        return "max" if getattr(self._first, "_direction", "down") == "up" else "min"
+        return better_direction(self._first)
 
     def data(self):
         return self._splits

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from deepapps.keras_internals import better_direction
 from deepapps.training.progress import ProgressReport
 
 _logger = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ def make_callbacks(session, callbacks):
         said = settings.strategy == "auto" and state.workers.strategy is not tf.distribute.get_strategy()
         first = [f"strategy: {state.workers}"] if said else []
         callbacks.append(ProgressReport("\n".join([*first, session.splits.description])))
-    directions = {metric.name: _direction(metric) for metric in state.metrics}
+    directions = {metric.name: better_direction(metric) for metric in state.metrics}
     set_directions(callbacks, {"loss": "min", **directions, task.monitor: task.direction})
     chief = state.workers.is_chief
     if not chief:
@@ -153,10 +154,6 @@ def _follows_batches(callback):
         getattr(getattr(callback, hook), "__func__", None) is not getattr(keras.callbacks.Callback, hook)
         for hook in _BATCH_HOOKS
     )
-
-
-def _direction(metric):
-    return "max" if getattr(metric, "_direction", "down") == "up" else "min"
 
 
 def _get_state(callback):

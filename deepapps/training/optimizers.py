@@ -7,6 +7,7 @@ import inspect
 import keras
 import tensorflow as tf
 
+from deepapps.keras_internals import adam_slots, leave_gradients_unsummed
 from deepapps.networks.saved import check_config
 
 
@@ -23,7 +24,7 @@ def make_optimizer(settings, updates):
     if type(optimizer) in (keras.optimizers.Adam, keras.optimizers.AdamW) and not optimizer.amsgrad:
         optimizer.update_step = functools.partial(_adam_step, optimizer)
     # The loop sums gradients over the replicas itself, before the optimizer clips them.
-    optimizer._all_reduce_sum_gradients = lambda gradients_and_variables: gradients_and_variables
+    leave_gradients_unsummed(optimizer)
     if settings.dtype_policy == "mixed_float16":
         optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
     return optimizer
@@ -70,11 +71,11 @@ def current_learning_rate(optimizer):
 
 def _adam_step(optimizer, gradient, variable, learning_rate):
     """Keras's update of a variable by Adam, as the one operation that TensorFlow has for it: half the time."""
-    index, dtype = optimizer._get_variable_index(variable), variable.dtype
+    dtype, (mean, variance) = variable.dtype, adam_slots(optimizer, variable)
     beta_1, beta_2 = (tf.constant(beta, dtype) for beta in (optimizer.beta_1, optimizer.beta_2))
     step = tf.cast(optimizer.iterations + 1, dtype)
     tf.raw_ops.ResourceApplyAdam(
-        var=variable.handle, m=optimizer._momentums[index].value.handle, v=optimizer._velocities[index].value.handle,
+        var=variable.handle, m=mean.value.handle, v=variance.value.handle,
         beta1=beta_1, beta2=beta_2, beta1_power=beta_1**step, beta2_power=beta_2**step,
         lr=tf.cast(learning_rate, dtype), epsilon=tf.constant(optimizer.epsilon, dtype),
         grad=tf.cast(tf.convert_to_tensor(gradient), dtype),

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from deepapps.data.source import ArraySource
+from deepapps.keras_internals import layers_of, number_of_workers
 from deepapps.metrics.losses import copied
 
 
@@ -23,7 +24,7 @@ class ScheduledCall:
     def __init__(self, step, make_call):
         self._step, strategy = step, step.strategy
         self._coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
-        workers = strategy.extended._num_workers  # no public name
+        workers = number_of_workers(strategy)
         with strategy.scope():
             self._metrics = [[_copy(metric) for metric in step.metrics] for _ in range(workers)]
         self._calls = [make_call(step.with_metrics(metrics)) for metrics in self._metrics]
@@ -64,7 +65,7 @@ def check_asynchronous(model, source):
         raise ValueError(
             f"Parameter servers need data in memory, an ArraySource. Received: {type(source).__name__}"
         )
-    for layer in model._flatten_layers():
+    for layer in layers_of(model):
         if isinstance(layer, keras.layers.BatchNormalization) and layer.synchronized:
             raise ValueError(
                 "Batch normalization cannot be synchronized with parameter servers, whose workers do not wait "

@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 from keras import tree
 
+from deepapps.keras_internals import layers_of
 from deepapps.networks.augmentation import on_pairs
 from deepapps.training.scheduling import ScheduledCall
 
@@ -207,7 +208,7 @@ def jit_pays(model):
         layers.InputLayer, layers.Rescaling, layers.Flatten, layers.Reshape, layers.Dense, layers.Activation,
         layers.ReLU, layers.Softmax, layers.Dropout, layers.LayerNormalization, layers.Add, layers.Concatenate,
     )  # fmt: skip
-    return all(type(layer) in measured for layer in model._flatten_layers(include_self=False))
+    return all(type(layer) in measured for layer in layers_of(model))
 
 
 def per_example(loss):
