@@ -25,7 +25,7 @@ from PIL import Image, ImageDraw
 
 import deepapps
 from deepapps.data.images import store as image_store
-from deepapps.networks.images import NETWORKS
+from deepapps.networks import IMAGE_NETWORKS as NETWORKS
 from deepapps.tasks.image_classification import ImageSettings
 
 CLASSES = ("cross", "disc", "ring", "square")

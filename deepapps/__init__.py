@@ -5,39 +5,43 @@ The names below are loaded when they are first used, so that importing deepapps 
 
 import importlib
 
+from deepapps.registry import Registry
+
 __version__ = "0.1.0"
 
-_PLACES = {
-    "mnist_classifier": "deepapps.apps",
-    "image_classifier": "deepapps.apps",
-    "sequence_classifier": "deepapps.apps",
-    "translator": "deepapps.apps",
-    "summarizer": "deepapps.apps",
-    "train": "deepapps.runs.train",
-    "use_devices": "deepapps.distribution.strategies",
-    "load_run": "deepapps.runs.run",
-    "search": "deepapps.tuning.search",
-    "load_search": "deepapps.tuning.search",
-    "Run": "deepapps.runs.run",
-    "Task": "deepapps.task",
-    "Settings": "deepapps.settings",
-    "setting": "deepapps.settings",
-    "TrainingSettings": "deepapps.settings",
-    "Splits": "deepapps.data.source",
-    "ArraySource": "deepapps.data.source",
-}
-
+_NAMES = Registry(
+    "name",
+    {
+        "mnist_classifier": "deepapps.apps:mnist_classifier",
+        "image_classifier": "deepapps.apps:image_classifier",
+        "sequence_classifier": "deepapps.apps:sequence_classifier",
+        "translator": "deepapps.apps:translator",
+        "summarizer": "deepapps.apps:summarizer",
+        "train": "deepapps.runs.train:train",
+        "use_devices": "deepapps.distribution.strategies:use_devices",
+        "load_run": "deepapps.runs.run:load_run",
+        "search": "deepapps.tuning.search:search",
+        "load_search": "deepapps.tuning.search:load_search",
+        "Run": "deepapps.runs.run:Run",
+        "Task": "deepapps.task:Task",
+        "Settings": "deepapps.settings:Settings",
+        "setting": "deepapps.settings:setting",
+        "TrainingSettings": "deepapps.settings:TrainingSettings",
+        "Splits": "deepapps.data.source:Splits",
+        "ArraySource": "deepapps.data.source:ArraySource",
+    },
+)
 _ROOMS = ("layers", "tuning")
 
-__all__ = ["__version__", *_ROOMS, *_PLACES]
+__all__ = ["__version__", *_ROOMS, *_NAMES]
 
 
 def __getattr__(name):
     if name in _ROOMS:
         return importlib.import_module(f"deepapps.{name}")
-    if name not in _PLACES:
+    if name not in _NAMES:
         raise AttributeError(f"module 'deepapps' has no attribute {name!r}")
-    return getattr(importlib.import_module(_PLACES[name]), name)
+    return _NAMES[name]
 
 
 def __dir__():

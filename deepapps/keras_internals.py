@@ -13,6 +13,10 @@ from keras.src.backend.common.variables import initialize_all_variables  # Keras
 from keras.src.saving import saving_lib  # Keras 3.14 to 3.16; the public `load_weights` takes no open file
 from keras.src.saving.serialization_lib import ObjectSharingScope  # Keras 3.14 to 3.16; no public way
 
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+    from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
+
 __all__ = [
     "AutocastScope",
     "adam_slots",
@@ -38,9 +42,6 @@ def is_compiled_by_xla() -> bool:
     """Whether the function that TensorFlow traces now will be compiled by XLA. TensorFlow 2.20 to 2.21; no public way."""
     if keras.backend.backend() != "tensorflow":
         return False
-    import tensorflow as tf
-    from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
-
     return not tf.executing_eagerly() and GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
 
 

@@ -60,6 +60,6 @@ def no_tensorflow():
     """Whatever begins to use TensorFlow ends the process with status 99."""
     import os
 
-    import deepapps.cli.main
+    from deepapps.cli import start
 
-    deepapps.cli.main._start_tensorflow = lambda *arguments: os._exit(99)
+    start.start_tensorflow = lambda *arguments: os._exit(99)

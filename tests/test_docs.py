@@ -81,7 +81,7 @@ def parse(words):
     words = [word for word in words if word != "--debug"]
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         name, *words = words
-        command = command.commands[name]
+        command = command.get_command(None, name)
     try:
         context = command.make_context(command.name, list(words))
     except click.exceptions.Exit as done:  # --help and --version

@@ -103,13 +103,11 @@ def class_weights(given, source):
     """
     if given != "balanced":
         return given or None
-    from sklearn.utils.class_weight import compute_class_weight
-
     targets = targets_in(source)
     if targets is None or targets.ndim != 1 or not np.issubdtype(targets.dtype, np.integer):
         raise ValueError("class_weight='balanced' needs class indices `(N,)` as the targets of its source.")
-    classes = np.unique(targets)
-    weights = compute_class_weight("balanced", classes=classes, y=targets)
+    classes, counts = np.unique(targets, return_counts=True)
+    weights = len(targets) / (len(classes) * counts)
     return dict(zip(classes.tolist(), weights.tolist(), strict=True))
 
 

@@ -3,6 +3,8 @@
 import json
 
 import numpy as np
+import tokenizers
+from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
 from deepapps.data.ragged import Ragged
 
@@ -42,7 +44,6 @@ class Tokenizer:
 
     def add(self, words, most=FURTHER_WORDS):
         """Adds the first of `words` that it reads as one token; none to subwords, which know every text."""
-        import tokenizers
 
         if self.kind == "subwords":
             return
@@ -95,7 +96,6 @@ class Tokenizer:
     @classmethod
     def loaded(cls, tokenizer, **options):
         """Brings back what `stored` gave."""
-        import tokenizers
 
         return cls(tokenizers.Tokenizer.from_str(json.dumps(tokenizer)), **options)
 
@@ -124,8 +124,6 @@ def learn_tokenizer(
         max_length: Tokens after which a text is cut.
     Returns: `Tokenizer`.
     """
-    import tokenizers
-    from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
     kind = kind_of(texts) if kind == "auto" else kind
     lowercase = kind == "words" if lowercase is None else lowercase

@@ -10,6 +10,8 @@ import socket
 import subprocess
 import sys
 
+import psutil
+
 from deepapps.distribution.heartbeat import BEAT, VARIABLE
 
 _TAIL = 10  # lines of a log that are shown
@@ -136,8 +138,6 @@ def reserved_port():
 
 
 def _outside_addresses():
-    import psutil
-
     found = [address.address for group in psutil.net_if_addrs().values() for address in group
              if address.family in (socket.AF_INET, socket.AF_INET6)]  # fmt: skip
     return [address for address in found if not address.startswith("127.") and address != "::1"]

@@ -61,6 +61,11 @@ def make_strategy(strategy):
     return _MAKERS[kind](int(count) if count else None)
 
 
+def devices():
+    """The devices of this machine, `["CPU:0", ...]`."""
+    return [device.name.removeprefix("/physical_device:") for device in tf.config.list_physical_devices()]
+
+
 def automatic():
     """The strategy that `auto` picks here: that of the cluster, else `mirrored` on several GPUs, else `none`."""
     if find_cluster():

@@ -6,8 +6,11 @@ import re
 import unicodedata
 
 import numpy as np
+from keras import ops
 
 from deepapps.files import PAGE_OR_PICTURE, check_ending, write_text
+from deepapps.reporting.pages import render
+from deepapps.reporting.plots import plot_alignment
 
 END = "(end)"  # stands for the end of the source
 _SPACELESS = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
@@ -41,12 +44,8 @@ class Alignment:
         Raises: ValueError for another ending.
         """
         if check_ending(path, PAGE_OR_PICTURE) == ".html":
-            from deepapps.reporting.pages import render
-
             write_text(pathlib.Path(path), render("alignment.html", alignment=self))
         else:
-            from deepapps.reporting.plots import plot_alignment
-
             plot_alignment(self.source, self.translation, self.weights, path)
 
     def stored(self):
@@ -84,8 +83,6 @@ def align(model, encoder, source, translation):
 
 def _attention(model, inputs, targets):
     """The attention at each step of the targets, `(Tt - 1, Ts)`, and their mean log-probability."""
-    from keras import ops
-
     outputs, weights = model.read(targets[:, :-1], *model.encode(inputs), return_attention_scores=True)
     scores = ops.log_softmax(model.logits(outputs))[0]
     scores = ops.take_along_axis(scores, targets[0, 1:, None], axis=1)

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from deepapps.keras_internals import layers_of
+from deepapps.reporting.plots import plot_explanation
 from deepapps.settings import close_names
 
 STEPS = 64
@@ -49,8 +50,6 @@ class ImageExplanation:
             path: A .png file to write; its folder is made where it is missing.
         Raises: ValueError for another ending.
         """
-        from deepapps.reporting.plots import plot_explanation
-
         plot_explanation(self, path)
 
 

@@ -10,6 +10,7 @@ from deepapps.files import PAGE_OR_PICTURE, check_ending, write_text
 from deepapps.inference.image_explanation import integrated_gradients
 from deepapps.keras_internals import outputs_of_calls
 from deepapps.reporting.pages import render
+from deepapps.reporting.plots import plot_text_explanation
 from deepapps.settings import close_names
 
 
@@ -69,8 +70,6 @@ class TextExplanation:
         if check_ending(path, PAGE_OR_PICTURE) == ".html":
             write_text(pathlib.Path(path), _page(self))
         else:
-            from deepapps.reporting.plots import plot_text_explanation
-
             plot_text_explanation(self, path)
 
 

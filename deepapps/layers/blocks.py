@@ -5,6 +5,7 @@ import keras
 from keras import ops
 
 from deepapps.keras_internals import AutocastScope, get_autocast_scope
+from deepapps.layers.backend import jax, tf
 from deepapps.layers.gradients import with_gradient
 
 
@@ -45,16 +46,12 @@ def _join(tensor, rows):
 
 
 def _map_jax(function, blocked, shared, size):
-    import jax
-
     blocks = [_split(tensor, size) for tensor in blocked]
     stacked = jax.lax.map(jax.checkpoint(lambda block: list(function(*block, *shared))), blocks)
     return [_join(tensor, ops.shape(blocked[0])[-2]) for tensor in stacked]
 
 
 def _map_tensorflow(function, blocked, shared, size, layer, results):
-    import tensorflow as tf
-
     variables = [variable for variable in layer.variables if keras.backend.is_float_dtype(variable.dtype)]
     autocast = get_autocast_scope()
     dtype = layer.compute_dtype if autocast is None else autocast.dtype
@@ -111,8 +108,6 @@ def _map_tensorflow(function, blocked, shared, size, layer, results):
 
 def _loop(body, blocks, state, dtypes):
     """`outputs, state = body(pieces, state)` for each block; the outputs stacked, and the last state."""
-    import tensorflow as tf
-
     count = tf.shape(blocks[0])[0]
 
     def step(index, state, arrays):

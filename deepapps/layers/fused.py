@@ -11,6 +11,7 @@ import functools
 import keras
 
 from deepapps.layers.attention import LOWEST
+from deepapps.layers.backend import tf
 from deepapps.layers.cells import AttentionLSTMCell
 from deepapps.layers.gradients import with_gradient
 from deepapps.layers.lstm import gated, gated_gradient
@@ -33,8 +34,6 @@ def fits(cell, memory):
 
 def run(cell, inputs, state, memory, mask, training):
     """All steps: outputs `(B, T, U)`, the last h and c, weights `(B, T, Tm)`."""
-    import tensorflow as tf
-
     kernel, width = tf.convert_to_tensor(cell.kernel), inputs.shape[-1]
     ahead = tf.matmul(tf.transpose(inputs, (1, 0, 2)), kernel[:width]) + (cell.bias if cell.use_bias else 0.0)
     steps = None if mask is None else tf.transpose(mask)[..., None]
@@ -62,8 +61,6 @@ def run(cell, inputs, state, memory, mask, training):
 
 @functools.cache
 def _compiled():
-    import tensorflow as tf
-
     return [tf.function(part, jit_compile=True, autograph=False) for part in (_forward, _backward)]
 
 
@@ -73,7 +70,6 @@ def _forward(places, steps, ahead, h, c, key, value, recurrent, context_kernel, 
     `places` is the mask of the memory `(B, Tm)`, `steps` that of the inputs, `(T, B, 1)`; `ahead` holds the
     projected inputs `(T, B, 4U)`.
     """
-    import tensorflow as tf
 
     def body(index, h, c, arrays):
         query = tf.matmul(h, query_kernel)
@@ -99,8 +95,6 @@ def _forward(places, steps, ahead, h, c, key, value, recurrent, context_kernel, 
 
 def _backward(places, steps, tensors, outputs, cells, weights, kept, d_outputs, d_c, d_weights):
     """The loop of the gradient; `d_x` is the gradient of x."""
-    import tensorflow as tf
-
     ahead, h, c, key, value, recurrent, context_kernel, query_kernel, scale = tensors
     gates, _, queries = kept
     earlier_c = tf.concat([c[None], cells[:-1]], 0)
@@ -146,7 +140,6 @@ def _gathered(tensors, outputs, weights, kept, d_gates, d_h, d_c, d_key, d_scale
 
     Outside of XLA, whose large products on CPU are slower than TensorFlow's.
     """
-    import tensorflow as tf
 
     def product(left, right):
         left, right = (tf.reshape(tensor, (-1, tensor.shape[-1])) for tensor in (left, right))

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from deepapps.layers.backend import tf
+
 
 def with_gradient(function, *tensors):
     """`ops.custom_gradient(function)(*tensors)`, where each argument is a tensor of its own.
@@ -15,7 +17,5 @@ def with_gradient(function, *tensors):
         tensors: Tensors or variables.
     """
     if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
         tensors = [tf.identity(tf.convert_to_tensor(tensor)) for tensor in tensors]
     return ops.custom_gradient(function)(*tensors)

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from deepapps.layers.attention import keep
+from deepapps.layers.backend import tf
 from deepapps.layers.gradients import with_gradient
 from deepapps.layers.initializers import drawn_wide
 
@@ -37,8 +38,6 @@ class LSTM(keras.layers.LSTM):
         sequences = keep(ops.cast(sequences, self.compute_dtype), mask)
         if not self._is_plain(training):
             return super().inner_loop(sequences, initial_state, mask, training)
-        import tensorflow as tf
-
         steps = tf.transpose(sequences, (1, 0, 2))
         mask = None if mask is None else tf.transpose(tf.cast(mask, "bool"))[..., None]
         loop, cell = _trained_loop if training else _loop, self.cell
@@ -56,8 +55,6 @@ class LSTM(keras.layers.LSTM):
         """Whether the loop here does what the layer is to do, and faster than any other."""
         if keras.backend.backend() != "tensorflow":
             return False
-        import tensorflow as tf
-
         cell = self.cell
         return (
             not tf.config.list_physical_devices("GPU")
@@ -75,8 +72,6 @@ def gated(sums, c):
 
     Returns: h, c, and what `gated_gradient` takes: i, f, candidate, o and tanh of the new c; all `(B, U)`.
     """
-    import tensorflow as tf
-
     i, f, candidate, o = tf.split(sums, 4, 1)
     i, f, candidate, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(candidate), tf.sigmoid(o)
     c = f * c + i * candidate
@@ -86,8 +81,6 @@ def gated(sums, c):
 
 def gated_gradient(d_h, d_c, c, i, f, candidate, o, squashed):
     """The gradients of c and of the sums that `gated` took, from those of the h and the c that it gave."""
-    import tensorflow as tf
-
     d_c = d_c + d_h * o * (1 - squashed * squashed)
     d_sums = [
         d_c * candidate * i * (1 - i), d_c * c * f * (1 - f),
@@ -108,8 +101,6 @@ def _loop(backwards, mask, steps, h, c, kernel, recurrent, bias, training=False)
         training: Whether to keep what `_gradient` takes.
     Returns: all h `(T, B, U)`, in the order of the loop; the last c; and what is kept, `TensorArray`s of `(B, U)`.
     """
-    import tensorflow as tf
-
     length, weights = tf.shape(steps)[0], tf.concat([kernel, recurrent], 0)
 
     def body(index, h, c, arrays):
@@ -143,8 +134,6 @@ def _trained_loop(backwards, mask, *tensors):
 
 def _gradient(backwards, mask, tensors, outputs, kept, d_outputs, d_c):
     """The gradients of all `tensors`, from those of the results; `d_x` is the gradient of x."""
-    import tensorflow as tf
-
     steps, h, _, kernel, recurrent, _ = tensors
     length, zero = tf.shape(steps)[0], tf.constant(0, h.dtype)
     turned = tf.transpose(recurrent)  # once: slow in a loop
@@ -178,7 +167,5 @@ def _gradient(backwards, mask, tensors, outputs, kept, d_outputs, d_c):
 
 def _array(steps, width):
     """An array for `(B, width)` of each step."""
-    import tensorflow as tf
-
     shape = (steps.shape[1], width)
     return tf.TensorArray(steps.dtype, tf.shape(steps)[0], element_shape=shape, clear_after_read=False)

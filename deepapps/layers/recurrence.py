@@ -2,6 +2,8 @@
 
 import keras
 
+from deepapps.layers.backend import jax, tf
+
 
 def scan(step, state, sequences, dtypes):
     """`state, results = step(state, inputs)` for each step.
@@ -14,15 +16,11 @@ def scan(step, state, sequences, dtypes):
     Returns: the last state, and the results stacked, `(T, B, ...)`.
     """
     if keras.backend.backend() == "jax":
-        import jax
-
         return jax.lax.scan(step, state, sequences)
     return _scan_tensorflow(step, state, sequences, dtypes)
 
 
 def _scan_tensorflow(step, state, sequences, dtypes):
-    import tensorflow as tf
-
     length = sequences[0].shape[0] or tf.shape(sequences[0])[0]
 
     def body(index, state, arrays):

@@ -1,15 +1,11 @@
 """Figures of classifiers, from their probabilities on labelled examples."""
 
 import numpy as np
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 BINS = 15  # of the calibration error, as in Guo et al. (2017)
 MISTAKES = 24
 ANSWERS = 3
-
-
-def main_output(outputs):
-    """The output that answers: the first one of a model with auxiliary heads."""
-    return outputs[0] if isinstance(outputs, list) else outputs
 
 
 def classification_figures(probabilities, labels, class_names, top_k):
@@ -39,8 +35,6 @@ def classification_figures(probabilities, labels, class_names, top_k):
 
     Raises: ValueError when shapes, labels or names do not fit together.
     """
-    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
-
     probabilities, labels = np.asarray(probabilities, dtype=float), np.asarray(labels)
     names = [str(name) for name in class_names]
     _check(probabilities, labels, names, top_k)
@@ -131,25 +125,6 @@ def _check(probabilities, labels, names, top_k):
         raise ValueError(f"`top_k` must be at least 1. Received: top_k={top_k}")
 
 
-def parts_by_length(lengths, measure, parts=5):
-    """A figure for short and for long examples.
-
-    Args:
-        lengths: Integers `(N,)`.
-        measure: Function from the examples of a part, boolean `(N,)`, to their figure.
-        parts: Parts of about the same number of examples. Equal lengths stay together, so there may be fewer.
-    Returns: a list of `[shortest, longest, examples, figure]`.
-    """
-    lengths = np.asarray(lengths)
-    ends = np.unique(np.quantile(lengths, np.linspace(0, 1, parts + 1)[1:], method="higher"))
-    part = np.searchsorted(ends, lengths)
-    groups = [group for group in (part == number for number in range(len(ends))) if group.any()]
-    return [
-        [int(lengths[group].min()), int(lengths[group].max()), int(group.sum()), measure(group)]
-        for group in groups
-    ]
-
-
 def multi_label_figures(probabilities, targets, class_names, threshold=0.5):
     """How well `probabilities` fit examples that have any number of labels.
 
@@ -163,8 +138,6 @@ def multi_label_figures(probabilities, targets, class_names, threshold=0.5):
         precision, recall, f1: Plain means over all classes (macro); micro_f1: over all labels.
         per_class: `{name: {precision, recall, f1, support}}`.
     """
-    from sklearn.metrics import precision_recall_fscore_support
-
     found, targets = np.asarray(probabilities) >= threshold, np.asarray(targets) > 0
     columns = precision_recall_fscore_support(targets, found, zero_division=0)
     precision, recall, f1, support = (column.tolist() for column in columns)

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from deepapps.keras_internals import wrapped_function
+from deepapps.metrics.heads import main_output
 
 
 def smoothed(label_smoothing, multi_label=False):
@@ -48,6 +49,37 @@ def all_labels_right(targets, logits):
     """1 for each example whose labels are all found and no other, else 0, `(B,)`."""
     right = ops.equal(ops.greater_equal(logits, 0.0), ops.greater(targets, 0.5))
     return ops.cast(ops.all(right, axis=-1), "float32")
+
+
+def cross_entropy(targets, outputs):
+    """Cross entropy of logits, `(B,)`.
+
+    Args:
+        targets: Class indices `(B,)`, or the share of each class, `(B, C)`, as mixing images gives it.
+        outputs: Logits `(B, C)`; or a list of these and those of auxiliary heads, which count 0.3 each.
+    """
+    indices, losses = len(targets.shape) == 1, keras.losses
+    kind = losses.sparse_categorical_crossentropy if indices else losses.categorical_crossentropy
+    heads = outputs if isinstance(outputs, list) else [outputs]
+    main, *others = (kind(targets, logits, from_logits=True) for logits in heads)
+    return main + 0.3 * sum(others)
+
+
+def is_right(targets, outputs):
+    """1 where the likeliest class is the target, or has the largest share in it, else 0; `(B,)`."""
+    labels = targets if len(targets.shape) == 1 else ops.argmax(targets, axis=-1)
+    answers = ops.argmax(main_output(outputs), axis=-1)
+    return ops.cast(ops.equal(ops.cast(labels, answers.dtype), answers), "float32")
+
+
+def accuracy(multi_label=False):
+    """The Keras metric "accuracy" of logits: the share of right answers, or of examples whose labels are all right."""
+    return keras.metrics.MeanMetricWrapper(all_labels_right if multi_label else is_right, "accuracy")
+
+
+def token_accuracy():
+    """The Keras metric "token_accuracy" of logits: the share of tokens that are right."""
+    return keras.metrics.SparseCategoricalAccuracy("token_accuracy")
 
 
 def copied(metric):

@@ -115,9 +115,6 @@ def _moved(shift, turn, zoom, fill_mode):
     ]
 
 
-PRESETS = {"light": light, "digits": digits, "photos": photos}
-
-
 def on_pairs(augmentation):
     """An augmentation of inputs, or of inputs and `targets`, as a function of both that returns both."""
     is_layer = isinstance(augmentation, keras.Layer)

@@ -284,8 +284,3 @@ def _check_side(name, image_shape, smallest):
 
 def _logits(x, classes, name="logits"):
     return layers.Dense(classes, dtype="float32", name=name)(x)
-
-
-NETWORKS = {
-    "cnn": cnn, "mlp": mlp, "lenet": lenet, "alexnet": alexnet, "vgg": vgg, "googlenet": googlenet, "resnet": resnet,
-}  # fmt: skip

@@ -16,6 +16,8 @@ import zipfile
 import h5py
 import keras
 
+import deepapps.layers
+import deepapps.networks.translation  # noqa: F401 (both register what a model may hold)
 from deepapps.keras_internals import load_weights, model_of_config
 
 CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"

@@ -278,6 +278,3 @@ def transformer(settings, vocabularies, shared):
     return TransformerTranslator(
         vocabularies, settings.units, shared, settings.dropout, settings.depth or 3, heads, name="transformer"
     )
-
-
-NETWORKS = {"attention-lstm": attention_lstm, "transformer": transformer}

@@ -1,7 +1,7 @@
 """The sections of a classifier's report: confusion matrix, classes, calibration, worst mistakes."""
 
 from deepapps.metrics.classification import BINS
-from deepapps.reporting.plots import plot_calibration, plot_confusion_matrix
+from deepapps.reporting.plots import plot_calibration, plot_confusion_matrix, plot_samples
 from deepapps.reporting.sections import (
     Card,
     Gallery,
@@ -10,8 +10,11 @@ from deepapps.reporting.sections import (
     Table,
     figure_text,
     figures_table,
+    image_uri,
     length_table,
 )
+
+__all__ = ["classes_section", "classifier_sections", "length_section", "plot_samples", "with_pictures"]
 
 PAIRS = 10
 FEW_CLASSES = 20
@@ -31,6 +34,11 @@ def classifier_sections(figures, examples, folder):
     if examples:
         sections.append(_worst(examples))
     return sections
+
+
+def with_pictures(mistakes, images):
+    """Mistakes with the `picture` of each, a `data:` URI."""
+    return [m | {"picture": image_uri(image)} for m, image in zip(mistakes, images, strict=True)]
 
 
 def _confusion(figures, folder):

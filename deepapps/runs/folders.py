@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import itertools
 import os
-import pathlib
 import stat
 import time
 

@@ -3,6 +3,7 @@
 import os
 import pathlib
 
+from deepapps.data.tfds import is_prepared
 from deepapps.settings import Settings
 
 SETTINGS = ("data", "validation", "test", "embeddings")  # those that name data
@@ -23,14 +24,11 @@ def check_named_data(path: pathlib.Path, named: dict[str, str]) -> None:
         named: What `named_data` returns.
     """
     for setting, value in named.items():
-        if value.startswith("tfds:"):
-            from deepapps.data.tfds import is_prepared
-
-            if not is_prepared(value.removeprefix("tfds:")):
-                raise ValueError(
-                    f"{path}: its `{setting}` is {value}, which is not on this machine, and nothing is downloaded for a "
-                    f"Run. Name data to evaluate on (--data {value} downloads them)."
-                )
+        if value.startswith("tfds:") and not is_prepared(value.removeprefix("tfds:")):
+            raise ValueError(
+                f"{path}: its `{setting}` is {value}, which is not on this machine, and nothing is downloaded for a "
+                f"Run. Name data to evaluate on (--data {value} downloads them)."
+            )
         for part in {value, *value.split(":")}:  # a pair of files stands with a colon
             _check_file(path, setting, part)
 

@@ -6,22 +6,26 @@ import functools
 import json
 import os
 import pathlib
-import platform
 import re
 import shutil
 
-import numpy as np
-
 import deepapps
-from deepapps.files import mark_of, new_folder, read_json, read_json_lines, remove_unfinished, write_json, write_text
+from deepapps.data.source import fingerprint
+from deepapps.distribution.cluster import fit_to_strategy
+from deepapps.files import (
+    mark_of,
+    new_folder,
+    read_json,
+    read_json_lines,
+    remove_unfinished,
+    write_json,
+    write_text,
+)
 from deepapps.runs.commands import flags, is_flag, resuming, shell_command
 from deepapps.runs.folders import check_free, check_plain, claimed, locked
 from deepapps.runs.named_data import check_named_data, named_data
-from deepapps.settings import check_keywords
+from deepapps.settings import TrainingSettings, check_keywords
 from deepapps.tasks import TASKS, find_task
-from deepapps.data.source import fingerprint
-from deepapps.distribution.cluster import fit_to_strategy
-from deepapps.settings import TrainingSettings
 
 FREE_ON_RESUME = ("epochs", "progress", "tensorboard")
 _FOLDERS = ("checkpoints", "report", "tensorboard")
@@ -95,17 +99,21 @@ class Run:
     @functools.cached_property
     def model(self):
         """The `keras.Model` with the best weights by the task's monitor."""
-        return self._load_model()
+        return self._work.load_model(self.model_file)
 
-    def _load_model(self):
-        import deepapps.layers
-        import deepapps.networks.translation  # noqa: F401 (registers its models, as above the layers)
-        from deepapps.networks.saved import load_model
-
+    @property
+    def model_file(self):
+        """The file of the model. ValueError before the first epoch has ended."""
         path = self.path / "model.keras"
         if not path.exists():
             raise ValueError(f"{self.path}: holds no model yet. Go on with: {self.resume_command}")
-        return load_model(path)
+        return path
+
+    @property
+    def _work(self):
+        from deepapps.runs import work  # TensorFlow
+
+        return work
 
     @property
     def command(self):
@@ -165,8 +173,6 @@ class Run:
         Raises: ValueError when the Run's own data are asked for and have changed since the training, are not
             there, or would have to be downloaded.
         """
-        from deepapps.training.evaluation import evaluate_model
-
         self._check_answering(answering)
         predictor, workers = self._predictor_for(strategy)
         task, source = self._own_test_split() if data is None else (self.task, data)
@@ -174,7 +180,9 @@ class Run:
             source = task.evaluation_source(source)
         if source is None:
             raise ValueError(f"{self.path}: the data have no test split; name data to evaluate on.")
-        return evaluate_model(task, predictor, source, self.training.batch_size, workers, **answering)
+        return self._work.evaluate_model(
+            task, predictor, source, self.training.batch_size, workers, **answering
+        )
 
     def _own_test_split(self):
         """The test split, and the task that read it: a copy, for the model goes with what was learnt in training."""
@@ -185,19 +193,9 @@ class Run:
         return task, splits.test
 
     def _predictor_for(self, strategy):
-        """The `Predictor` of the model, made in the scope of the strategy, and the `Workers`; the last one is kept."""
-        from deepapps.distribution.strategies import make_strategy
-        from deepapps.distribution.workers import Workers
-        from deepapps.inference.predictor import Predictor
-
+        """The `Predictor` of the model on a strategy, and the `Workers`; the last one asked for is kept."""
         if self._asked is None or self._asked[0] != strategy:
-            workers = Workers(make_strategy(strategy))
-            if workers.has_one_device:
-                model = self.model
-            else:
-                with workers.strategy.scope():
-                    model = workers.adopt(self._load_model())
-            self._asked = strategy, Predictor(model, workers), workers
+            self._asked = strategy, *self._work.predictor_of(self, strategy)
         return self._asked[1:]
 
     def _check_answering(self, answering):
@@ -237,7 +235,9 @@ class Run:
         stored, now = read_json(path) if path.exists() else {}, _fingerprints(splits)
         for part in parts:
             if part in stored and stored[part] != now.get(part):
-                raise ValueError(f"{self.path}: the data have changed since the training: its {part} part is another.")
+                raise ValueError(
+                    f"{self.path}: the data have changed since the training: its {part} part is another."
+                )
 
     def start(self, splits):
         """Writes settings.json and what the task learned from its data: from here on the folder is a Run.
@@ -246,7 +246,7 @@ class Run:
         """
         if self.versions is None:
             self._clear()
-            self.versions = versions()
+            self.versions = self._work.versions()
         for last in ("report/index.html", "metrics.json", "examples.json"):
             (self.path / last).unlink(missing_ok=True)
         remove_unfinished(self.path)
@@ -264,7 +264,9 @@ class Run:
         if lines:
             write_text(self.path / "data.txt", "".join(f"{line}\n" for line in lines))
         self.task.save(self.path)
-        write_json(self.path / "data.json", _fingerprints(splits))  # the last file: all that the task learned is there
+        write_json(
+            self.path / "data.json", _fingerprints(splits)
+        )  # the last file: all that the task learned is there
 
     def _clear(self):
         """Deletes the old Run but its settings.json, which stays until the new one replaces it: killed
@@ -401,13 +403,3 @@ def _settings(path, kind, values):
 def _fingerprints(splits):
     """`{part: fingerprint}` of the parts that have one."""
     return {part: mark for part, source in splits.sources.items() if (mark := fingerprint(source))}
-
-
-def versions():
-    """The versions of what a Run depends on, `{name: version}`."""
-    import keras
-    import tensorflow
-
-    modules = {"deepapps": deepapps, "keras": keras, "tensorflow": tensorflow, "numpy": np}
-    found = {name: module.__version__ for name, module in modules.items()}
-    return found | {"python": platform.python_version()}

@@ -128,9 +128,7 @@ def finish(run, session):
         (run.path / "report" / "index.html").unlink(missing_ok=True)
         write_json(run.path / "metrics.json", metrics)
         split = next((split for split in ("test", "validation") if split in sources), None)
-        if split and (
-            examples := run.task.examples(session.predictor, sources[split], metrics[split])
-        ):
+        if split and (examples := run.task.examples(session.predictor, sources[split], metrics[split])):
             write_json(run.path / "examples.json", storable(examples))
         run.task.illustrate(run.path, session.splits)
         run.report()

@@ -1,17 +1,19 @@
-"""Tasks: what to learn. `TASKS` is the one table of names."""
+"""Tasks: what to learn, one file per task. `TASKS` are the names that apps and commands know."""
 
-import importlib
+from deepapps.registry import Registry
 
-from deepapps.settings import close_names
-
-TASKS = {
-    "mnist": "deepapps.tasks.image_classification:Mnist",
-    "image": "deepapps.tasks.image_classification:Image",
-    "sequence": "deepapps.tasks.sequence_classification:SequenceClassification",
-    "translator": "deepapps.tasks.translation:Translation",
-    "summarizer": "deepapps.tasks.summarization:Summarization",
-}
-_LOADED_MODEL = "deepapps.tasks.model:LoadedModel"  # of `train(model=...)`, which no command names
+TASKS = Registry(
+    "task",
+    {
+        "mnist": "deepapps.tasks.image_classification:Mnist",
+        "image": "deepapps.tasks.image_classification:Image",
+        "sequence": "deepapps.tasks.sequence_classification:SequenceClassification",
+        "translator": "deepapps.tasks.translation:Translation",
+        "summarizer": "deepapps.tasks.summarization:Summarization",
+    },
+)
+# of a Run of `train(model=...)`, which no command names
+STORED_TASKS = Registry("task", {"model": "deepapps.tasks.model:LoadedModel"})
 
 
 def find_task(name):
@@ -19,8 +21,4 @@ def find_task(name):
 
     Raises: ValueError for an unknown name, with the close ones.
     """
-    places = TASKS | {"model": _LOADED_MODEL}
-    if name not in places:
-        raise ValueError(f"Unknown task {name!r}.{close_names(name, TASKS)}")
-    module, _, attribute = places[name].partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    return (STORED_TASKS if name in STORED_TASKS else TASKS)[name]

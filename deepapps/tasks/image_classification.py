@@ -14,7 +14,8 @@ from deepapps.data.images.load import (
 )
 from deepapps.data.source import targets_in
 from deepapps.files import PICTURE, read_json, write_json
-from deepapps.metrics.classification import classification_figures, main_output
+from deepapps.metrics.heads import main_output
+from deepapps.networks import AUGMENTATIONS, IMAGE_NETWORKS
 from deepapps.settings import WARMED_UP_COSINE, Settings, setting
 from deepapps.task import Task
 from deepapps.tasks.answers import class_answers, probabilities_of
@@ -49,7 +50,7 @@ class ImageSettings(Settings):
     network: str = setting(
         "cnn",
         "Network to train.",
-        choices=("cnn", "mlp", "lenet", "alexnet", "vgg", "googlenet", "resnet"),
+        choices=tuple(IMAGE_NETWORKS),
     )
     top_k: int = setting(3, "The k of `top_k_accuracy`, in classes.", minimum=1)
     units: int | None = setting(
@@ -78,7 +79,7 @@ class ImageSettings(Settings):
         None,
         "How: `light` shifts, turns and zooms; `digits` also bends and cuts out; `photos` also mirrors and "
         "mixes. Default: `photos` for images in color, else `light`.",
-        choices=("light", "digits", "photos"),
+        choices=tuple(AUGMENTATIONS),
     )
 
 
@@ -130,27 +131,28 @@ class ImageClassification(Task):
         return split_images(raw, self.learned)
 
     def network(self):
-        from deepapps.networks.images import NETWORKS
-
-        return NETWORKS[self.settings.network](self.settings, self.image_shape, len(self.class_names))
+        network = IMAGE_NETWORKS[self.settings.network]
+        return network(self.settings, self.image_shape, len(self.class_names))
 
     def loss(self):
-        return cross_entropy
+        return self._losses.cross_entropy
 
     def metrics(self):
-        import keras
+        return [self._losses.accuracy()]
 
-        return [keras.metrics.MeanMetricWrapper(is_right, name="accuracy")]
+    @property
+    def _losses(self):
+        from deepapps.metrics import losses  # Keras
+
+        return losses
 
     def augmentation(self):
-        from deepapps.networks.augmentation import PRESETS
-
         settings, color = self.settings, self.image_shape[-1] == 3
         wanted = settings.network != "mlp" or settings.augmentation is not None
         if not (wanted if settings.augment is None else settings.augment):
             return None
         preset = settings.augmentation or ("photos" if color else "light")
-        return PRESETS[preset](len(self.class_names))
+        return AUGMENTATIONS[preset](len(self.class_names))
 
     def encode(self, raw):
         """Images as `(B, H, W, C)`: takes arrays of one or many images, or names of image files."""
@@ -170,24 +172,28 @@ class ImageClassification(Task):
         return explain_image(predictor.model, images[0], self.class_names, target)
 
     def measure(self, outputs, targets, source):
+        from deepapps.metrics.classification import classification_figures  # scikit-learn
+
         probabilities = probabilities_of(main_output(outputs))
         return classification_figures(probabilities, targets, self.class_names, self.settings.top_k)
 
     def evaluation_source(self, data):
         return load_evaluation_images(data, self.class_names, self.image_shape, self._reading())
 
+    @property
+    def _pages(self):
+        from deepapps.reporting import classification  # Matplotlib
+
+        return classification
+
     def examples(self, predictor, source, figures):
         """The worst mistakes, with their pictures."""
-        from deepapps.reporting.sections import image_uri
-
         mistakes = figures["mistakes"]
         images = source[np.array([mistake["index"] for mistake in mistakes])][0] if mistakes else ()
-        return [m | {"picture": image_uri(image)} for m, image in zip(mistakes, images, strict=True)]
+        return self._pages.with_pictures(mistakes, images)
 
     def sections(self, figures, examples, folder):
-        from deepapps.reporting.classification import classifier_sections
-
-        return classifier_sections(figures, examples, folder)
+        return self._pages.classifier_sections(figures, examples, folder)
 
     def save(self, folder):
         write_json(folder / "labels.json", dataclasses.asdict(self.learned))
@@ -203,7 +209,6 @@ class ImageClassification(Task):
     def illustrate(self, folder, splits, columns=10, draws=3):
         """An image of each class, as it is and as training sees it, as samples.png."""
         from deepapps.networks.augmentation import on_pairs
-        from deepapps.reporting.plots import plot_samples
 
         classes, first = np.unique(targets_in(splits.train), return_index=True)
         chosen = np.linspace(0, len(first) - 1, min(len(first), columns)).astype(int)
@@ -212,7 +217,9 @@ class ImageClassification(Task):
         if augmentation is not None:
             augment = on_pairs(augmentation)
             rows |= {f"changed {draw + 1}": np.asarray(augment(images, targets)[0]) for draw in range(draws)}
-        plot_samples(rows, [self.class_names[target] for target in targets], folder / "samples.png")
+        self._pages.plot_samples(
+            rows, [self.class_names[target] for target in targets], folder / "samples.png"
+        )
 
     def _reading(self):
         """How image files are read."""
@@ -248,29 +255,3 @@ class Mnist(ImageClassification):
     Settings = MnistSettings
     name = "mnist"
     training = WARMED_UP_COSINE | {"epochs": 16, "batch_size": 64, "learning_rate": 4e-3}
-
-
-def cross_entropy(targets, outputs):
-    """Cross entropy of logits, `(B,)`.
-
-    Args:
-        targets: Class indices `(B,)`, or the share of each class, `(B, C)`, as mixing images gives it.
-        outputs: Logits `(B, C)`; or a list of these and those of auxiliary heads, which count 0.3 each.
-    """
-    from keras import losses
-
-    kind = (
-        losses.sparse_categorical_crossentropy if len(targets.shape) == 1 else losses.categorical_crossentropy
-    )
-    heads = outputs if isinstance(outputs, list) else [outputs]
-    main, *others = (kind(targets, logits, from_logits=True) for logits in heads)
-    return main + 0.3 * sum(others)
-
-
-def is_right(targets, outputs):
-    """1 where the likeliest class is the target, or has the largest share in it, else 0; `(B,)`."""
-    from keras import ops
-
-    labels = targets if len(targets.shape) == 1 else ops.argmax(targets, axis=-1)
-    answers = ops.argmax(main_output(outputs), axis=-1)
-    return ops.cast(ops.equal(ops.cast(labels, answers.dtype), answers), "float32")

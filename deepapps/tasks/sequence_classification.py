@@ -15,7 +15,8 @@ from deepapps.data.sequences.load import (
 from deepapps.data.sequences.texts import TextEncoder
 from deepapps.data.sequences.vectors import embedding_matrix
 from deepapps.files import PAGE_OR_PICTURE, read_json, write_json
-from deepapps.metrics.classification import classification_figures, multi_label_figures, parts_by_length
+from deepapps.metrics.lengths import parts_by_length
+from deepapps.networks import SEQUENCE_NETWORKS
 from deepapps.settings import FOR_SEQUENCES, Settings, setting
 from deepapps.task import Task
 from deepapps.tasks.answers import class_answers, label_answers, probabilities_of
@@ -39,7 +40,7 @@ class SequenceSettings(Settings):
     network: str = setting(
         "attention-lstm",
         "Network to train.",
-        choices=("attention-lstm", "bilstm", "lstm", "gru", "rnn", "transformer", "cnn"),
+        choices=tuple(SEQUENCE_NETWORKS),
     )
     tokens: str = setting(
         "auto", "What a text is read by; auto: characters where texts have under 3 words on average, else words.",
@@ -125,26 +126,22 @@ class SequenceClassification(Task):
         return split_sequences(raw, self.learned, self.settings)
 
     def network(self):
-        from deepapps.networks.sequences import sequence_network
-
         form = self.encoder.form()
         if self.settings.embeddings is not None:
             form["vectors"] = self._vectors()
-        return sequence_network(self.settings, len(self.class_names), **form)
+        return SEQUENCE_NETWORKS[self.settings.network](self.settings, len(self.class_names), **form)
 
     def loss(self):
-        from deepapps.metrics.losses import smoothed
-
-        return smoothed(self.settings.label_smoothing, self.settings.multi_label)
+        return self._losses.smoothed(self.settings.label_smoothing, self.settings.multi_label)
 
     def metrics(self):
-        import keras
+        return [self._losses.accuracy(self.settings.multi_label)]
 
-        from deepapps.metrics.losses import all_labels_right
+    @property
+    def _losses(self):
+        from deepapps.metrics import losses  # Keras
 
-        if self.settings.multi_label:
-            return [keras.metrics.MeanMetricWrapper(all_labels_right, "accuracy")]
-        return [keras.metrics.SparseCategoricalAccuracy("accuracy")]
+        return losses
 
     def encode(self, raw):
         """Raw inputs as `Ragged`: texts, pairs of texts, or series `(T, F)`; one or a list."""
@@ -157,18 +154,28 @@ class SequenceClassification(Task):
 
     def explain(self, predictor, raw, target=None):
         """Integrated gradients and attention of a text, a `TextExplanation`."""
-        from deepapps.inference.text_explanation import explain_text
-
         if not isinstance(self.encoder, TextEncoder):
             raise ValueError("Texts can be explained, and series cannot.")
-        return explain_text(predictor.model, self.encoder, raw, self.class_names, target, self._probabilities)
+        return self._explanations.explain_text(
+            predictor.model, self.encoder, raw, self.class_names, target, self._probabilities
+        )
+
+    @property
+    def _explanations(self):
+        from deepapps.inference import text_explanation  # Keras
+
+        return text_explanation
 
     def measure(self, outputs, targets, source):
+        from deepapps.metrics import classification  # scikit-learn
+
         probabilities = self._probabilities(outputs)
         if self.settings.multi_label:
-            figures = multi_label_figures(probabilities, targets, self.class_names)
+            figures = classification.multi_label_figures(probabilities, targets, self.class_names)
         else:
-            figures = classification_figures(probabilities, targets, self.class_names, self.settings.top_k)
+            figures = classification.classification_figures(
+                probabilities, targets, self.class_names, self.settings.top_k
+            )
             right, lengths = outputs.argmax(axis=-1) == targets, source.inputs.sizes
             figures["by_length"] = parts_by_length(lengths, lambda part: float(right[part].mean()))
         return figures | self.encoder.figures(source.inputs)
@@ -181,11 +188,12 @@ class SequenceClassification(Task):
         ]
 
     def sections(self, figures, examples, folder):
-        from deepapps.reporting.classification import classes_section, classifier_sections, length_section
+        from deepapps.reporting import classification  # Matplotlib
 
         if self.settings.multi_label:
-            return [classes_section(figures["per_class"])]
-        return [*classifier_sections(figures, examples, folder), length_section(figures["by_length"])]
+            return [classification.classes_section(figures["per_class"])]
+        length = classification.length_section(figures["by_length"])
+        return [*classification.classifier_sections(figures, examples, folder), length]
 
     def evaluation_source(self, data):
         return load_evaluation_sequences(data, self.learned, self.settings)
@@ -206,14 +214,12 @@ class SequenceClassification(Task):
 
     def _shown(self, model, source, index, most=3):
         """A text as the report shows it; of a series how long it is."""
-        from deepapps.inference.text_explanation import attention_weights
-
         raw = source.raw[index]
         if not isinstance(self.encoder, TextEncoder):
             return f"{len(raw)} steps"
         texts = self.encoder.texts_of(raw)
         tokens = source.inputs.padded(np.array([index]))
-        weights = attention_weights(model, tokens[0] if self.encoder.pairs else tokens)
+        weights = self._explanations.attention_weights(model, tokens[0] if self.encoder.pairs else tokens)
         shown = " | ".join(texts)
         if weights is None:
             return shown

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-from deepapps.metrics.sentences import Rouge
 from deepapps.settings import setting
 from deepapps.tasks.translation import Translation, TranslatorSettings
 
@@ -40,7 +39,7 @@ class Summarization(Translation):
 
     Settings = SummarizerSettings
     name = "summarizer"
-    monitor, metric = "rouge_l", Rouge
+    monitor = "rouge_l"
     answer_name = "summary"
     longest = (1, 20)
 

@@ -3,10 +3,14 @@
 import dataclasses
 import logging
 
+import numpy as np
+
 from deepapps.data.pairs.encoder import PairEncoder
 from deepapps.data.pairs.load import learn_pairs, load_evaluation_pairs, read_pairs_of, split_pairs
 from deepapps.files import PAGE_OR_PICTURE, read_json, write_json
-from deepapps.metrics.sentences import Bleu, exact_matches, sentence_figures
+from deepapps.metrics import SENTENCE_METRICS
+from deepapps.metrics.sentences import exact_matches, sentence_figures
+from deepapps.networks import TRANSLATION_NETWORKS
 from deepapps.settings import FOR_SEQUENCES, Settings, setting
 from deepapps.task import Task
 
@@ -50,7 +54,7 @@ class TranslatorSettings(Settings):
         "Most subwords of a training batch on its longer side, padding included; default: no bound.",
         minimum=1,
     )
-    network: str = setting("attention-lstm", "Network to train.", choices=("attention-lstm", "transformer"))
+    network: str = setting("attention-lstm", "Network to train.", choices=tuple(TRANSLATION_NETWORKS))
     attention: str = setting(
         "bahdanau",
         "Attention of `attention-lstm`: before the step, or after it.",
@@ -106,7 +110,7 @@ class Translation(Task):
 
     Settings, Answering = TranslatorSettings, TranslatingSettings
     name = "translator"
-    monitor, metric = "bleu", Bleu
+    monitor = "bleu"
     answer_name = "translation"
     explanations = PAGE_OR_PICTURE
     files = ("encoder.json",)
@@ -142,22 +146,22 @@ class Translation(Task):
         return split_pairs(raw, self.encoder, self.settings)
 
     def network(self):
-        from deepapps.networks.translation import NETWORKS
-
         vocabularies = (self.encoder.source.size, self.encoder.target.size)
-        return NETWORKS[self.settings.network](
+        return TRANSLATION_NETWORKS[self.settings.network](
             self.settings, vocabularies, self.settings.vocabulary == "joint"
         )
 
     def loss(self):
-        from deepapps.metrics.losses import smoothed_tokens
-
-        return smoothed_tokens(self.settings.label_smoothing)
+        return self._losses.smoothed_tokens(self.settings.label_smoothing)
 
     def metrics(self):
-        import keras
+        return [self._losses.token_accuracy()]
 
-        return [keras.metrics.SparseCategoricalAccuracy("token_accuracy")]
+    @property
+    def _losses(self):
+        from deepapps.metrics import losses  # Keras
+
+        return losses
 
     def encode(self, raw):
         """Sentences as `Ragged` subword numbers: one string or a list."""
@@ -203,8 +207,6 @@ class Translation(Task):
 
     def examples(self, predictor, source, figures):
         """The best and the worst translations, and alignments of some of middling to great length."""
-        import numpy as np
-
         samples = [
             {"group": group, "source": pair[0], "reference": pair[1], **sample}
             for group in ("worst", "best")
@@ -219,7 +221,7 @@ class Translation(Task):
     def sections(self, figures, examples, folder):
         from deepapps.reporting.sentences import sentence_sections
 
-        return sentence_sections(figures, examples, folder, self.monitor, self.metric.name_of_each)
+        return sentence_sections(figures, examples, folder, self.monitor, self._metric().name_of_each)
 
     def evaluation_source(self, data):
         return load_evaluation_pairs(data, self.encoder, self.settings)
@@ -248,4 +250,4 @@ class Translation(Task):
         return {self.answer_name: sentence.text, "score": sentence.score}
 
     def _metric(self):
-        return self.metric(self.settings.target_language)
+        return SENTENCE_METRICS[self.monitor](self.settings.target_language)

@@ -3,6 +3,8 @@
 import dataclasses
 
 import numpy as np
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.inspection import permutation_importance
 
 FEWEST = 8  # trials
 SAMPLES, TREES = 20, 30
@@ -67,8 +69,6 @@ def importances(columns, scores, seed=0):
         grown on another draw of the trials and asked about those left out; the largest first. Empty for fewer than
         `FEWEST` trials or scores that are all alike.
     """
-    from sklearn.ensemble import RandomForestRegressor
-
     scores = np.asarray(scores, float)
     if len(scores) < FEWEST or not columns or np.ptp(scores) == 0:
         return {}
@@ -81,13 +81,15 @@ def importances(columns, scores, seed=0):
         if len(left) < 2:
             continue
         forest = RandomForestRegressor(TREES, random_state=sample).fit(inputs[chosen], scores[chosen])
-        before = np.mean((forest.predict(inputs[left]) - scores[left]) ** 2)
-        worse = []
-        for column in range(inputs.shape[1]):
-            shuffled = inputs[left].copy()
-            shuffled[:, column] = random.permutation(inputs[:, column])[: len(left)]
-            worse.append(np.mean((forest.predict(shuffled) - scores[left]) ** 2) - before)
-        found.append(np.array(worse) / scores.var())
+        worse = permutation_importance(
+            forest,
+            inputs[left],
+            scores[left],
+            scoring="neg_mean_squared_error",
+            n_repeats=1,
+            random_state=sample,
+        )
+        found.append(worse.importances_mean / scores.var())
     means, deviations = np.mean(found, axis=0), np.std(found, axis=0)
     pairs = zip(
         (column.name for column in columns),

@@ -9,9 +9,11 @@ import keras_tuner
 import numpy as np
 from keras_tuner.engine import base_tuner
 
+from deepapps.distribution.pool import start
 from deepapps.tuning.journal import FAILED
 from deepapps.tuning.statistics import check_figures
-from deepapps.tuning.trial import Trial, start
+from deepapps.tuning.trial import Trial
+from deepapps.tuning.trial_training import train_trial
 
 POLL_SECONDS = 0.05
 STOP_SECONDS = 60  # that a trial has to write a checkpoint
@@ -158,7 +160,7 @@ class TrialTuner(base_tuner.BaseTuner):
         Raises: FailedTrialError when it fails or takes too long; Stopped with the search.
         """
         began = time.monotonic()
-        process = start(self.context, one, self.slot)
+        process = start(self.context, train_trial, one, self.slot, one.log)
         try:
             while process.is_alive():
                 if limit is not None and time.monotonic() - began > limit:

@@ -140,10 +140,10 @@ def test_the_command_alone_shows_its_help():
 
 @pytest.mark.parametrize("name", TASKS)
 def test_every_setting_is_a_flag(name):
-    from deepapps.cli.main import command
+    from deepapps.cli.train import train
 
     task = find_task(name)
-    flags = {flag for option in command.commands["train"].commands[name].params for flag in option.opts}
+    flags = {flag for option in train.commands[name].params for flag in option.opts}
     for setting in (*task.Settings.names(), *TrainingSettings.names()):
         assert f"--{setting.replace('_', '-')}" in flags
     text = " ".join(processes.deepapps("train", name, "--help").out.split())

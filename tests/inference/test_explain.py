@@ -11,7 +11,7 @@ import deepapps
 from deepapps.data.images.load import load_images
 from deepapps.inference.image_explanation import explain_image, grad_cam, integrated_gradients
 from deepapps.inference.predictor import Predictor
-from deepapps.networks.images import NETWORKS
+from deepapps.networks import IMAGE_NETWORKS as NETWORKS
 from deepapps.tasks.image_classification import ImageSettings
 
 

@@ -11,7 +11,7 @@ from matplotlib import image
 from deepapps.data.pairs.encoder import PairEncoder
 from deepapps.data.tokenizers import learn_tokenizer
 from deepapps.inference.alignment import align, words_of
-from deepapps.networks.translation import NETWORKS
+from deepapps.networks import TRANSLATION_NETWORKS as NETWORKS
 from deepapps.reporting.plots import plot_alignment
 from deepapps.tasks.translation import TranslatorSettings
 

@@ -13,8 +13,8 @@ from deepapps.metrics.classification import (
     calibration,
     classification_figures,
     multi_label_figures,
-    parts_by_length,
 )
+from deepapps.metrics.lengths import parts_by_length
 
 NAMES = ["ant", "bee", "cat", "dog", "elk"]
 

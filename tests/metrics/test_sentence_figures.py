@@ -2,7 +2,9 @@
 
 import pytest
 
-from deepapps.metrics.sentences import Bleu, Rouge, sentence_figures
+from deepapps.metrics.bleu import Bleu
+from deepapps.metrics.rouge import Rouge
+from deepapps.metrics.sentences import sentence_figures
 
 REFERENCES = ["The dog runs fast today.", "A cat sleeps on the red mat.", "Two birds sing in a tree."]
 OURS = [*REFERENCES[:2], "Two birds sing in the tree."]

@@ -6,7 +6,8 @@ import pytest
 
 import deepapps
 from deepapps.data.images.load import LearnedImages
-from deepapps.networks.augmentation import PRESETS, Elastic, Mixing, light, on_pairs
+from deepapps.networks import AUGMENTATIONS as PRESETS
+from deepapps.networks.augmentation import Elastic, Mixing, light, on_pairs
 from deepapps.tasks.image_classification import (
     Image,
     ImageSettings,

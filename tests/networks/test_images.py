@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from deepapps.metrics.classification import main_output
-from deepapps.networks.images import NETWORKS
+from deepapps.metrics.heads import main_output
+from deepapps.networks import IMAGE_NETWORKS as NETWORKS
 from deepapps.tasks.image_classification import ImageSettings, cross_entropy
 
 

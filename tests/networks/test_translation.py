@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from deepapps.networks.translation import NETWORKS
+from deepapps.networks import TRANSLATION_NETWORKS as NETWORKS
 from deepapps.tasks.translation import TranslatorSettings
 
 FORMS = [("attention-lstm", "bahdanau"), ("attention-lstm", "luong"), ("transformer", "bahdanau")]

@@ -20,9 +20,8 @@ import deepapps
 from deepapps.data.images.load import load_images
 from deepapps.files import remove_unfinished
 from deepapps.runs.run import open_run
-from deepapps.settings import types_of
+from deepapps.settings import TrainingSettings, types_of
 from deepapps.tasks import find_task
-from deepapps.settings import TrainingSettings
 
 FIGURES = [
     "loss", "accuracy", "precision", "recall", "f1", "top_k_accuracy", "calibration_error",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import deepapps
-from deepapps.metrics.sentences import Rouge
+from deepapps.metrics.rouge import Rouge
 
 
 def write_texts(path, count=300):

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from deepapps.tuning.trial import share_out
+from deepapps.distribution.pool import share_out
 from deepapps.tuning.tuner import seed_of
 
 

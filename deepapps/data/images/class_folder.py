@@ -8,6 +8,8 @@ import os
 import pathlib
 
 import numpy as np
+from rich.console import Console
+from rich.progress import track
 
 from deepapps.data.images.files import range_of_sizes, read_header, read_image
 from deepapps.data.images.store import (
@@ -155,8 +157,6 @@ def _state_of(paths, reading):
 
 def _each(read, paths, description):
     """What `read` gives for each path, in their order, or the ValueError it raised; with a bar on a terminal."""
-    from rich.console import Console
-    from rich.progress import track
 
     def tried(path):
         try:

@@ -6,6 +6,7 @@ import os
 import warnings
 
 import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,8 +88,6 @@ def read_image(path, shape, resize="pad", invert_bright=False):
         shape: `(H, W, C)`, where C is 1 or 3.
     Raises: ValueError when it is missing or no image.
     """
-    from PIL import Image, ImageOps
-
     with _image_file(path) as file:
         file.draft(None, [2 * max(shape[:2])] * 2)  # a JPEG is decoded at a fraction of its size
         image = ImageOps.exif_transpose(file)
@@ -105,8 +104,6 @@ def read_image(path, shape, resize="pad", invert_bright=False):
 
 def fit_pixels(pixels, shape, resize="pad"):
     """Fits an image, uint8 `(h, w, c)` with c 1 or 3, into `(H, W, C)`."""
-    from PIL import Image
-
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     return _fitted(image.convert("L" if shape[-1] == 1 else "RGB"), shape, resize)
 
@@ -121,8 +118,6 @@ def range_of_sizes(sizes):
 @contextlib.contextmanager
 def _image_file(path):
     """The opened file; whatever a damaged one leads to inside the block becomes one line."""
-    from PIL import Image, UnidentifiedImageError
-
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
     try:
         with Image.open(path) as file:
@@ -137,8 +132,6 @@ def _image_file(path):
 
 def _fitted(image, shape, resize):
     """A PIL image as uint8 `(H, W, C)`."""
-    from PIL import Image, ImageOps
-
     height, width, _ = shape
     if resize == "crop":
         image = ImageOps.fit(image, (width, height))

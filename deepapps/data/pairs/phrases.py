@@ -4,6 +4,9 @@ import datetime
 import functools
 import random
 
+import babel
+from babel import dates, lists, localedata, numbers, units
+
 from deepapps.data.examples import Examples
 from deepapps.settings import close_names
 
@@ -71,13 +74,9 @@ def phrase_pairs(source="en", target="fr"):
 
 def _locale(name):
     try:
-        import babel
-    except ImportError as error:
-        raise ValueError(f"sample: needs `pip install babel` ({error}).") from None
-    try:
         return babel.Locale.parse(name.replace("-", "_"))
     except (ValueError, babel.UnknownLocaleError):
-        hint = close_names(name, babel.localedata.locale_identifiers()).partition(" Known")[0]
+        hint = close_names(name, localedata.locale_identifiers()).partition(" Known")[0]
         raise ValueError(
             f"Unknown locale {name!r}, as `source_language` or `target_language`.{hint}"
         ) from None
@@ -89,24 +88,18 @@ def _visible(text):
 
 
 def _date(draw):
-    from babel import dates
-
     day = datetime.date(1950, 1, 1) + datetime.timedelta(draw.randrange(86 * 365))
     form = draw.choice(("short", "medium", "long", "full"))
     return lambda locale: dates.format_date(day, form, locale)
 
 
 def _time(draw):
-    from babel import dates
-
     time = datetime.time(draw.randrange(24), draw.randrange(60), draw.randrange(60))
     form = draw.choice(("short", "medium", "medium", "medium"))
     return lambda locale: dates.format_time(time, form, locale=locale)
 
 
 def _duration(draw):
-    from babel import lists
-
     large, small = draw.choice((("day", "hour"), ("hour", "minute"), ("minute", "second"), ("year", "month")))
     counts = {
         large: draw.randrange(1, _SPANS[large] + 1),
@@ -121,8 +114,6 @@ def _duration(draw):
 
 
 def _moment(draw):
-    from babel import dates
-
     unit = draw.choice(list(_SPANS))
     seconds = draw.choice((-1, 1)) * draw.randrange(1, _SPANS[unit] + 1) * _SECONDS[unit]
     span = datetime.timedelta(seconds=seconds)
@@ -131,8 +122,6 @@ def _moment(draw):
 
 
 def _price(draw):
-    from babel import numbers
-
     amount = round(10 ** draw.uniform(0, 6), draw.choice((0, 2)))
     currency, form = draw.choice(_CURRENCIES), draw.choice(("standard", "name"))
     return lambda locale: numbers.format_currency(amount, currency, locale=locale, format_type=form)
@@ -146,16 +135,12 @@ def _measure(draw):
 
 def _amount(number, unit, form, locale):
     """A number with its unit, in the first form that the locale has."""
-    from babel import units
-
     texts = [units.format_unit(number, unit, length, locale=locale) for length in (form, "short", "narrow")]
     return next((text for text in texts if unit not in text), texts[0])
 
 
 def _list(draw):
-    from babel import Locale, lists
-
-    known = sorted(code for code in Locale("en").territories if len(code) == 2 and code.isalpha())
+    known = sorted(code for code in babel.Locale("en").territories if len(code) == 2 and code.isalpha())
     codes, style = draw.sample(known, draw.randrange(2, 5)), draw.choice(("standard", "or"))
     return lambda locale: lists.format_list(
         [locale.territories.get(code, code) for code in codes], style, locale=locale

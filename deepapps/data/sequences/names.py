@@ -3,6 +3,8 @@
 import collections
 import functools
 
+from babel import Locale
+
 LANGUAGES = (
     "en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "fi", "pl", "cs", "hu", "tr", "ro", "el", "ru", "uk",
     "ar", "he", "hi", "th", "vi", "id", "ja", "ko", "zh", "sw", "is", "et",
@@ -17,12 +19,7 @@ def language_names():
     Common Locale Data Repository, as the package `Babel` holds it; so a newer Babel has a few more.
 
     Returns: a list of names, and a list of their languages, as codes.
-    Raises: ValueError when Babel is missing.
     """
-    try:
-        from babel import Locale
-    except ImportError as error:
-        raise ValueError(f"sample: needs `pip install babel` ({error}).") from None
     languages = collections.defaultdict(set)
     for code in LANGUAGES:
         for name in _names(Locale(code)):

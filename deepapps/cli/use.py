@@ -1,0 +1,112 @@
+"""Commands that use a Run: evaluate, predict, explain, report."""
+
+import itertools
+import json
+import pathlib
+import sys
+
+import click
+
+from deepapps.cli import start
+from deepapps.cli.commands import given
+from deepapps.cli.options import answering_options
+from deepapps.cli.output import print_figures
+from deepapps.distribution.cluster import find_cluster, resolve_strategy
+from deepapps.files import check_ending
+from deepapps.runs.named_data import named_data
+from deepapps.runs.run import load_run
+from deepapps.tuning.search import load_search
+
+PREDICT_LINES = 4096  # answered together, and printed before further ones are read
+
+
+def _stdin_lines():
+    return (line.rstrip("\n") for line in sys.stdin)
+
+
+_strategy = click.option(
+    "--strategy", default="auto", show_default=True, help="`auto`, `none`, `mirrored[:N]` or `multi-worker`."
+)
+
+
+@click.command()
+@click.argument("run")
+@click.option("--data", help="Other data, in the grammar of the task; default: the Run's own test split.")
+@_strategy
+@click.option("--json", "as_json", is_flag=True, help="Print JSON alone.")
+def evaluate(run, data, strategy, as_json, **answering):
+    """Measure the model of RUN on a test set."""
+    run, strategy = load_run(run), resolve_strategy(strategy)
+    if data is None:
+        named = ", ".join(f"{name} {value}" for name, value in named_data(run.settings).items())
+        click.echo(f"{run.path}: evaluates on its own data: {named or 'those of its task'}", err=True)
+    start.start_tensorflow(strategy=strategy)
+    figures = run.evaluate(data, strategy, **given(answering))
+    if not start.is_chief():
+        return
+    print(json.dumps(figures)) if as_json else print_figures({"test": figures})
+
+
+@click.command()
+@click.argument("run")
+@click.argument("inputs", nargs=-1, required=True)
+@_strategy
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object a line, with all that is known of an answer.",
+)
+def predict(run, inputs, strategy, as_json, **answering):
+    """Answer INPUTS (texts, or image files) with the model of RUN; `-` reads them from stdin, one a line."""
+    run, strategy = load_run(run), resolve_strategy(strategy)
+    if "-" in inputs and find_cluster():
+        raise click.UsageError("Several workers cannot read the inputs from stdin: name them.")
+    start.start_tensorflow(strategy=strategy)
+    lines = itertools.chain.from_iterable(_stdin_lines() if item == "-" else [item] for item in inputs)
+    while block := list(itertools.islice(lines, PREDICT_LINES)):
+        asked = [line for line in block if line]
+        answers = iter(run.predict(asked, True, strategy, progress=True, **given(answering)) if asked else ())
+        if not start.is_chief():
+            continue
+        for line in block:
+            answer = next(answers) if line else {}
+            print(json.dumps(answer, ensure_ascii=False) if as_json else _answer_line(answer))
+        sys.stdout.flush()
+
+
+def _answer_line(answer):
+    """The answer itself, which comes first in the dict; several labels with commas, none as an empty line."""
+    first = next(iter(answer.values()), "")
+    return ", ".join(first) if isinstance(first, list) else first
+
+
+@click.command()
+@click.argument("run")
+@click.argument("input")
+@click.option("--to", required=True, metavar="FILE", help="File to write: .png, or of a text .html as well.")
+@click.option(
+    "--target",
+    metavar="ANSWER",
+    help="Class to explain, or translation to align; default: what the model answers.",
+)
+def explain(run, input, to, target):
+    """Show why the model of RUN answers INPUT (a text, or an image file) as it does."""
+    run = load_run(run)
+    if run.task.explanations:
+        check_ending(to, run.task.explanations)
+    start.start_tensorflow()
+    run.explain(input, target).plot(to)
+    print(to)
+
+
+@click.command()
+@click.argument("run")
+def report(run):
+    """Write the report page of RUN, or of a search, anew and print where it is."""
+    is_search = (pathlib.Path(run) / "search.json").exists()
+    print((load_search(run) if is_search else load_run(run)).report())
+
+
+for _command in (evaluate, predict):
+    _command.params.extend(answering_options())
