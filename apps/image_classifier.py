@@ -1,6 +1,7 @@
 """A classifier of your own images: train on a folder, look at the figures, and ask it about files.
 
-    python apps/image_classifier.py flowers/          # flowers/daisy/1.jpg, flowers/tulip/1.jpg, ...
+    python apps/image_classifier.py flowers/          # flowers/daisy/1.jpg, flowers/tulip/1.jpg,
+    ...
 
 A folder of a few thousand photos takes minutes on a laptop. Copy it to start a program of your own.
 """
@@ -21,13 +22,19 @@ def main(folder):
     files = sorted(
         file for file in pathlib.Path(folder).rglob("*") if file.suffix.lower() in (".jpg", ".png")
     )
-    for file, answer in zip(files[::100], run.predict(files[::100], probabilities=True), strict=True):
-        print(f"{file}: {answer['label']}, {100 * max(answer['probabilities'].values()):.1f} % sure")
+    for file, answer in zip(
+        files[::100], run.predict(files[::100], probabilities=True), strict=True
+    ):
+        print(
+            f"{file}: {answer['label']}, {100 * max(answer['probabilities'].values()):.1f} % sure"
+        )
 
     print(f"Report: {run.path / 'report' / 'index.html'}")
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("Name a folder with one sub-folder of images for each class: image_classifier.py FOLDER")
+        sys.exit(
+            "Name a folder with one sub-folder of images for each class: image_classifier.py FOLDER"
+        )
     main(sys.argv[1])

@@ -1,7 +1,8 @@
 """A digit classifier in a few lines: train, look at the figures, and ask it about images.
 
     python apps/mnist_classifier.py                            # the embedded sample of 5,000 digits
-    python apps/mnist_classifier.py FOLDER_OF_IDX_FILES        # full MNIST, or any set in its format
+    python apps/mnist_classifier.py FOLDER_OF_IDX_FILES        # full MNIST, or any set in its
+    format
 
 Copy it to start a program of your own.
 """

@@ -1,8 +1,8 @@
 """A translator in a few lines: train, look at the figures, and ask it for translations.
 
-    python apps/translator.py                            # phrases of CLDR, English to French: exact match 0.99
-    python apps/translator.py PAIRS.tsv                  # source, tab, target
-    python apps/translator.py SOURCE_FILE:TARGET_FILE    # a sentence a line
+    python apps/translator.py                            # phrases of CLDR, English to French: exact
+    match 0.99 python apps/translator.py PAIRS.tsv                  # source, tab, target python
+    apps/translator.py SOURCE_FILE:TARGET_FILE    # a sentence a line
 
 Copy it to start a program of your own.
 """

@@ -2,10 +2,10 @@
 
     python benchmarks/cluster.py [--rounds 3] [--only scaling|overhead|checkpoints]
 
-Scaling: examples a second of two workers with one thread each against one worker with one thread, with
-the same batch for each worker, in turns; docs/distributed.md has what we saw. Overhead: `mirrored:1` against
-`none`. Checkpoints: the share of the time that checkpoints of a model of 50 million weights with AdamW
-take, when written once a minute.
+Scaling: examples a second of two workers with one thread each against one worker with one thread,
+with the same batch for each worker, in turns; docs/distributed.md has what we saw. Overhead:
+`mirrored:1` against `none`. Checkpoints: the share of the time that checkpoints of a model of 50
+million weights with AdamW take, when written once a minute.
 """
 
 import json
@@ -23,11 +23,19 @@ DEEPAPPS = (sys.executable, "-P", "-m", "deepapps")
 
 
 def rate(network, strategy="none", workers=1, batch=64, epochs=4):
-    """Examples a second of the sample's training part, in all epochs but the first, which compiles."""
+    """Examples a second of the sample's training part, in all epochs but the first, which
+    compiles.
+    """
     with tempfile.TemporaryDirectory() as folder:
         launch = ["launch", "--workers", str(workers), "--"] if workers > 1 else []
-        options = {"network": network, "epochs": epochs, "batch-size": batch * workers, "threads": 1,
-                   "strategy": "multi-worker" if workers > 1 else strategy, "output": f"{folder}/run"}  # fmt: skip
+        options = {
+            "network": network,
+            "epochs": epochs,
+            "batch-size": batch * workers,
+            "threads": 1,
+            "strategy": "multi-worker" if workers > 1 else strategy,
+            "output": f"{folder}/run",
+        }
         flags = [word for key, value in options.items() for word in (f"--{key}", str(value))]
         words = [*DEEPAPPS, *launch, "train", "mnist", *flags, "--no-progress", "--no-jit-compile"]
         subprocess.run(words, check=True, capture_output=True)
@@ -45,11 +53,16 @@ def compare(name, sides, rounds):
     medians = {side: statistics.median(values) for side, values in rates.items()}
     first = next(iter(medians.values()))
     for side, median in medians.items():
-        print(f"{name:24} {side:16} {median:10.0f} examples/s   {median / first:5.2f} times", flush=True)
+        print(
+            f"{name:24} {side:16} {median:10.0f} examples/s   {median / first:5.2f} times",
+            flush=True,
+        )
 
 
 def checkpoint_share(million=50):
-    """The seconds of a checkpoint of an AdamW model with that many million weights, as a share of a minute."""
+    """The seconds of a checkpoint of an AdamW model with that many million weights, as a share
+    of a minute.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras
     import numpy as np
@@ -59,7 +72,9 @@ def checkpoint_share(million=50):
     from deepapps.training.checkpoints import read_variables, save_checkpoint
 
     width = round((million * 1e6 / 2) ** 0.5)
-    model = keras.Sequential([keras.Input((width,)), keras.layers.Dense(width), keras.layers.Dense(width)])
+    model = keras.Sequential(
+        [keras.Input((width,)), keras.layers.Dense(width), keras.layers.Dense(width)]
+    )
     optimizer = keras.optimizers.AdamW()
     optimizer.build(model.trainable_variables)
     for variable in optimizer.variables[2:]:
@@ -70,12 +85,18 @@ def checkpoint_share(million=50):
         for step in range(5):
             began = time.perf_counter()
             save_checkpoint(
-                folder, 0, step, read_variables(Workers(tf.distribute.get_strategy()), variables), {}
+                folder,
+                0,
+                step,
+                read_variables(Workers(tf.distribute.get_strategy()), variables),
+                {},
             )
             seconds.append(time.perf_counter() - began)
     median = statistics.median(seconds)
-    print(f"checkpoint of {model.count_params() / 1e6:.0f} M weights with AdamW: {median:.2f} s, "
-          f"{100 * median / 60:.1f} % of a minute")  # fmt: skip
+    print(
+        f"checkpoint of {model.count_params() / 1e6:.0f} M weights with AdamW: {median:.2f} s, "
+        f"{100 * median / 60:.1f} % of a minute"
+    )
 
 
 @click.command()
@@ -85,13 +106,20 @@ def main(rounds, only):
     if only in (None, "scaling"):
         for network, batch in (("cnn", 128), ("cnn", 64), ("mlp", 16)):
             sides = {
-                f"{n} workers"[: 8 if n == 1 else 9]: {"network": network, "workers": n, "batch": batch}
+                f"{n} workers"[: 8 if n == 1 else 9]: {
+                    "network": network,
+                    "workers": n,
+                    "batch": batch,
+                }
                 for n in (1, 2)
             }
             compare(f"{network}, batch {batch} each", sides, rounds)
     if only in (None, "overhead"):
         for network, batch in (("cnn", 64), ("mlp", 64)):
-            sides = {s: {"network": network, "strategy": s, "batch": batch} for s in ("none", "mirrored:1")}
+            sides = {
+                s: {"network": network, "strategy": s, "batch": batch}
+                for s in ("none", "mirrored:1")
+            }
             compare(f"{network}, batch {batch}", sides, rounds)
     if only in (None, "checkpoints"):
         checkpoint_share()

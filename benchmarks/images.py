@@ -3,10 +3,11 @@
     python benchmarks/images.py [--network resnet] [--images 1000] [--side 240] [--rounds 3]
     python benchmarks/images.py --memory          # peak memory, while a folder grows fourfold
 
-Both sides train the same network, without augmentation, on files that are drawn first, scaled to 64x64, in
-turns. Keras reads them as its documentation advises, `image_dataset_from_directory` and `prefetch`, and once
-more with `cache`. deepapps decodes them at every epoch, as it does for a folder that takes more than 1 GiB;
-or holds them in memory, as it does for others. Rates are of the epochs after the first, which compiles.
+Both sides train the same network, without augmentation, on files that are drawn first, scaled to
+64x64, in turns. Keras reads them as its documentation advises, `image_dataset_from_directory` and
+`prefetch`, and once more with `cache`. deepapps decodes them at every epoch, as it does for a
+folder that takes more than 1 GiB; or holds them in memory, as it does for others. Rates are of the
+epochs after the first, which compiles.
 """
 
 import pathlib
@@ -50,7 +51,9 @@ class Stopwatch(keras.callbacks.Callback):
 
 
 def draw_images(folder, count, side):
-    """Draws `count` JPEG files of figures on noise, about `side` pixels high and wide, a folder for each class."""
+    """Draws `count` JPEG files of figures on noise, about `side` pixels high and wide, a folder
+    for each class.
+    """
     random = np.random.default_rng(0)
     for index in range(count):
         name = CLASSES[index % len(CLASSES)]
@@ -88,9 +91,16 @@ def with_deepapps(folder, network, in_memory=True):
     image_store.IN_MEMORY_BYTES = 2**30 if in_memory else 0
     with tempfile.TemporaryDirectory() as output:
         deepapps.image_classifier(
-            data=folder, network=network, image_size=64, epochs=EPOCHS, augment=False, progress=False, output=output,
-            overwrite=True, callbacks=[watch],
-        )  # fmt: skip
+            data=folder,
+            network=network,
+            image_size=64,
+            epochs=EPOCHS,
+            augment=False,
+            progress=False,
+            output=output,
+            overwrite=True,
+            callbacks=[watch],
+        )
     return sum(watch.epochs[1:])
 
 
@@ -121,7 +131,9 @@ def measure_memory(folder, network, images):
     for count in (images, 2 * images, 4 * images):
         draw_images(folder, count, 240)
         command = [sys.executable, __file__, "--alone", folder, "--network", network]
-        peak = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1]
+        peak = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[
+            -1
+        ]
         decoded = count * 64 * 64 * 3 / 2**20
         print(f"{count:6} images, {decoded:6.0f} MiB decoded: peak {peak} MiB", flush=True)
 
@@ -132,7 +144,9 @@ def measure_memory(folder, network, images):
 @click.option("--side", default=240, show_default=True)
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--memory", is_flag=True, help="Measure memory instead.")
-@click.option("--alone", help="One training that decodes the images of this folder; prints its peak memory.")
+@click.option(
+    "--alone", help="One training that decodes the images of this folder; prints its peak memory."
+)
 def main(network, images, side, rounds, memory, alone):
     if alone:
         with_deepapps(alone, network, in_memory=False)

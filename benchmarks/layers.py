@@ -2,17 +2,21 @@
 
     python benchmarks/layers.py [CASE ...] [--rounds 5]
 
-A step is a whole training step without an optimizer: forward, the mean of the squares of the output, and its
-gradients by all weights and all inputs. Decoding has no gradient; its step is a loop over 256 positions. The
-sides of a case run in turns in this process, each as one `tf.function` of static shapes unless its name says
-otherwise. Times are medians over the rounds, at most 3 where a step takes seconds; a first step does not count.
+A step is a whole training step without an optimizer: forward, the mean of the squares of the
+output, and its gradients by all weights and all inputs. Decoding has no gradient; its step is a
+loop over 256 positions. The sides of a case run in turns in this process, each as one `tf.function`
+of static shapes unless its name says otherwise. Times are medians over the rounds, at most 3 where
+a step takes seconds; a first step does not count.
 
-Memory is the peak of the resident memory during the first step less the resident memory before it, in a fresh
-process for each side, which has traced the step but run nothing. Keras needs 9 GB in one of the cases.
+Memory is the peak of the resident memory during the first step less the resident memory before it,
+in a fresh process for each side, which has traced the step but run nothing. Keras needs 9 GB in one
+of the cases.
 
-`times ours` divides a figure by that of deepapps: above 1, deepapps is better. A bar stands in the row of its
-peer. The sides of PyTorch and KerasHub are left out where these are not installed. Run it on an idle machine:
-PyTorch's threads wait for each other, and another process on the cores makes it many times slower.
+`times ours` divides a figure by that of deepapps: above 1, deepapps is better. A bar stands in the
+    row of its
+peer. The sides of PyTorch and KerasHub are left out where these are not installed. Run it on an
+idle machine: PyTorch's threads wait for each other, and another process on the cores makes it many
+times slower.
 """
 
 import os
@@ -31,7 +35,9 @@ from deepapps import layers as ours
 
 
 def training_step(forward, *inputs, known_shapes=True, jit_compile=None):
-    """A traced training step of a Keras layer, or of a function that calls some, on these inputs."""
+    """A traced training step of a Keras layer, or of a function that calls some, on these
+    inputs.
+    """
     symbols = [keras.Input((None, x.shape[-1])) for x in inputs]
     model = keras.Model(symbols, forward(*symbols))
 
@@ -130,7 +136,12 @@ def torch_attention_lstm(torch):
             outputs.append(h)
         return torch.stack(outputs, 1)
 
-    return forward, [*lstm.parameters(), *project_query.parameters(), *project_key.parameters(), scale]
+    return forward, [
+        *lstm.parameters(),
+        *project_query.parameters(),
+        *project_key.parameters(),
+        scale,
+    ]
 
 
 def torch_multi_head(torch):
@@ -164,14 +175,18 @@ def bilstm():
 def attention_lstm():
     """Batch 64, 40 steps, memory of 40, 256 units."""
     inputs, memory = tf.random.normal((2, 64, 40, 256))
-    with_ours = partial(training_step, ours.AttentionLSTM(256, return_sequences=True), inputs, memory)
+    with_ours = partial(
+        training_step, ours.AttentionLSTM(256, return_sequences=True), inputs, memory
+    )
     natural = partial(training_step, NaturalAttentionLSTM(256), inputs, memory)
     sides = {
         "deepapps": with_ours,
         "deepapps, unknown shapes": partial(with_ours, known_shapes=False),
         "Keras composition": natural,
         "Keras composition, XLA": partial(natural, jit_compile=True),
-        "Keras LSTM alone": partial(training_step, keras.layers.LSTM(256, return_sequences=True), inputs),
+        "Keras LSTM alone": partial(
+            training_step, keras.layers.LSTM(256, return_sequences=True), inputs
+        ),
         "PyTorch": partial(torch_training_step, torch_attention_lstm, inputs, memory),
     }
     return sides, {"ms": {"Keras composition": 2, "Keras LSTM alone": 0.5, "PyTorch": 1.2}}
@@ -192,7 +207,9 @@ def multi_head(batch, length):
     inputs = tf.random.normal((batch, length, 256))
     return {
         "deepapps": partial(training_step, lambda x: ours.MultiHeadAttention(4, 64)(x, x), inputs),
-        "Keras": partial(training_step, lambda x: keras.layers.MultiHeadAttention(4, 64)(x, x), inputs),
+        "Keras": partial(
+            training_step, lambda x: keras.layers.MultiHeadAttention(4, 64)(x, x), inputs
+        ),
         "PyTorch": partial(torch_training_step, torch_multi_head, inputs),
     }
 
@@ -212,7 +229,9 @@ def ours_decoding(tokens, **options):
     layer = ours.MultiHeadAttention(4, 64)
     layer.build(tokens.shape, tokens.shape)
     cache = layer.initial_cache(8, 256)
-    return decoding_loop(lambda x, c, i: layer(x, x, cache=c, cache_index=i), cache, tokens, **options)
+    return decoding_loop(
+        lambda x, c, i: layer(x, x, cache=c, cache_index=i), cache, tokens, **options
+    )
 
 
 def keras_hub_decoding(tokens, **options):
@@ -229,7 +248,9 @@ def keras_hub_decoding(tokens, **options):
 
 
 def decoding():
-    """Batch 8, self-attention of width 256, 4 heads of 64: 256 positions one by one, with a cache."""
+    """Batch 8, self-attention of width 256, 4 heads of 64: 256 positions one by one, with a
+    cache.
+    """
     tokens = tf.random.normal((8, 256, 256))
     sides = {
         "deepapps": partial(ours_decoding, tokens),
@@ -285,23 +306,32 @@ def print_rows(name, figures, unit, bars):
     for side, figure in figures.items():
         ratio, bar = figure / figures["deepapps"], ""
         if side in bars:
-            sign, met = ("<", figure < bars[side]) if side == "deepapps" else (">=", ratio >= bars[side])
+            sign, met = (
+                ("<", figure < bars[side]) if side == "deepapps" else (">=", ratio >= bars[side])
+            )
             bar = f"{sign} {bars[side]:g} {'met' if met else 'missed'}"
         digits = 1 if figure < 100 else 0
-        print(f"{name:16} {side:24} {figure:8.{digits}f} {unit} {ratio:10.2f}   {bar}".rstrip(), flush=True)
+        print(
+            f"{name:16} {side:24} {figure:8.{digits}f} {unit} {ratio:10.2f}   {bar}".rstrip(),
+            flush=True,
+        )
 
 
-# A case returns its sides, each a name and a function that builds the side and returns its step, and its bars
-# in ms and in MB: for a peer the least number of times our figure, for ours the figure to stay below.
+# A case returns its sides, each a name and a function that builds the side and returns its step,
+# and its bars in ms and in MB: for a peer the least number of times our figure, for ours the figure
+# to stay below.
 CASES = {
-    f.__name__: f for f in (bilstm, attention_lstm, additive, multi_head_4096, multi_head_16384, decoding)
+    f.__name__: f
+    for f in (bilstm, attention_lstm, additive, multi_head_4096, multi_head_16384, decoding)
 }
 
 
 @click.command()
 @click.argument("names", metavar="[CASE]...", nargs=-1, type=click.Choice(list(CASES)))
 @click.option("--rounds", default=5, show_default=True)
-@click.option("--memory-of", hidden=True, help="Print only the extra memory of this side of the case.")
+@click.option(
+    "--memory-of", hidden=True, help="Print only the extra memory of this side of the case."
+)
 def main(names, rounds, memory_of):
     if memory_of:
         return print(extra_memory(CASES[names[0]]()[0][memory_of]()))
@@ -310,8 +340,15 @@ def main(names, rounds, memory_of):
         sides, bars = CASES[name]()
         steps = built(sides)
         if "MB" in bars:
-            print_rows(name, {side: extra_memory_apart(name, side) for side in steps}, "MB", bars["MB"])
-        print_rows(name, medians(steps, min(rounds, 3) if "MB" in bars else rounds), "ms", bars.get("ms", {}))
+            print_rows(
+                name, {side: extra_memory_apart(name, side) for side in steps}, "MB", bars["MB"]
+            )
+        print_rows(
+            name,
+            medians(steps, min(rounds, 3) if "MB" in bars else rounds),
+            "ms",
+            bars.get("ms", {}),
+        )
 
 
 if __name__ == "__main__":

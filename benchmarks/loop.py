@@ -2,9 +2,9 @@
 
     python benchmarks/loop.py FOLDER_OF_MNIST_IDX_FILES [--rounds 3] [--epochs 5]
 
-Both sides train the same model from the same arrays, in turns, in this process. An epoch is timed from
-`on_epoch_begin` to `on_epoch_end`; the first one has the tracing and compiling in it. Printed are
-medians over the rounds, and test accuracies.
+Both sides train the same model from the same arrays, in turns, in this process. An epoch is timed
+from `on_epoch_begin` to `on_epoch_end`; the first one has the tracing and compiling in it. Printed
+are medians over the rounds, and test accuracies.
 """
 
 import statistics
@@ -52,9 +52,17 @@ def with_deepapps(source, epochs, seed):
     watch = Stopwatch()
     with tempfile.TemporaryDirectory() as folder:
         run = deepapps.train(
-            model=build, data=source, loss=LOSS, metrics=["accuracy"], epochs=epochs, batch_size=32, seed=seed,
-            output=folder, callbacks=[watch], progress=False,
-        )  # fmt: skip
+            model=build,
+            data=source,
+            loss=LOSS,
+            metrics=["accuracy"],
+            epochs=epochs,
+            batch_size=32,
+            seed=seed,
+            output=folder,
+            callbacks=[watch],
+            progress=False,
+        )
         return run.model, watch.epochs
 
 
@@ -76,13 +84,18 @@ def main(data, rounds, epochs):
             rates[name].append(len(splits.train) * epochs / sum(seconds))
             inputs, labels = splits.test.arrays
             accuracies[name].append((model.predict(inputs, verbose=0).argmax(-1) == labels).mean())
-            print(f"{name:16} seconds an epoch: {' '.join(f'{s:.2f}' for s in seconds)}", flush=True)
+            print(
+                f"{name:16} seconds an epoch: {' '.join(f'{s:.2f}' for s in seconds)}", flush=True
+            )
     medians = {name: statistics.median(values) for name, values in rates.items()}
     print(f"\n{len(splits.train)} examples, batch 32, {epochs} epochs, median of {rounds} rounds")
     for name, rate in medians.items():
         accuracy = statistics.mean(accuracies[name])
         ratio = rate / medians["keras fit"]
-        print(f"{name:16} {rate:8.0f} examples/s   {ratio:5.2f} times fit   test accuracy {accuracy:.4f}")
+        print(
+            f"{name:16} {rate:8.0f} examples/s   {ratio:5.2f} times fit   test accuracy "
+            f"{accuracy:.4f}"
+        )
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-"""Test accuracy on MNIST, and the time it takes: bare defaults on several seeds, or the best setting found.
+"""Test accuracy on MNIST, and the time it takes: bare defaults on several seeds, or the best
+setting found.
 
     python benchmarks/mnist.py sample                                    # the embedded 5,000 digits
     python benchmarks/mnist.py FOLDER_OF_MNIST_IDX_FILES [--seeds 3]
     python benchmarks/mnist.py FOLDER_OF_MNIST_IDX_FILES --network lenet
     python benchmarks/mnist.py FOLDER_OF_MNIST_IDX_FILES --best --seeds 1
 
-Weights are picked on the validation split, 10 % of the training digits; the test set is opened once,
-at the end. The time is that of all epochs, validation included.
+Weights are picked on the validation split, 10 % of the training digits; the test set is opened
+once, at the end. The time is that of all epochs, validation included.
 """
 
 import statistics
@@ -52,8 +53,13 @@ def main(data, seeds, network, best):
             validation, test = (run.metrics[part]["accuracy"] for part in ("validation", "test"))
         accuracies.append(test)
         times.append(watch.seconds)
-        print(f"seed {seed}: validation {validation:.4f}, test {test:.4f}, {watch.seconds:.0f} s", flush=True)
-    print(f"mean test accuracy {statistics.mean(accuracies):.4f}, longest training {max(times):.0f} s")
+        print(
+            f"seed {seed}: validation {validation:.4f}, test {test:.4f}, {watch.seconds:.0f} s",
+            flush=True,
+        )
+    print(
+        f"mean test accuracy {statistics.mean(accuracies):.4f}, longest training {max(times):.0f} s"
+    )
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
     python benchmarks/seconds_to_99.py FOLDER_OF_MNIST_IDX_FILES [--seeds 3]
 
 The peer is the "simple MNIST convnet" of keras.io (32 and 64 filters, dropout 0.5, batch 128, Adam)
-through `fit`. Both sides learn from all 60,000 training digits, in turns. The clock runs from before the model is
-built, so tracing and compiling count; it stands still while the test set is evaluated, every 150
-steps of batch 128 or as many examples.
+through `fit`. Both sides learn from all 60,000 training digits, in turns. The clock runs from
+before the model is built, so tracing and compiling count; it stands still while the test set is
+evaluated, every 150 steps of batch 128 or as many examples.
 """
 
 import statistics
@@ -25,9 +25,13 @@ from deepapps.tasks.image_classification import ImageSettings
 TARGET = 0.99
 FAST_NETWORK = ImageSettings(filters=16, dropout=0.0)
 FAST = {
-    "batch_size": 64, "epochs": 2, "learning_rate": 1e-2, "learning_rate_schedule": "CosineDecay", "warmup": 0.1,
+    "batch_size": 64,
+    "epochs": 2,
+    "learning_rate": 1e-2,
+    "learning_rate_schedule": "CosineDecay",
+    "warmup": 0.1,
     "final_learning_rate": 0.01,
-}  # fmt: skip
+}
 EXAMPLES_BETWEEN = 150 * 128
 
 
@@ -86,10 +90,17 @@ def with_deepapps(train, test, seed):
     clock = Clock(test, FAST["batch_size"])
     with tempfile.TemporaryDirectory() as folder:
         deepapps.train(
-            model=lambda: cnn(FAST_NETWORK, (28, 28, 1), 10), data=train, metrics=["accuracy"],
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), seed=seed, output=folder,
-            callbacks=[clock], progress=False, steps_per_execution=EXAMPLES_BETWEEN // FAST["batch_size"], **FAST,
-        )  # fmt: skip
+            model=lambda: cnn(FAST_NETWORK, (28, 28, 1), 10),
+            data=train,
+            metrics=["accuracy"],
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            seed=seed,
+            output=folder,
+            callbacks=[clock],
+            progress=False,
+            steps_per_execution=EXAMPLES_BETWEEN // FAST["batch_size"],
+            **FAST,
+        )
     return clock.seconds
 
 
@@ -106,9 +117,15 @@ def main(data, seeds):
         for name, side in sides.items():
             seconds[name].append(side(train, splits.test, seed))
             print(f"seed {seed}: {name:24} {seconds[name][-1] or float('nan'):7.2f} s", flush=True)
-    medians = {name: statistics.median(s or float("inf") for s in values) for name, values in seconds.items()}
+    medians = {
+        name: statistics.median(s or float("inf") for s in values)
+        for name, values in seconds.items()
+    }
     peer, ours = medians.values()
-    print(f"\nmedian seconds to {TARGET:.0%}: {peer:.1f} against {ours:.1f}, {peer / ours:.1f} times sooner")
+    print(
+        f"\nmedian seconds to {TARGET:.0%}: {peer:.1f} against {ours:.1f}, {peer / ours:.1f} "
+        "times sooner"
+    )
 
 
 if __name__ == "__main__":

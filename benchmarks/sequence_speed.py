@@ -2,8 +2,9 @@
 
     python benchmarks/sequence_speed.py FILE_OF_TEXTS [--epochs 3]
 
-The peer pads every text to the 95th percentile of the lengths, cutting longer ones, and calls `fit` and `predict` on
-Embedding, Bidirectional(LSTM), `keras.layers.Attention` and the mean over the steps, of the same widths.
+The peer pads every text to the 95th percentile of the lengths, cutting longer ones, and calls `fit`
+and `predict` on Embedding, Bidirectional(LSTM), `keras.layers.Attention` and the mean over the
+steps, of the same widths.
 """
 
 import os
@@ -32,12 +33,16 @@ def peer(data, settings):
     source = data[0].train
     width = int(np.percentile(source.inputs.sizes, 95))
     tokens = keras.Input((width,), dtype="int32")
-    x = layers.Embedding(data[1].encoder.tokenizer.size, settings.embedding_size, mask_zero=True)(tokens)
+    x = layers.Embedding(data[1].encoder.tokenizer.size, settings.embedding_size, mask_zero=True)(
+        tokens
+    )
     steps = layers.Bidirectional(layers.LSTM(settings.units, return_sequences=True))(x)
     pooled = layers.GlobalAveragePooling1D()(layers.Attention()([steps, steps]))
     outputs = layers.Dense(len(data[1].class_names))(layers.Dropout(settings.dropout)(pooled))
     model = keras.Model(tokens, outputs)
-    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    model.compile(
+        "adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
+    )
     return model, width, source.inputs.padded(np.arange(len(source)), width), source.targets
 
 
@@ -105,7 +110,8 @@ def main(data, epochs):
     own = seconds(lambda: predictor.predict(encode(texts)))
     peers = seconds(predict_padded)
     print(
-        f"prediction of {TEXTS:,} texts: deepapps {own:.2f} s, Keras {peers:.2f} s, {peers / own:.2f} times"
+        f"prediction of {TEXTS:,} texts: deepapps {own:.2f} s, Keras {peers:.2f} s, "
+        f"{peers / own:.2f} times"
     )
 
 

@@ -1,12 +1,15 @@
-"""Decoding and training of `attention-lstm` against the same network in PyTorch, and against what one would write in Keras.
+"""Decoding and training of `attention-lstm` against the same network in PyTorch, and against what
+one would write in Keras.
 
     python benchmarks/translator.py [--seconds 5] [--data PAIRS]
 
-First sentences of random subwords, all of 20, 64 in a batch: an update, and greedy decoding, against PyTorch and against
-the tutorial's loop, which calls the network on the whole prefix again for each token. Each line prints the median time,
-taken by turns in one process, and its ratio to deepapps. Then whole epochs of real pairs, by default those of the
-sample, against the natural Keras program: Embedding, Bidirectional(LSTM), LSTM, `keras.layers.AdditiveAttention`, a
-softmax, and `fit` on shuffled batches padded to their longest sentence. Target subwords a second.
+First sentences of random subwords, all of 20, 64 in a batch: an update, and greedy decoding,
+against PyTorch and against the tutorial's loop, which calls the network on the whole prefix again
+for each token. Each line prints the median time, taken by turns in one process, and its ratio to
+deepapps. Then whole epochs of real pairs, by default those of the
+sample, against the natural Keras program: Embedding, Bidirectional(LSTM), LSTM,
+`keras.layers.AdditiveAttention`, a softmax, and `fit` on shuffled batches padded to their longest
+sentence. Target subwords a second.
 """
 
 import statistics
@@ -90,7 +93,9 @@ def decoders(model, peer, sources):
     def search(beam):
         def decode(sources):
             size = tf.shape(sources)[0]
-            return Search(beam=beam)(model.step, model.start(sources), size, STEPS, BOUNDARY, BOUNDARY).tokens
+            return Search(beam=beam)(
+                model.step, model.start(sources), size, STEPS, BOUNDARY, BOUNDARY
+            ).tokens
 
         return tf.function(decode, input_signature=[numbers], autograph=False)
 
@@ -107,9 +112,11 @@ def decoders(model, peer, sources):
     greedy, beam, there = search(1), search(5), torch.from_numpy(sources).long()
     np.testing.assert_array_equal(greedy(sources)[:, 0], tutorial())
     return {
-        "deepapps, greedy": lambda: greedy(sources).numpy(), "deepapps, beam 5": lambda: beam(sources).numpy(),
-        "PyTorch, greedy": lambda: peer.decode(there).numpy(), "the tutorial's loop, greedy": tutorial,
-    }  # fmt: skip
+        "deepapps, greedy": lambda: greedy(sources).numpy(),
+        "deepapps, beam 5": lambda: beam(sources).numpy(),
+        "PyTorch, greedy": lambda: peer.decode(there).numpy(),
+        "the tutorial's loop, greedy": tutorial,
+    }
 
 
 def trainings(model, peer, sources, targets):
@@ -154,24 +161,29 @@ def compare(functions, seconds, unit, count):
     first = next(iter(medians.values()))
     for name, median in medians.items():
         print(
-            f"{name:30}{1000 * median:8.0f} ms {count / median:8.0f} {unit}/s   {median / first:.2f} times",
+            f"{name:30}{1000 * median:8.0f} ms {count / median:8.0f} {unit}/s   "
+            f"{median / first:.2f} times",
             flush=True,
         )
 
 
 def natural(vocabulary):
-    """The natural Keras program, compiled: what it reads is not fed into the steps of its decoder."""
+    """The natural Keras program, compiled: what it reads is not fed into the steps of its
+    decoder.
+    """
     sources, targets = keras.Input((None,), dtype="int32"), keras.Input((None,), dtype="int32")
     embedding = layers.Embedding(vocabulary, UNITS, mask_zero=True)
-    read, *states = layers.Bidirectional(layers.LSTM(UNITS // 2, return_sequences=True, return_state=True))(
-        embedding(sources)
-    )
+    read, *states = layers.Bidirectional(
+        layers.LSTM(UNITS // 2, return_sequences=True, return_state=True)
+    )(embedding(sources))
     state = [layers.Concatenate()(states[part::2]) for part in range(2)]
     written = layers.LSTM(UNITS, return_sequences=True)(embedding(targets), initial_state=state)
     context = layers.AdditiveAttention()([written, read])
     joined = layers.Dense(UNITS, "tanh")(layers.Concatenate()([written, context]))
     model = keras.Model([sources, targets], layers.Dense(vocabulary)(joined))
-    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0))
+    model.compile(
+        "adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0)
+    )
     return model
 
 
@@ -181,13 +193,17 @@ def natural_batches(source):
         tf.RaggedTensor.from_row_lengths(side.values, side.lengths)
         for side in (source.sources, source.targets)
     ]
-    pairs = tf.data.Dataset.from_tensor_slices(tuple(sides)).shuffle(len(source)).ragged_batch(BATCH)
+    pairs = (
+        tf.data.Dataset.from_tensor_slices(tuple(sides)).shuffle(len(source)).ragged_batch(BATCH)
+    )
     pairs = pairs.map(lambda *sides: tuple(side.to_tensor() for side in sides))
     return pairs.map(lambda one, other: ((one, other[:, :-1]), other[:, 1:])).prefetch(2)
 
 
 def epochs_against_keras(data, rounds=3):
-    """Prints the target subwords a second of whole epochs, taken by turns, the best of each; the first compiles."""
+    """Prints the target subwords a second of whole epochs, taken by turns, the best of each; the
+    first compiles.
+    """
     task = Translation(TranslatorSettings(data=data, dropout=0.0))
     source = task.data().train
     settings = TrainingSettings(
@@ -208,7 +224,10 @@ def epochs_against_keras(data, rounds=3):
             seconds[name].append(time.perf_counter() - began)
     subwords = int((source.targets.lengths - 1).sum())
     own, other = (subwords / min(times[1:]) for times in seconds.values())
-    print(f"training on {data}: deepapps {own:.0f} subwords/s, Keras {other:.0f}, {own / other:.2f} times")
+    print(
+        f"training on {data}: deepapps {own:.0f} subwords/s, Keras {other:.0f}, {own / other:.2f} "
+        "times"
+    )
 
 
 @click.command()

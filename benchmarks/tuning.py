@@ -2,10 +2,12 @@
 
     python benchmarks/tuning.py [--only memory|workers|pruning|defaults] [--trials 100] [--seeds 5]
 
-memory: the resident memory of the search after its tenth and its last trial, and the time of a trial beyond
-its training, beside plain Keras Tuner that trains the same networks in one process. workers: trials an hour of two
-workers against one, a thread each. pruning: the best score and the epochs of a random search with and without it.
-defaults: test accuracy of the best settings of `mlp` that a search finds and of its defaults, with the same fresh seeds.
+memory: the resident memory of the search after its tenth and its last trial, and the time of a
+trial beyond its training, beside plain Keras Tuner that trains the same networks in one process.
+workers: trials an hour of two workers against one, a thread each. pruning: the best score and the
+epochs of a random search with and without it.
+defaults: test accuracy of the best settings of `mlp` that a search finds and of its defaults, with
+    the same fresh seeds.
 """
 
 import functools
@@ -80,10 +82,12 @@ def memory(folder, trials, seeds):
     )
     grown = sizes[trials - 1] / sizes[10]
     print(
-        f"search: {sizes[10]:.0f} MB after 10 trials, {sizes[trials - 1]:.0f} MB after {trials - 1}: {grown:.3f} times"
+        f"search: {sizes[10]:.0f} MB after 10 trials, {sizes[trials - 1]:.0f} MB after "
+        f"{trials - 1}: {grown:.3f} times"
     )
     print(
-        f"search: {whole:.2f} s a trial, {alone:.2f} s of which it trains: {whole - alone:.2f} s to start (medians)"
+        f"search: {whole:.2f} s a trial, {alone:.2f} s of which it trains: {whole - alone:.2f} s "
+        "to start (medians)"
     )
     plain(folder, trials)
 
@@ -109,7 +113,9 @@ def plain(folder, trials):
     import numpy as np
 
     splits = Mnist().data()
-    (x, y), (x_val, y_val) = (part[np.arange(len(part))][:2] for part in (splits.train, splits.validation))
+    (x, y), (x_val, y_val) = (
+        part[np.arange(len(part))][:2] for part in (splits.train, splits.validation)
+    )
 
     def build(hp):
         inputs = keras.Input(x.shape[1:])
@@ -122,10 +128,21 @@ def plain(folder, trials):
 
     options = {"directory": str(folder), "project_name": "plain", "seed": 1}
     tuner = keras_tuner.RandomSearch(build, "val_accuracy", max_trials=trials, **options)
-    data = {"x": x, "y": y, "validation_data": (x_val, y_val), "batch_size": 64, "epochs": 1, "verbose": 0}
+    data = {
+        "x": x,
+        "y": y,
+        "validation_data": (x_val, y_val),
+        "batch_size": 64,
+        "epochs": 1,
+        "verbose": 0,
+    }
     sizes = followed(lambda: tuner.search(**data), lambda: len(tuner.oracle.end_order))
-    print(f"Keras Tuner: {sizes[10]:.0f} MB after 10 trials, {sizes[trials - 1]:.0f} MB after {trials - 1}: "
-          f"{sizes[trials - 1] / sizes[10]:.3f} times", flush=True)  # fmt: skip
+    print(
+        f"Keras Tuner: {sizes[10]:.0f} MB after 10 trials, {sizes[trials - 1]:.0f} MB after "
+        f"{trials - 1}: "
+        f"{sizes[trials - 1] / sizes[10]:.3f} times",
+        flush=True,
+    )
 
 
 def workers(folder, trials, seeds):
@@ -146,7 +163,8 @@ def workers(folder, trials, seeds):
             hourly[count].append((len(ends) - count) * 3600 / (ends[-1] - ends[count - 1]))
     medians = {count: statistics.median(values) for count, values in hourly.items()}
     print(
-        f"trials an hour: {medians[1]:.0f} of 1 worker, {medians[2]:.0f} of 2: {medians[2] / medians[1]:.2f} times"
+        f"trials an hour: {medians[1]:.0f} of 1 worker, {medians[2]:.0f} of 2: "
+        f"{medians[2] / medians[1]:.2f} times"
     )
 
 
@@ -158,15 +176,22 @@ def pruning(folder, trials, seeds):
             settings = {"space": rates, "tuner": "random", "trials": 18, "epochs": 9}
             path = folder / f"{pruner}-{seed}"
             found.append(
-                deepapps.search("mnist", output=path, retrain=0, pruner=pruner, seed=seed, **settings, **MLP)
+                deepapps.search(
+                    "mnist", output=path, retrain=0, pruner=pruner, seed=seed, **settings, **MLP
+                )
             )
-        scores = [max(row.figures["val_accuracy"] for row in one.trials if row.figures) for one in found]
+        scores = [
+            max(row.figures["val_accuracy"] for row in one.trials if row.figures) for one in found
+        ]
         best[pruner] = mean_and_error(scores)
-        epochs[pruner] = sum(row.figures["epochs"] for one in found for row in one.trials if row.figures)
+        epochs[pruner] = sum(
+            row.figures["epochs"] for one in found for row in one.trials if row.figures
+        )
         share = epochs[pruner] / epochs["none"]
         mean, error = best[pruner]
         print(
-            f"pruner {pruner:8} best score {mean:.4f} +- {error:.4f}, {share:.0%} of the epochs", flush=True
+            f"pruner {pruner:8} best score {mean:.4f} +- {error:.4f}, {share:.0%} of the epochs",
+            flush=True,
         )
 
 
@@ -177,7 +202,9 @@ def defaults(folder, trials, seeds):
     print(f"best settings: {found.best_settings}, validation {best.figures['val_accuracy']:.4f}")
     for name, settings in (("defaults", MLP), ("best", found.best_settings | {"progress": False})):
         runs = [
-            deepapps.mnist_classifier(output=folder / f"{name}-{seed}", seed=1000 + seed, **settings)
+            deepapps.mnist_classifier(
+                output=folder / f"{name}-{seed}", seed=1000 + seed, **settings
+            )
             for seed in range(seeds)
         ]
         mean, error = mean_and_error([run.metrics["test"]["accuracy"] for run in runs])

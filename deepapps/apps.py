@@ -22,7 +22,9 @@ def train_app(name, output=None, resume=False, overwrite=False, callbacks=(), **
     task, training = configure(name, settings, output if resume else None)
     from deepapps.runs.train import train
 
-    return train(task, output=output, resume=resume, overwrite=overwrite, callbacks=callbacks, **training)
+    return train(
+        task, output=output, resume=resume, overwrite=overwrite, callbacks=callbacks, **training
+    )
 
 
 def configure(name, settings, resumed=None):
@@ -43,13 +45,19 @@ def configure(name, settings, resumed=None):
 
 
 def defaults_of(task):
-    """The defaults of all settings of a task, its own training defaults included, `{name: value}`."""
+    """The defaults of all settings of a task, its own training defaults included, `{name:
+    value}`.
+    """
     return task.Settings().as_dict() | TrainingSettings(**task.training).as_dict()
 
 
 def _is_object(name, value):
-    """Whether a training setting is an optimizer, a schedule or a strategy itself, which `train` takes too."""
-    return name in ("optimizer", "learning_rate_schedule", "strategy") and not isinstance(value, str)
+    """Whether a training setting is an optimizer, a schedule or a strategy itself, which `train`
+    takes too.
+    """
+    return name in ("optimizer", "learning_rate_schedule", "strategy") and not isinstance(
+        value, str
+    )
 
 
 def _app(name, function_name, summary):
@@ -61,7 +69,9 @@ def _app(name, function_name, summary):
     task = find_task(name)
     values = _ARGUMENTS | defaults_of(task)
     kind = inspect.Parameter.KEYWORD_ONLY
-    app.__signature__ = inspect.Signature([inspect.Parameter(k, kind, default=v) for k, v in values.items()])
+    app.__signature__ = inspect.Signature(
+        [inspect.Parameter(k, kind, default=v) for k, v in values.items()]
+    )
     helps = "\n".join(f"    {key}: {text}" for key, text in helps_of(task).items())
     helps += "\n    output, resume, overwrite, callbacks: As in `deepapps.train`."
     app.__doc__ = f"{summary}\n\nArgs:\n{helps}\nReturns: the `Run`.\nRaises: as `deepapps.train`."
@@ -71,7 +81,10 @@ def _app(name, function_name, summary):
 
 def helps_of(task):
     """The help text of every setting of a task, `{name: text}`."""
-    fields = (*task.Settings.__dataclass_fields__.values(), *TrainingSettings.__dataclass_fields__.values())
+    fields = (
+        *task.Settings.__dataclass_fields__.values(),
+        *TrainingSettings.__dataclass_fields__.values(),
+    )
     return {field.name: field.metadata["help"] for field in fields}
 
 
@@ -83,7 +96,8 @@ mnist_classifier = _app(
 image_classifier = _app(
     "image",
     "image_classifier",
-    "Trains a classifier of images, such as photos in one folder for each class, and returns its Run.",
+    "Trains a classifier of images, such as photos in one folder for each class, and returns its "
+    "Run.",
 )
 sequence_classifier = _app(
     "sequence",

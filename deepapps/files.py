@@ -52,7 +52,9 @@ def check_ending(path, endings):
     """The ending of a path, in lower case; ValueError where it is none of those given."""
     ending = pathlib.PurePath(path).suffix.lower()
     if ending not in endings:
-        raise ValueError(f"An explanation must be written as {' or '.join(endings)} here. Received: {path}")
+        raise ValueError(
+            f"An explanation must be written as {' or '.join(endings)} here. Received: {path}"
+        )
     return ending
 
 
@@ -78,7 +80,9 @@ def read_json_lines(path):
 
 
 def storable(value):
-    """A value as JSON can hold it: Python's numbers for NumPy's, and None for those that are not finite."""
+    """A value as JSON can hold it: Python's numbers for NumPy's, and None for those that are not
+    finite.
+    """
     value = plain(value)
     if isinstance(value, dict):
         return {key: storable(item) for key, item in value.items()}
@@ -104,7 +108,9 @@ def new_folder(name):
 
 
 def mark_of(file):
-    """Tells whether a file, which is never changed but replaced, is still what it was; None where it is not there."""
+    """Tells whether a file, which is never changed but replaced, is still what it was; None
+    where it is not there.
+    """
     try:
         found = os.stat(file)
     except OSError:

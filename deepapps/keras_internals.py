@@ -1,4 +1,6 @@
-"""The one file that uses private names of Keras and TensorFlow, each with the versions it was seen in."""
+"""The one file that uses private names of Keras and TensorFlow, each with the versions it was
+seen in.
+"""
 
 import contextlib
 import io
@@ -9,9 +11,15 @@ from keras.src.backend.common import (  # Keras 3.14 to 3.16; no public way
     get_autocast_scope,
     global_state,
 )
-from keras.src.backend.common.variables import initialize_all_variables  # Keras 3.14 to 3.16; no public way
-from keras.src.saving import saving_lib  # Keras 3.14 to 3.16; the public `load_weights` takes no open file
-from keras.src.saving.serialization_lib import ObjectSharingScope  # Keras 3.14 to 3.16; no public way
+
+# Keras 3.14 to 3.16; no public way
+from keras.src.backend.common.variables import initialize_all_variables
+
+# Keras 3.14 to 3.16; the public `load_weights` takes no open file
+from keras.src.saving import saving_lib
+
+# Keras 3.14 to 3.16; no public way
+from keras.src.saving.serialization_lib import ObjectSharingScope
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
@@ -39,15 +47,20 @@ __all__ = [
 
 
 def is_compiled_by_xla() -> bool:
-    """Whether the function that TensorFlow traces now will be compiled by XLA. TensorFlow 2.20 to 2.21; no public way."""
+    """Whether the function that TensorFlow traces now will be compiled by XLA. TensorFlow 2.20
+    to 2.21; no public way.
+    """
     if keras.backend.backend() != "tensorflow":
         return False
-    return not tf.executing_eagerly() and GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
+    return not tf.executing_eagerly() and GraphOrParentsInXlaContext(
+        tf.compat.v1.get_default_graph()
+    )
 
 
 @contextlib.contextmanager
 def model_of_config(config: dict):
-    """Yields the model of a Keras config; its variables get memory when the block ends, and none if it raises.
+    """Yields the model of a Keras config; its variables get memory when the block ends, and none if
+    it raises.
 
     So the block can look at their shapes before.
     """
@@ -62,10 +75,18 @@ def model_of_config(config: dict):
 
 
 def load_weights(model: keras.Model, file: io.BytesIO) -> None:
-    """Loads the weights of a model from the bytes of a `.weights.h5` file. ValueError when they do not fit."""
+    """Loads the weights of a model from the bytes of a `.weights.h5` file. ValueError when they
+    do not fit.
+    """
     failed, messages, store = set(), {}, saving_lib.H5IOStore(file, mode="r")
     saving_lib._load_state(
-        model, store, None, "", visited_saveables=set(), failed_saveables=failed, error_msgs=messages
+        model,
+        store,
+        None,
+        "",
+        visited_saveables=set(),
+        failed_saveables=failed,
+        error_msgs=messages,
     )
     store.close()
     if failed:
@@ -73,12 +94,16 @@ def load_weights(model: keras.Model, file: io.BytesIO) -> None:
 
 
 def attached_mask(tensor):
-    """The mask that Keras attaches to a tensor, or None. Keras 3.14 to 3.16; the public way is to be given it in `call`."""
+    """The mask that Keras attaches to a tensor, or None. Keras 3.14 to 3.16; the public way is
+    to be given it in `call`.
+    """
     return getattr(tensor, "_keras_mask", None)
 
 
 def layers_of(layer: keras.Layer) -> list[keras.Layer]:
-    """All layers inside a layer or a model, at any depth. Keras 3.14 to 3.16; `model.layers` are those of the first level."""
+    """All layers inside a layer or a model, at any depth. Keras 3.14 to 3.16; `model.layers` are
+    those of the first level.
+    """
     return list(layer._flatten_layers(include_self=False))
 
 
@@ -88,28 +113,38 @@ def outputs_of_calls(model: keras.Model) -> list:
 
 
 def better_direction(metric: keras.Metric) -> str:
-    """ "max" or "min": which way a metric is better. Keras 3.14 to 3.16; no public way, and "min" where it does not say."""
+    """ "max" or "min": which way a metric is better. Keras 3.14 to 3.16; no public way, and "min"
+    where it does not say.
+    """
     return "max" if getattr(metric, "_direction", "down") == "up" else "min"
 
 
 def wrapped_function(metric: keras.metrics.MeanMetricWrapper):
-    """The function of a metric, and its keyword arguments. Keras 3.14 to 3.16; its config has the name alone."""
+    """The function of a metric, and its keyword arguments. Keras 3.14 to 3.16; its config has
+    the name alone.
+    """
     return metric._fn, metric._fn_kwargs
 
 
 def adam_slots(optimizer: keras.optimizers.Adam, variable) -> tuple:
-    """The variables of the mean and the variance that Adam keeps for a variable. Keras 3.14 to 3.16; no public way."""
+    """The variables of the mean and the variance that Adam keeps for a variable. Keras 3.14 to
+    3.16; no public way.
+    """
     index = optimizer._get_variable_index(variable)
     return optimizer._momentums[index], optimizer._velocities[index]
 
 
 def leave_gradients_unsummed(optimizer: keras.optimizers.Optimizer) -> None:
-    """The optimizer takes gradients for summed over the replicas. Keras 3.14 to 3.16; no public way."""
+    """The optimizer takes gradients for summed over the replicas. Keras 3.14 to 3.16; no public
+    way.
+    """
     optimizer._all_reduce_sum_gradients = lambda gradients_and_variables: gradients_and_variables
 
 
 def replace_moments(layer: keras.layers.BatchNormalization, function) -> None:
-    """The layer takes mean and variance from `function(inputs, mask)`. Keras 3.14 to 3.16; no public way."""
+    """The layer takes mean and variance from `function(inputs, mask)`. Keras 3.14 to 3.16; no
+    public way.
+    """
     layer._moments = function
 
 
@@ -119,12 +154,16 @@ def moments(layer: keras.layers.BatchNormalization, inputs, mask):
 
 
 def reduction_axes(layer: keras.layers.BatchNormalization) -> list[int]:
-    """The axes that a built layer takes mean and variance over. Keras 3.14 to 3.16; no public way."""
+    """The axes that a built layer takes mean and variance over. Keras 3.14 to 3.16; no public
+    way.
+    """
     return layer._reduction_axes
 
 
 def keep_to_this_process(model: keras.Model) -> None:
-    """Keras's own `predict` of a model runs in this process alone: it fails on several workers. Keras 3.14 to 3.16."""
+    """Keras's own `predict` of a model runs in this process alone: it fails on several workers.
+    Keras 3.14 to 3.16.
+    """
     model._distribute_strategy = None
 
 

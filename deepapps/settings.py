@@ -14,17 +14,35 @@ import types
 import typing
 
 OPTIMIZERS = (
-    "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "ftrl", "lamb", "lion", "nadam",
-    "rmsprop", "sgd",
-)  # fmt: skip
+    "adadelta",
+    "adafactor",
+    "adagrad",
+    "adam",
+    "adamax",
+    "adamw",
+    "ftrl",
+    "lamb",
+    "lion",
+    "nadam",
+    "rmsprop",
+    "sgd",
+)
 SCHEDULES = ("constant", "CosineDecay", "ExponentialDecay", "InverseTimeDecay", "PolynomialDecay")
 DTYPE_POLICIES = ("float32", "float64", "mixed_float16", "mixed_bfloat16", "bfloat16")
 
 # what several tasks train with
-WARMED_UP_COSINE = {"learning_rate_schedule": "CosineDecay", "warmup": 0.1, "final_learning_rate": 0.01}
+WARMED_UP_COSINE = {
+    "learning_rate_schedule": "CosineDecay",
+    "warmup": 0.1,
+    "final_learning_rate": 0.01,
+}
 FOR_SEQUENCES = WARMED_UP_COSINE | {
-    "optimizer": "adam", "learning_rate": 3e-3, "global_clipnorm": 1.0, "use_ema": True, "ema_momentum": 0.99,
-}  # fmt: skip
+    "optimizer": "adam",
+    "learning_rate": 3e-3,
+    "global_clipnorm": 1.0,
+    "use_ema": True,
+    "ema_momentum": 0.99,
+}
 
 
 def setting(default, help, *, minimum=None, maximum=None, above=None, choices=None):
@@ -64,7 +82,9 @@ class Settings:
         return dataclasses.asdict(self)
 
     def changed(self, defaults=None):
-        """The settings that differ from those of `defaults`, an instance; from the class's own where that is None."""
+        """The settings that differ from those of `defaults`, an instance; from the class's own
+        where that is None.
+        """
         plain = (type(self)() if defaults is None else defaults).as_dict()
         return {name: value for name, value in self.as_dict().items() if value != plain[name]}
 
@@ -76,7 +96,9 @@ class TrainingSettings(Settings):
     epochs: int = setting(10, "Passes over the training examples.", minimum=1)
     batch_size: int = setting(128, "Examples of one step, over all replicas.", minimum=1)
     optimizer: str | dict = setting(
-        "adam", "Keras optimizer, by name; in Python also a function that makes one.", choices=OPTIMIZERS
+        "adam",
+        "Keras optimizer, by name; in Python also a function that makes one.",
+        choices=OPTIMIZERS,
     )
     learning_rate: float = setting(1e-3, "Learning rate (its peak, under a schedule).", above=0)
     learning_rate_schedule: str | dict = setting(
@@ -89,15 +111,24 @@ class TrainingSettings(Settings):
         maximum=1,
     )
     final_learning_rate: float = setting(
-        0.0, "Learning rate at the end of a schedule, as a share of `learning_rate`.", minimum=0, maximum=1
+        0.0,
+        "Learning rate at the end of a schedule, as a share of `learning_rate`.",
+        minimum=0,
+        maximum=1,
     )
     weight_decay: float | None = setting(None, "Decoupled weight decay.", minimum=0)
     momentum: float | None = setting(None, "Momentum of sgd and rmsprop.", minimum=0, maximum=1)
     clipnorm: float | None = setting(None, "Largest norm of each gradient.", above=0)
-    global_clipnorm: float | None = setting(None, "Largest norm of all gradients together.", above=0)
+    global_clipnorm: float | None = setting(
+        None, "Largest norm of all gradients together.", above=0
+    )
     clipvalue: float | None = setting(None, "Largest absolute value in a gradient.", above=0)
-    gradient_accumulation_steps: int = setting(1, "Steps whose gradients make one update.", minimum=1)
-    use_ema: bool = setting(False, "Validate, and keep as best, an average of the weights over updates.")
+    gradient_accumulation_steps: int = setting(
+        1, "Steps whose gradients make one update.", minimum=1
+    )
+    use_ema: bool = setting(
+        False, "Validate, and keep as best, an average of the weights over updates."
+    )
     ema_momentum: float = setting(0.99, "Momentum of that average.", minimum=0, maximum=1)
     class_weight: dict | str | None = setting(
         None,
@@ -112,9 +143,15 @@ class TrainingSettings(Settings):
     seed: int = setting(
         0, "Seed of the weights, the order, dropout and augmentation.", minimum=0, maximum=2**32 - 1
     )
-    deterministic: bool = setting(True, "Bit-identical on the same machine; costs about 10 % on CPU.")
-    strategy: str = setting("auto", "`auto`, `none`, `mirrored[:N]`, `multi-worker` or `parameter-server`.")
-    dtype_policy: str = setting("float32", "Keras dtype policy of the network.", choices=DTYPE_POLICIES)
+    deterministic: bool = setting(
+        True, "Bit-identical on the same machine; costs about 10 % on CPU."
+    )
+    strategy: str = setting(
+        "auto", "`auto`, `none`, `mirrored[:N]`, `multi-worker` or `parameter-server`."
+    )
+    dtype_policy: str = setting(
+        "float32", "Keras dtype policy of the network.", choices=DTYPE_POLICIES
+    )
     jit_compile: bool | str = setting(
         "auto", "Compile the step with XLA; auto: where it pays.", choices=("auto",)
     )
@@ -124,7 +161,9 @@ class TrainingSettings(Settings):
         minimum=1,
         choices=("auto",),
     )
-    checkpoint_seconds: float = setting(60.0, "Seconds between checkpoints within an epoch.", minimum=0)
+    checkpoint_seconds: float = setting(
+        60.0, "Seconds between checkpoints within an epoch.", minimum=0
+    )
     tensorboard: bool = setting(False, "Also write TensorBoard logs into the Run.")
     progress: bool = setting(True, "Show progress on stderr.")
 
@@ -142,7 +181,9 @@ class TrainingSettings(Settings):
 
 
 def types_of(settings_class):
-    """The types each setting allows, as `{name: (type, ...)}`; NoneType among them where None is allowed."""
+    """The types each setting allows, as `{name: (type, ...)}`; NoneType among them where None is
+    allowed.
+    """
     hints = typing.get_type_hints(settings_class)
     unions = (typing.Union, types.UnionType)
     return {
@@ -152,7 +193,9 @@ def types_of(settings_class):
 
 
 def close_names(name, known):
-    """The end of an error line about an unknown name: the close ones, and all where they are few."""
+    """The end of an error line about an unknown name: the close ones, and all where they are
+    few.
+    """
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=3)
     hint = f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
@@ -200,7 +243,12 @@ def _checked(field, allowed, value):
     if value is None and type(None) in allowed:
         return None
     value = _plain(value)
-    if float in allowed and int not in allowed and isinstance(value, int) and not isinstance(value, bool):
+    if (
+        float in allowed
+        and int not in allowed
+        and isinstance(value, int)
+        and not isinstance(value, bool)
+    ):
         value = float(value)
     fits = isinstance(value, allowed) and (bool in allowed or not isinstance(value, bool))
     if not fits:
@@ -215,7 +263,9 @@ def _checked(field, allowed, value):
 
 
 def _plain(value):
-    """A value as JSON gives it back: NumPy scalars as numbers, paths as text, numbers as keys of a dict."""
+    """A value as JSON gives it back: NumPy scalars as numbers, paths as text, numbers as keys of
+    a dict.
+    """
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         return value.item()
     if isinstance(value, dict):

@@ -19,15 +19,18 @@ class Task:
 
     Args:
         settings: An instance of the class's `Settings`. None takes the defaults.
-        learned: What another task of the class has learned from its data. None: it is learned from the data.
+        learned: What another task of the class has learned from its data. None: it is learned from
+            the data.
 
     Class attributes:
         Settings: The frozen dataclass of the task's settings.
-        Answering: The frozen dataclass of what can be set in `predict` and `evaluate`: the size of a beam, say.
+        Answering: The frozen dataclass of what can be set in `predict` and `evaluate`: the size of
+            a beam, say.
         training: Defaults of the task for training settings, `{"epochs": 20, ...}`.
         monitor: The validation figure that picks the best weights, named without `val_`.
         direction: "max" or "min": which way `monitor` is better.
-        explanations: Endings of the files that an explanation can be plotted to; none: `plot` itself sees to that.
+        explanations: Endings of the files that an explanation can be plotted to; none: `plot`
+            itself sees to that.
         files: Names of the files that `save` and `illustrate` write into a Run's folder.
 
     Attributes:
@@ -56,8 +59,9 @@ class Task:
     def data(self):
         """Returns the `Splits`. Called once, before everything below.
 
-        A task that learns something from its data writes three methods in its place: `read`, `learn` and `split`.
-        What was learned before, or comes from another Run, is then not learned again.
+        A task that learns something from its data writes three methods in its place: `read`,
+        `learn` and `split`. What was learned before, or comes from another Run, is then not learned
+        again.
         """
         raw = self.read()
         if self.learned is None:
@@ -74,16 +78,22 @@ class Task:
 
     def split(self, raw):
         """Returns the `Splits` of data that `read` returned, encoded by what was learned."""
-        raise NotImplementedError(f"{self.name} must define `data()`, or `read()` and `split(raw)`.")
+        raise NotImplementedError(
+            f"{self.name} must define `data()`, or `read()` and `split(raw)`."
+        )
 
     @staticmethod
     def space(hp):
-        """Returns the settings of a trial of a search, `{name: value}`; None in it means the default.
+        """Returns the settings of a trial of a search, `{name: value}`; None in it means the
+        default.
 
         Args:
-            hp: A `keras_tuner.HyperParameters`, whose `Int`, `Float`, `Choice` and `Boolean` give its values.
+            hp: A `keras_tuner.HyperParameters`, whose `Int`, `Float`, `Choice` and `Boolean` give
+                its values.
         """
-        raise ValueError("The task has no space of its own to search: give one, `space=`, or `--space FILE`.")
+        raise ValueError(
+            "The task has no space of its own to search: give one, `space=`, or `--space FILE`."
+        )
 
     def network(self):
         """Returns the `keras.Model`. Called in the scope of the strategy."""
@@ -98,7 +108,8 @@ class Task:
         return []
 
     def augmentation(self):
-        """Returns a callable on a batch of inputs, such as a Keras layer, for training only; or None.
+        """Returns a callable on a batch of inputs, such as a Keras layer, for training only; or
+        None.
 
         One that also takes `targets` changes both, and returns both.
         """
@@ -116,8 +127,8 @@ class Task:
         """Returns the answers to raw inputs, as `decode` does.
 
         Args:
-            predictor: The `Predictor` of the model: `predictor.predict(inputs)` gives its outputs, `predictor.model`
-                is the `keras.Model` itself.
+            predictor: The `Predictor` of the model: `predictor.predict(inputs)` gives its outputs,
+                `predictor.model` is the `keras.Model` itself.
             raw: Raw inputs.
             progress: Show a bar on stderr, where that is a terminal.
         A task with `Answering` settings takes them here and in `evaluate`, as further keywords.
@@ -125,7 +136,8 @@ class Task:
         return self.decode(predictor.predict(self.encode(raw), progress))
 
     def measure(self, outputs, targets, source):
-        """Returns further metrics from the outputs of the model, `{name: value}`; `monitor` may be one of them.
+        """Returns further metrics from the outputs of the model, `{name: value}`; `monitor` may be
+        one of them.
 
         Args:
             outputs: The model's outputs for a source.
@@ -145,7 +157,8 @@ class Task:
         return self.measure(outputs, targets, source)
 
     def validate(self, predictor, source):
-        """Returns the metrics of `evaluate` to follow after each epoch, where `monitor` is no Keras metric.
+        """Returns the metrics of `evaluate` to follow after each epoch, where `monitor` is no Keras
+        metric.
 
         Defaults to all of them.
         """
@@ -156,17 +169,21 @@ class Task:
         return data
 
     def explain(self, predictor, raw, target=None):
-        """Returns why the model answers one raw input as it does: an object with arrays and `plot(path)`.
+        """Returns why the model answers one raw input as it does: an object with arrays and
+        `plot(path)`.
 
         Args:
             predictor: The `Predictor` of the model.
             raw: One raw input.
             target: The answer to explain. Defaults to the model's own.
         """
-        raise ValueError(f"A task of kind {self.name!r} cannot explain its answers: it defines no `explain`.")
+        raise ValueError(
+            f"A task of kind {self.name!r} cannot explain its answers: it defines no `explain`."
+        )
 
     def examples(self, predictor, source, figures):
-        """Returns what the report shows of single examples, a list that JSON can hold; kept in examples.json.
+        """Returns what the report shows of single examples, a list that JSON can hold; kept in
+        examples.json.
 
         Args:
             predictor: The `Predictor` of the model with the best weights.
@@ -176,7 +193,8 @@ class Task:
         return []
 
     def sections(self, figures, examples, folder):
-        """Returns the task's own part of the report, a list of `deepapps.reporting.sections.Section`.
+        """Returns the task's own part of the report, a list of
+        `deepapps.reporting.sections.Section`.
 
         Args:
             figures: As in metrics.json, of the test split or else of the validation split.

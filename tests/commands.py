@@ -21,7 +21,9 @@ def write_idx(folder, images, labels, part="train", end=""):
     """Writes idx files into a folder, which it returns."""
     folder.mkdir(exist_ok=True)
     for kind, array in (("images", images), ("labels", labels)):
-        header = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+        header = bytes([0, 0, 8, array.ndim]) + b"".join(
+            size.to_bytes(4, "big") for size in array.shape
+        )
         content = header + array.tobytes()
         path = folder / f"{part}-{kind}-idx{array.ndim}-ubyte{end}"
         path.write_bytes(gzip.compress(content) if end else content)
@@ -39,7 +41,9 @@ def fails(status, *arguments, words=(), **options):
 
 
 def small_files():
-    """No file may grow beyond 40 kB, as on a disk that is nearly full: settings fit, weights do not."""
+    """No file may grow beyond 40 kB, as on a disk that is nearly full: settings fit, weights do
+    not.
+    """
     resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
 
 

@@ -8,7 +8,9 @@ import tempfile
 import typing
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["tensorflow", "keras", "deepapps.runs.train", "deepapps.reporting.report"])
+_context.set_forkserver_preload(
+    ["tensorflow", "keras", "deepapps.runs.train", "deepapps.reporting.report"]
+)
 
 
 def start(function, *arguments):
@@ -63,7 +65,9 @@ class Command:
 
 
 def deepapps(*arguments, **options):
-    """Runs `deepapps ARGUMENTS` in a child, with the options of `Command`; returns how it `Ended`."""
+    """Runs `deepapps ARGUMENTS` in a child, with the options of `Command`; returns how it
+    `Ended`.
+    """
     return Command(*arguments, **options).ended()
 
 

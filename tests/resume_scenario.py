@@ -9,7 +9,9 @@ import numpy as np
 
 
 def train(folder, strategy="none", kill=None, **settings):
-    """Trains the scenario in `folder`, and kills this process where `kill`, (point, count), says."""
+    """Trains the scenario in `folder`, and kills this process where `kill`, (point, count),
+    says.
+    """
     import deepapps
 
     deepapps.use_devices(2)
@@ -25,7 +27,9 @@ def train(folder, strategy="none", kill=None, **settings):
             inputs = random.normal(size=(300, 6, 6, 1)) + targets[:, None, None, None] * 0.5
             weights = random.uniform(0.5, 1.5, 300)
             arrays = (inputs.astype("float32"), targets.astype("int32"), weights.astype("float32"))
-            parts = [tuple(array[rows] for array in arrays) for rows in (slice(0, 200), slice(200, 300))]
+            parts = [
+                tuple(array[rows] for array in arrays) for rows in (slice(0, 200), slice(200, 300))
+            ]
             return deepapps.Splits(*(deepapps.ArraySource(*part) for part in parts))
 
         def network(self):
@@ -36,7 +40,9 @@ def train(folder, strategy="none", kill=None, **settings):
             return keras.Model(images, layers.Dense(3)(x))
 
         def augmentation(self):
-            return keras.Sequential([layers.RandomTranslation(0.1, 0.1), layers.RandomRotation(0.05)])
+            return keras.Sequential(
+                [layers.RandomTranslation(0.1, 0.1), layers.RandomRotation(0.05)]
+            )
 
         def loss(self):
             return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -45,16 +51,27 @@ def train(folder, strategy="none", kill=None, **settings):
             return [keras.metrics.SparseCategoricalAccuracy("accuracy")]
 
     arguments = {
-        "epochs": 4, "batch_size": 32, "optimizer": "adamw", "learning_rate": 0.01, "weight_decay": 0.01,
-        "learning_rate_schedule": "CosineDecay", "warmup": 0.1, "use_ema": True, "ema_momentum": 0.9,
-        "global_clipnorm": 1.0, "patience": 3, "steps_per_execution": 2, "checkpoint_seconds": 0.0,
+        "epochs": 4,
+        "batch_size": 32,
+        "optimizer": "adamw",
+        "learning_rate": 0.01,
+        "weight_decay": 0.01,
+        "learning_rate_schedule": "CosineDecay",
+        "warmup": 0.1,
+        "use_ema": True,
+        "ema_momentum": 0.9,
+        "global_clipnorm": 1.0,
+        "patience": 3,
+        "steps_per_execution": 2,
+        "checkpoint_seconds": 0.0,
         "progress": False,
-    }  # fmt: skip
+    }
     callbacks = [
         keras.callbacks.EarlyStopping("val_loss", patience=5, restore_best_weights=True),
         Watch(folder),
     ]
-    callbacks.append(killer(*(kill or ("never", 0))))  # always: a resume needs the same list of callbacks
+    # always: a resume needs the same list of callbacks
+    callbacks.append(killer(*(kill or ("never", 0))))
     deepapps.train(
         Scenario(),
         output=folder,

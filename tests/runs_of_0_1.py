@@ -17,14 +17,18 @@ def expected(name):
 
 
 def raw_inputs(task, inputs):
-    """Inputs as `predict` takes them: strings, series `(T, F)`, or one array for the task `model`."""
+    """Inputs as `predict` takes them: strings, series `(T, F)`, or one array for the task
+    `model`.
+    """
     if task == "model":
         return np.array(inputs)
     return [value if isinstance(value, str) else np.array(value, "float32") for value in inputs]
 
 
 def plain(value):
-    """A value as JSON holds it: floats with 6 digits, a large array as its shape, two sums and some of its numbers."""
+    """A value as JSON holds it: floats with 6 digits, a large array as its shape, two sums and
+    some of its numbers.
+    """
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -46,7 +50,9 @@ def _digest(array):
 
 
 def assert_same(found, stored, where="value"):
-    """Checks that a value is the stored one: floats within a ten-thousandth, dicts with the same keys or more."""
+    """Checks that a value is the stored one: floats within a ten-thousandth, dicts with the same
+    keys or more.
+    """
     found = plain(found)
     if isinstance(stored, dict):
         assert isinstance(found, dict) and stored.keys() <= found.keys(), where
@@ -57,8 +63,8 @@ def assert_same(found, stored, where="value"):
         for index, pair in enumerate(zip(found, stored, strict=True)):
             assert_same(*pair, f"{where}[{index}]")
     elif isinstance(stored, float):
-        assert isinstance(found, float | int) and math.isclose(found, stored, rel_tol=1e-4, abs_tol=1e-4), (
-            f"{where} is {found}, and was {stored}"
-        )
+        assert isinstance(found, float | int) and math.isclose(
+            found, stored, rel_tol=1e-4, abs_tol=1e-4
+        ), f"{where} is {found}, and was {stored}"
     else:
         assert found == stored, f"{where} is {found!r}, and was {stored!r}"

@@ -1,4 +1,5 @@
-"""Which feature of the loop works under which strategy: tried out, and written into docs/distributed.md.
+"""Which feature of the loop works under which strategy: tried out, and written into
+docs/distributed.md.
 
 python tests/strategy_table.py
 """
@@ -43,7 +44,9 @@ FEATURES = {
 
 
 def try_all(strategy, file):
-    """Trains with each feature under a strategy; writes `{feature: "yes" or why not}` into a file."""
+    """Trains with each feature under a strategy; writes `{feature: "yes" or why not}` into a
+    file.
+    """
     import deepapps
 
     if strategy == "mirrored:2":
@@ -61,8 +64,20 @@ def try_all(strategy, file):
         pathlib.Path(file).write_text(json.dumps(found))
 
 
-def _try(strategy, folder, own, network="mlp", augment=False, sample_weights=False, made=False, callback=None,
-         resumes=False, as_rows=False, dataset=False, **settings):  # fmt: skip
+def _try(
+    strategy,
+    folder,
+    own,
+    network="mlp",
+    augment=False,
+    sample_weights=False,
+    made=False,
+    callback=None,
+    resumes=False,
+    as_rows=False,
+    dataset=False,
+    **settings,
+):
     import keras
     import tensorflow as tf
 
@@ -96,9 +111,17 @@ def _try(strategy, folder, own, network="mlp", augment=False, sample_weights=Fal
     def train(epochs, **more):
         callbacks = [_callback(callback, own)] if callback else []
         return deepapps.train(
-            Tried(), strategy=strategy, output=folder, epochs=epochs, batch_size=32, learning_rate=0.02, progress=False,
-            callbacks=callbacks, **settings, **more,
-        )  # fmt: skip
+            Tried(),
+            strategy=strategy,
+            output=folder,
+            epochs=epochs,
+            batch_size=32,
+            learning_rate=0.02,
+            progress=False,
+            callbacks=callbacks,
+            **settings,
+            **more,
+        )
 
     if made:
         settings["optimizer"] = lambda: keras.optimizers.SGD(0.1, momentum=0.9)
@@ -158,7 +181,9 @@ def table(findings):
                 found = f"refused ({reasons.index(found) + 1})"
             cells.append(found)
         rows.append(f"| {feature} | {' | '.join(cells)} |")
-    return "\n".join([*rows, "", *(f"{number}. {reason}" for number, reason in enumerate(reasons, 1)), ""])
+    return "\n".join(
+        [*rows, "", *(f"{number}. {reason}" for number, reason in enumerate(reasons, 1)), ""]
+    )
 
 
 def current_table():

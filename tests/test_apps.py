@@ -17,7 +17,9 @@ def test_at_most_sixty_lines(path):
 @pytest.mark.slow
 def test_mnist_classifier_reads_digits(tmp_path):
     app = next(path for path in APPS if path.name == "mnist_classifier.py")
-    ended = subprocess.run([sys.executable, app], cwd=tmp_path, capture_output=True, text=True, check=True)
+    ended = subprocess.run(
+        [sys.executable, app], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
     accuracy = float(ended.stdout.split()[2].rstrip(","))
     assert accuracy >= 0.97
     assert ended.stdout.count("read as") == 5
@@ -27,6 +29,8 @@ def test_mnist_classifier_reads_digits(tmp_path):
 @pytest.mark.slow
 def test_sequence_classifier_tells_languages(tmp_path):
     app = next(path for path in APPS if path.name == "sequence_classifier.py")
-    ended = subprocess.run([sys.executable, app], cwd=tmp_path, capture_output=True, text=True, check=True)
+    ended = subprocess.run(
+        [sys.executable, app], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
     assert float(ended.stdout.split()[2].rstrip(",")) >= 0.88
     assert ended.stdout.count("read as") == 5

@@ -1,4 +1,5 @@
-"""The documentation holds what it says: its code runs, its commands parse, its links and tables are true.
+"""The documentation holds what it says: its code runs, its commands parse, its links and tables are
+true.
 
 Run as a program, `python tests/test_docs.py`, it writes the tables of settings anew.
 """
@@ -28,13 +29,18 @@ from deepapps.tuning.search_settings import SearchSettings
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-COMMANDS = ("deepapps", "make", "pip", "git", "cd", "ls", "python")  # what a line of a shell block may run
+# what a line of a shell block may run
+COMMANDS = ("deepapps", "make", "pip", "git", "cd", "ls", "python")
 
 
 def blocks(page, *languages):
     """The code blocks of a page in these languages, as `(first line, code)`."""
     text = page.read_text(encoding="utf-8")
-    return [(text.count("\n", 0, b.start(2)) + 1, b[2]) for b in BLOCK.finditer(text) if b[1] in languages]
+    return [
+        (text.count("\n", 0, b.start(2)) + 1, b[2])
+        for b in BLOCK.finditer(text)
+        if b[1] in languages
+    ]
 
 
 def named(page):
@@ -46,11 +52,14 @@ def test_python_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = {"__name__": "docs"}
     for line, code in blocks(page, "python"):
-        exec(compile("\n" * (line - 1) + code, page, "exec"), names)  # an error shows the line of the page
+        # an error shows the line of the page
+        exec(compile("\n" * (line - 1) + code, page, "exec"), names)
 
 
 def command_lines():
-    """Every command of the shell blocks, as `page:line`, words. Output, in a block with `$`, stays out."""
+    """Every command of the shell blocks, as `page:line`, words. Output, in a block with `$`,
+    stays out.
+    """
     for page in PAGES:
         for line, code in blocks(page, "sh", "console"):
             joined = code.replace("\\\n", "  ")
@@ -90,17 +99,23 @@ def parse(words):
     if command.name in TASKS:
         task = find_task(command.name)
         names = {*task.Settings.names(), *TrainingSettings.names()}
-        configure(command.name, {k: v for k, v in context.params.items() if k in names and v is not None})
+        configure(
+            command.name, {k: v for k, v in context.params.items() if k in names and v is not None}
+        )
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "yaml", "json", "bash")], ids=named)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if blocks(page, "yaml", "json", "bash")], ids=named
+)
 def test_recipes_have_no_mistake_of_syntax(page):
     """The commands of deepapps in them are parsed, too."""
     for _, code in blocks(page, "json"):
         json.loads(code)
     for _, code in blocks(page, "bash"):
         subprocess.run(["bash", "-n"], input=code, text=True, check=True)
-        lines = [line.partition("deepapps ")[2] for line in code.splitlines() if "deepapps " in line]
+        lines = [
+            line.partition("deepapps ")[2] for line in code.splitlines() if "deepapps " in line
+        ]
         assert lines
         for line in lines:
             parse(shlex.split(line))
@@ -137,7 +152,9 @@ def test_links_lead_somewhere(page):
 
 def anchors(page):
     """The anchors of the headings of a page, as GitHub makes them."""
-    headings = re.findall(r"^#+ (.+)$", BLOCK.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
+    headings = re.findall(
+        r"^#+ (.+)$", BLOCK.sub("", page.read_text(encoding="utf-8")), re.MULTILINE
+    )
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
@@ -147,18 +164,28 @@ def test_every_page_is_linked_from_the_readme():
 
 
 def test_pictures_are_small():
-    assert [p.name for p in (ROOT / "docs" / "images").iterdir() if p.stat().st_size > 100_000] == []
+    assert [
+        p.name for p in (ROOT / "docs" / "images").iterdir() if p.stat().st_size > 100_000
+    ] == []
 
 
 def settings_tables():
     """The tables of settings, `{name: Markdown}`, made from the dataclasses."""
     kinds = (
-        ImageSettings, SequenceSettings, TranslatorSettings, SummarizerSettings, TranslatingSettings, TrainingSettings,
+        ImageSettings,
+        SequenceSettings,
+        TranslatorSettings,
+        SummarizerSettings,
+        TranslatingSettings,
+        TrainingSettings,
         SearchSettings,
-    )  # fmt: skip
+    )
     tables = {kind.__name__: settings_table(kind) for kind in kinds}
     for name in TASKS:
-        rows = [f"| `{key}` | {default_text(value)} |" for key, value in find_task(name).training.items()]
+        rows = [
+            f"| `{key}` | {default_text(value)} |"
+            for key, value in find_task(name).training.items()
+        ]
         tables[f"training of {name}"] = "\n".join(["| setting | default |", "|---|---|", *rows])
     return tables
 
@@ -166,7 +193,8 @@ def settings_tables():
 def settings_table(kind):
     types = types_of(kind)
     rows = [
-        f"| `{f.name}` | {default_text(f.default)} | {range_text(types[f.name], f.metadata)} | {f.metadata['help']} |"
+        f"| `{f.name}` | {default_text(f.default)} | {range_text(types[f.name], f.metadata)} | "
+        f"{f.metadata['help']} |"
         for f in dataclasses.fields(kind)
     ]
     return "\n".join(["| setting | default | values | meaning |", "|---|---|---|---|", *rows])
@@ -182,11 +210,15 @@ def range_text(types, limits):
     """What a setting may be: `cnn`, `mlp`; integer, at least 1; ..."""
     kinds = {int: "integer", float: "number", bool: "yes or no", dict: "dict", str: "text"}
     choices = limits["choices"] or ()
-    named_kinds = [text for kind, text in kinds.items() if kind in types and not (kind is str and choices)]
+    named_kinds = [
+        text for kind, text in kinds.items() if kind in types and not (kind is str and choices)
+    ]
     rules = {"at least": limits["minimum"], "at most": limits["maximum"], "above": limits["above"]}
     bounds = [f"{rule} {bound:g}" for rule, bound in rules.items() if bound is not None]
     numbers = [", ".join([" or ".join(named_kinds), *bounds])] if named_kinds else []
-    return " or ".join([*numbers, *([", ".join(f"`{choice}`" for choice in choices)] if choices else [])])
+    return " or ".join(
+        [*numbers, *([", ".join(f"`{choice}`" for choice in choices)] if choices else [])]
+    )
 
 
 def page_of(name):
@@ -211,7 +243,9 @@ def test_table_of_dependencies_is_true():
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
     groups = {"core": setup["options"]["install_requires"], **setup["options.extras_require"]}
     wanted = [
-        (group, *line.split(",")[0].split(">=")) for group, lines in groups.items() for line in lines.split()
+        (group, *line.split(",")[0].split(">="))
+        for group, lines in groups.items()
+        for line in lines.split()
     ]
     text = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\w+) \| `([^`]+)` \| ([\d.]+) \| (\S.+) \|$", text, re.MULTILINE)

@@ -1,4 +1,6 @@
-"""The house: which module imports which. An import goes down, never up, and never in a circle; lazy ones count."""
+"""The house: which module imports which. An import goes down, never up, and never in a circle;
+lazy ones count.
+"""
 
 import ast
 import pathlib
@@ -6,10 +8,29 @@ import re
 
 ROOT = pathlib.Path(__file__).parents[1] / "deepapps"
 FLOORS = (  # the rooms, from the top floor down
-    "cli", "apps", "demo", "tuning", "federation", "compression", "runs", "export", "training", "tasks",
-    "inference", "reporting", "distribution", "networks", "data", "metrics", "layers",
-    "keras_internals", "registry", "task", "settings", "files",
-)  # fmt: skip
+    "cli",
+    "apps",
+    "demo",
+    "tuning",
+    "federation",
+    "compression",
+    "runs",
+    "export",
+    "training",
+    "tasks",
+    "inference",
+    "reporting",
+    "distribution",
+    "networks",
+    "data",
+    "metrics",
+    "layers",
+    "keras_internals",
+    "registry",
+    "task",
+    "settings",
+    "files",
+)
 MOST_LAZY = 25
 
 
@@ -22,7 +43,8 @@ MODULES = {module_of(path): ast.parse(path.read_text()) for path in sorted(ROOT.
 
 
 def imports(module):
-    """Every import of a module: the names that are imported, and whether it stands inside a function.
+    """Every import of a module: the names that are imported, and whether it stands inside a
+    function.
 
     What a `Registry` loads by name, "module:attribute", is one, too.
     """
@@ -36,7 +58,9 @@ def imports(module):
                 yield [f"{child.module}.{alias.name}" for alias in child.names], lazy
             elif isinstance(child, ast.Call) and getattr(child.func, "attr", "") == "import_module":
                 yield [], True
-            elif isinstance(child, ast.Constant) and re.match(r"deepapps(\.\w+)+:\w+$", str(child.value)):
+            elif isinstance(child, ast.Constant) and re.match(
+                r"deepapps(\.\w+)+:\w+$", str(child.value)
+            ):
                 yield [child.value.partition(":")[0]], False
             inner = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
             yield from visit(child, lazy or inner)
@@ -53,7 +77,10 @@ def own(name):
 
 GRAPH = {
     module: {
-        target for names, _ in imports(module) for name in names if (target := own(name)) and target != module
+        target
+        for names, _ in imports(module)
+        for name in names
+        if (target := own(name)) and target != module
     }
     for module in MODULES
 }

@@ -21,7 +21,9 @@ def test_the_wheel_holds_deepapps_alone(tmp_path):
     options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--wheel-dir", tmp_path]
     if all(importlib.util.find_spec(name) for name in ("setuptools", "wheel")):
         options.append("--no-build-isolation")  # works without a network
-    subprocess.run([sys.executable, "-m", "pip", "wheel", *options, source], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", *options, source], check=True, capture_output=True
+    )
     (wheel,) = tmp_path.glob("*.whl")
     assert wheel.name == f"deepapps-{deepapps.__version__}-py3-none-any.whl"
     names = zipfile.ZipFile(wheel).namelist()
@@ -44,8 +46,13 @@ def test_the_public_names():
 
 
 def test_importing_deepapps_loads_no_tensorflow():
-    program = "import sys, deepapps; print(sorted({'tensorflow', 'keras', 'numpy', 'matplotlib'} & set(sys.modules)))"
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    program = (
+        "import sys, deepapps; print(sorted({'tensorflow', 'keras', 'numpy', 'matplotlib'} "
+        "& set(sys.modules)))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert ended.stdout == "[]\n" and ended.stderr == ""
 
 
@@ -53,7 +60,10 @@ def test_every_dependency_has_a_lower_bound():
     options = configparser.ConfigParser()
     options.read(ROOT / "setup.cfg")
     extras = dict(options["options.extras_require"])
-    listed = [*options["options"]["install_requires"].splitlines(), *"\n".join(extras.values()).splitlines()]
+    listed = [
+        *options["options"]["install_requires"].splitlines(),
+        *"\n".join(extras.values()).splitlines(),
+    ]
     dependencies = [line for line in listed if line]
     assert len(dependencies) > 10
     for dependency in dependencies:

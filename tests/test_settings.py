@@ -34,9 +34,16 @@ class Bread(Settings):
 
 def test_defaults_and_values():
     assert Bread().as_dict() == {
-        "loaves": 2, "salt": 0.02, "heat": None, "flour": "rye", "shop": "mill", "sliced": False,
-        "minutes": "auto", "crust": "auto", "prices": None,
-    }  # fmt: skip
+        "loaves": 2,
+        "salt": 0.02,
+        "heat": None,
+        "flour": "rye",
+        "shop": "mill",
+        "sliced": False,
+        "minutes": "auto",
+        "crust": "auto",
+        "prices": None,
+    }
     assert Bread(loaves=7, heat=210, minutes=5, crust=False, flour="spelt").heat == 210.0
     assert Bread.names() == [field.name for field in dataclasses.fields(Bread)]
 
@@ -56,7 +63,10 @@ def test_defaults_and_values():
         ({"salt": None}, "`salt` must be float. Received: salt=None"),
         ({"heat": 0}, "`heat` must be greater than 0. Received: heat=0.0"),
         ({"heat": "hot"}, "`heat` must be float or None. Received: heat='hot'"),
-        ({"flour": "weat"}, "Unknown flour 'weat'. Did you mean 'wheat'? Known: rye, spelt, wheat."),
+        (
+            {"flour": "weat"},
+            "Unknown flour 'weat'. Did you mean 'wheat'? Known: rye, spelt, wheat.",
+        ),
         ({"flour": 3}, "`flour` must be str. Received: flour=3"),
         ({"sliced": 1}, "`sliced` must be bool. Received: sliced=1"),
         ({"sliced": "yes"}, "`sliced` must be bool. Received: sliced='yes'"),
@@ -75,9 +85,13 @@ def test_a_wrong_value_is_named_with_its_rule(given, message):
 
 def test_numpy_scalars_and_paths_become_plain_values():
     bread = Bread(
-        loaves=np.int64(3), salt=np.float32(0.5), sliced=np.bool_(True), flour=np.str_("rye"),
-        shop=pathlib.Path("old/mill"), minutes=np.array(9),
-    )  # fmt: skip
+        loaves=np.int64(3),
+        salt=np.float32(0.5),
+        sliced=np.bool_(True),
+        flour=np.str_("rye"),
+        shop=pathlib.Path("old/mill"),
+        minutes=np.array(9),
+    )
     values = [bread.loaves, bread.salt, bread.sliced, bread.flour, bread.shop, bread.minutes]
     assert values == [3, 0.5, True, "rye", "old/mill", 9]
     assert [type(value) for value in values] == [int, float, bool, str, str, int]

@@ -16,7 +16,9 @@ class PointsSettings(deepapps.Settings):
     """What a `Points` learns with."""
 
     units: int = deepapps.setting(4, "Width of the hidden layer.", minimum=1)
-    trouble: str = deepapps.setting("none", "What goes wrong.", choices=("none", "raise", "kill", "hang"))
+    trouble: str = deepapps.setting(
+        "none", "What goes wrong.", choices=("none", "raise", "kill", "hang")
+    )
 
 
 class Points(deepapps.Task):

@@ -1,8 +1,10 @@
-"""Runs the tests of layers and loop on other versions: `python tests/versions.py [--folder F] [SET ...]`.
+"""Runs the tests of layers and loop on other versions: `python tests/versions.py [--folder F] [SET
+...]`.
 
-A set is an environment of its own: `lowest` has all lower bounds of setup.cfg, `newest-3.11` to `newest-3.13` what pip takes
-today on that Python, `nightly` Keras's nightly. It is made again when setup.cfg changes. Prints a line for each set; the
-exit status is 1 if one fails. An interpreter is `python3.12` on the path, one of pyenv's, or `$PYTHON3_12`.
+A set is an environment of its own: `lowest` has all lower bounds of setup.cfg, `newest-3.11` to
+`newest-3.13` what pip takes today on that Python, `nightly` Keras's nightly. It is made again when
+setup.cfg changes. Prints a line for each set; the exit status is 1 if one fails. An interpreter is
+`python3.12` on the path, one of pyenv's, or `$PYTHON3_12`.
 """
 
 import argparse
@@ -25,7 +27,8 @@ SETS = {
 }
 TESTS = ("tests/layers", "tests/training")
 VERSIONS = (
-    "import sys, keras, tensorflow; print(sys.version.split()[0], tensorflow.__version__, keras.__version__)"
+    "import sys, keras, tensorflow; print(sys.version.split()[0], tensorflow.__version__, "
+    "keras.__version__)"
 )
 
 
@@ -33,7 +36,9 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("sets", nargs="*", metavar="SET", help=f"of {', '.join(SETS)}; all by default")
+    parser.add_argument(
+        "sets", nargs="*", metavar="SET", help=f"of {', '.join(SETS)}; all by default"
+    )
     parser.add_argument(
         "--folder", type=pathlib.Path, default=ROOT / ".venv-versions", help="of the environments"
     )
@@ -93,7 +98,14 @@ def make(name, folder, interpreter):
 
 
 def pip(folder, *arguments):
-    command = [folder / "bin" / "python", "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
+    command = [
+        folder / "bin" / "python",
+        "-m",
+        "pip",
+        "--quiet",
+        "--disable-pip-version-check",
+        *arguments,
+    ]
     subprocess.run(command, cwd=ROOT, check=True)
 
 

@@ -7,7 +7,8 @@ from deepapps.settings import close_names
 
 
 class Group(click.Group):
-    """Says what is missing, or which names are close, in one line; the command alone shows its help.
+    """Says what is missing, or which names are close, in one line; the command alone shows its
+    help.
 
     Args:
         summaries: `{name: help in one line}` of the commands.
@@ -35,7 +36,9 @@ class Group(click.Group):
 
     def parse_args(self, ctx, args):
         if not args and ctx.parent:
-            ctx.fail(f"Name one of: {', '.join(self.list_commands(ctx))}. See {ctx.command_path} --help.")
+            ctx.fail(
+                f"Name one of: {', '.join(self.list_commands(ctx))}. See {ctx.command_path} --help."
+            )
         return super().parse_args(ctx, args or ["--help"])
 
     def resolve_command(self, ctx, args):

@@ -16,7 +16,12 @@ def info():
     from deepapps.distribution.strategies import automatic, devices
     from deepapps.runs.work import versions
 
-    rows = {**versions(), "devices": ", ".join(devices()), "cores": os.cpu_count(), "strategy": automatic()}
+    rows = {
+        **versions(),
+        "devices": ", ".join(devices()),
+        "cores": os.cpu_count(),
+        "strategy": automatic(),
+    }
     for name, value in rows.items():
         print(f"{name:12}{value}")
 
@@ -38,9 +43,12 @@ def info():
     help="Restarts after a worker was killed.",
 )
 @click.option(
-    "--timeout", default=600.0, show_default=True, type=click.FloatRange(0, min_open=True),
+    "--timeout",
+    default=600.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
     help="Seconds without progress of any worker, after which all are ended.",
-)  # fmt: skip
+)
 @click.option("--logs", help="Folder for the output of the workers. [default: a temporary one]")
 @click.argument("words", nargs=-1, required=True, metavar="COMMAND...")
 @click.pass_context

@@ -39,7 +39,9 @@ SUMMARIES = {
 
 
 def main(arguments=None):
-    """Runs the command line and returns its exit status: 0, 2 for a mistake of the user's, else 1."""
+    """Runs the command line and returns its exit status: 0, 2 for a mistake of the user's, else
+    1.
+    """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if "--debug" in arguments:
         os.environ["DEEPAPPS_DEBUG"] = "1"  # which the workers of a cluster see, too
@@ -49,7 +51,9 @@ def main(arguments=None):
         name = "" if cluster is None or cluster.is_chief else f"{cluster.name}: "
         logging.basicConfig(format=f"{name}%(message)s", level=logging.WARNING)
         follow_launcher()
-        status = command.main([a for a in arguments if a != "--debug"], "deepapps", standalone_mode=False)
+        status = command.main(
+            [a for a in arguments if a != "--debug"], "deepapps", standalone_mode=False
+        )
         return status if isinstance(status, int) else 0
     except (click.exceptions.Abort, KeyboardInterrupt):
         return 130

@@ -1,4 +1,6 @@
-"""Settings as flags of a command: one for each, with its type, its help and its default; and whole commands."""
+"""Settings as flags of a command: one for each, with its type, its help and its default; and
+whole commands.
+"""
 
 import dataclasses
 
@@ -20,12 +22,18 @@ def answering_options():
 
 
 def options_of(kind, defaults=None):
-    """A flag for every setting of a class; `defaults` is an instance where they are not the class's own."""
+    """A flag for every setting of a class; `defaults` is an instance where they are not the
+    class's own.
+    """
     types = types_of(kind)
     for field in dataclasses.fields(kind):
         default = getattr(defaults, field.name) if defaults else field.default
         yield _option(
-            field.name, types[field.name], field.metadata["help"], field.metadata["choices"], default
+            field.name,
+            types[field.name],
+            field.metadata["help"],
+            field.metadata["choices"],
+            default,
         )
 
 

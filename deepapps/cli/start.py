@@ -8,7 +8,9 @@ from deepapps.distribution.cluster import find_cluster
 
 
 def start_tensorflow(threads=None, strategy=""):
-    """Imports TensorFlow without its greetings, and sets what it must know before its first operation."""
+    """Imports TensorFlow without its greetings, and sets what it must know before its first
+    operation.
+    """
     with silent_stderr():
         from deepapps.distribution.strategies import prepare_devices
     logging.getLogger("tensorflow").setLevel(logging.ERROR)

@@ -30,8 +30,12 @@ def _train_command(name):
         click.Option(["--output"], help="Folder of the Run. [default: runs/NAME-DATE-TIME]"),
         click.Option(["--resume"], is_flag=True, help="Go on with the Run in --output."),
         click.Option(["--overwrite"], is_flag=True, help="Replace the Run in --output."),
-        click.Option(["--settings"], metavar="FILE", help="JSON file of settings; flags come before it."),
-        click.Option(["--threads"], type=click.IntRange(1), help="Bound of TensorFlow's thread pools."),
+        click.Option(
+            ["--settings"], metavar="FILE", help="JSON file of settings; flags come before it."
+        ),
+        click.Option(
+            ["--threads"], type=click.IntRange(1), help="Bound of TensorFlow's thread pools."
+        ),
         click.Option(["--json", "as_json"], is_flag=True, help="Print the figures as JSON alone."),
     ]
 
@@ -40,12 +44,17 @@ def _train_command(name):
         _run(name, threads, as_json, stored | {k: v for k, v in given.items() if v is not None})
 
     summary = task.__doc__.partition("\n")[0]
-    text = f"{summary}\n\nFlags not given take their defaults or, with --resume, what they were in the Run."
+    text = (
+        f"{summary}\n\nFlags not given take their defaults or, with --resume, what they were "
+        "in the Run."
+    )
     return click.Command(name, params=options, callback=callback, help=text)
 
 
 def _run(name, threads, as_json, arguments):
-    folders = {key: arguments.pop(key) for key in ("output", "resume", "overwrite") if key in arguments}
+    folders = {
+        key: arguments.pop(key) for key in ("output", "resume", "overwrite") if key in arguments
+    }
     resumed = folders.get("output") if folders.get("resume") else None
     task, training = configure(name, arguments, resumed)
     # a mistake fails here, before TensorFlow starts

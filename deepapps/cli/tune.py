@@ -27,31 +27,50 @@ def tune():
 
 
 def _tune_command(name):
-    """`deepapps tune NAME`, with a flag for every setting of the search, of the task and of the training."""
+    """`deepapps tune NAME`, with a flag for every setting of the search, of the task and of the
+    training.
+    """
     task = find_task(name)
-    fixed = [*options_of(task.Settings), *options_of(TrainingSettings, TrainingSettings(**task.training))]
+    fixed = [
+        *options_of(task.Settings),
+        *options_of(TrainingSettings, TrainingSettings(**task.training)),
+    ]
     own = list(options_of(SearchSettings))
     names = {option.name for option in own}
     options = [
         *own,
-        click.Option(["--space"], metavar="FILE", help="Python file with a function `space(hp)`. [default: the task's own]"),
-        click.Option(["--output"], help="Folder of the search. [default: runs/tune-NAME-DATE-TIME]"),
+        click.Option(
+            ["--space"],
+            metavar="FILE",
+            help="Python file with a function `space(hp)`. [default: the task's own]",
+        ),
+        click.Option(
+            ["--output"], help="Folder of the search. [default: runs/tune-NAME-DATE-TIME]"
+        ),
         click.Option(["--resume"], is_flag=True, help="Go on with the search in --output."),
         click.Option(["--overwrite"], is_flag=True, help="Replace the search in --output."),
-        click.Option(["--json", "as_json"], is_flag=True, help="Print the best settings and figures as JSON alone."),
+        click.Option(
+            ["--json", "as_json"],
+            is_flag=True,
+            help="Print the best settings and figures as JSON alone.",
+        ),
         *(option for option in fixed if option.name not in names),
-    ]  # fmt: skip
+    ]
 
     def callback(as_json, **options):
         _run(name, as_json, given(options))
 
-    text = f"Search settings of `train {name}`.\n\nA flag of the task or the training fixes that setting for all trials."
+    text = (
+        f"Search settings of `train {name}`.\n\nA flag of the task or the training fixes that "
+        "setting for all trials."
+    )
     return click.Command(name, params=options, callback=callback, help=text)
 
 
 def _run(name, as_json, arguments):
     places = {key: arguments.pop(key, None) for key in ("space", "output", "resume", "overwrite")}
-    open_search(name, settings=arguments, **places)  # a mistake fails here, before TensorFlow starts
+    # a mistake fails here, before TensorFlow starts
+    open_search(name, settings=arguments, **places)
     with start.silent_stderr():
         start_server(PRELOADED)  # which keeps this stderr
     start.start_tensorflow()
@@ -65,11 +84,16 @@ def _run(name, as_json, arguments):
     best = best_row(found.trials, found.objectives)
     if as_json:
         figures = {figure: {"mean": mean, "error": error} for figure, (mean, error) in test.items()}
-        print(json.dumps({"settings": found.best_settings, "validation": best.figures, "test": figures}))
+        print(
+            json.dumps(
+                {"settings": found.best_settings, "validation": best.figures, "test": figures}
+            )
+        )
         return
     _print_search(best, test)
     print(
-        f"Settings: {found.path / 'best.json'}\nSearch:   {found.path}\nReport:   {found.path / 'report' / 'index.html'}"
+        f"Settings: {found.path / 'best.json'}\nSearch:   {found.path}\nReport:   "
+        f"{found.path / 'report' / 'index.html'}"
     )
 
 

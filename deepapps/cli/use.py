@@ -25,13 +25,18 @@ def _stdin_lines():
 
 
 _strategy = click.option(
-    "--strategy", default="auto", show_default=True, help="`auto`, `none`, `mirrored[:N]` or `multi-worker`."
+    "--strategy",
+    default="auto",
+    show_default=True,
+    help="`auto`, `none`, `mirrored[:N]` or `multi-worker`.",
 )
 
 
 @click.command()
 @click.argument("run")
-@click.option("--data", help="Other data, in the grammar of the task; default: the Run's own test split.")
+@click.option(
+    "--data", help="Other data, in the grammar of the task; default: the Run's own test split."
+)
 @_strategy
 @click.option("--json", "as_json", is_flag=True, help="Print JSON alone.")
 def evaluate(run, data, strategy, as_json, **answering):
@@ -39,7 +44,9 @@ def evaluate(run, data, strategy, as_json, **answering):
     run, strategy = load_run(run), resolve_strategy(strategy)
     if data is None:
         named = ", ".join(f"{name} {value}" for name, value in named_data(run.settings).items())
-        click.echo(f"{run.path}: evaluates on its own data: {named or 'those of its task'}", err=True)
+        click.echo(
+            f"{run.path}: evaluates on its own data: {named or 'those of its task'}", err=True
+        )
     start.start_tensorflow(strategy=strategy)
     figures = run.evaluate(data, strategy, **given(answering))
     if not start.is_chief():
@@ -58,15 +65,21 @@ def evaluate(run, data, strategy, as_json, **answering):
     help="Print one JSON object a line, with all that is known of an answer.",
 )
 def predict(run, inputs, strategy, as_json, **answering):
-    """Answer INPUTS (texts, or image files) with the model of RUN; `-` reads them from stdin, one a line."""
+    """Answer INPUTS (texts, or image files) with the model of RUN; `-` reads them from stdin,
+    one a line.
+    """
     run, strategy = load_run(run), resolve_strategy(strategy)
     if "-" in inputs and find_cluster():
         raise click.UsageError("Several workers cannot read the inputs from stdin: name them.")
     start.start_tensorflow(strategy=strategy)
-    lines = itertools.chain.from_iterable(_stdin_lines() if item == "-" else [item] for item in inputs)
+    lines = itertools.chain.from_iterable(
+        _stdin_lines() if item == "-" else [item] for item in inputs
+    )
     while block := list(itertools.islice(lines, PREDICT_LINES)):
         asked = [line for line in block if line]
-        answers = iter(run.predict(asked, True, strategy, progress=True, **given(answering)) if asked else ())
+        answers = iter(
+            run.predict(asked, True, strategy, progress=True, **given(answering)) if asked else ()
+        )
         if not start.is_chief():
             continue
         for line in block:
@@ -76,7 +89,9 @@ def predict(run, inputs, strategy, as_json, **answering):
 
 
 def _answer_line(answer):
-    """The answer itself, which comes first in the dict; several labels with commas, none as an empty line."""
+    """The answer itself, which comes first in the dict; several labels with commas, none as an
+    empty line.
+    """
     first = next(iter(answer.values()), "")
     return ", ".join(first) if isinstance(first, list) else first
 
@@ -84,7 +99,9 @@ def _answer_line(answer):
 @click.command()
 @click.argument("run")
 @click.argument("input")
-@click.option("--to", required=True, metavar="FILE", help="File to write: .png, or of a text .html as well.")
+@click.option(
+    "--to", required=True, metavar="FILE", help="File to write: .png, or of a text .html as well."
+)
 @click.option(
     "--target",
     metavar="ANSWER",

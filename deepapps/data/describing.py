@@ -8,7 +8,9 @@ def part_counts(splits):
 
 
 def cut_line(where, part, ragged, max_length, unit):
-    """A line that says how many sequences of a part are cut, in a list; an empty one where none are."""
+    """A line that says how many sequences of a part are cut, in a list; an empty one where none
+    are.
+    """
     if not ragged.cut:
         return []
     count = f"{ragged.cut:,} of {ragged.lengths.size:,}"

@@ -44,7 +44,9 @@ def learn_class_names(examples):
     names = labels_of(examples)
     if len(names) < 2:
         found = f"only {names.pop()!r}" if names else "none"
-        raise ValueError(f"{examples.where}: there must be two different labels or more. Received: {found}")
+        raise ValueError(
+            f"{examples.where}: there must be two different labels or more. Received: {found}"
+        )
     numbers = all(name.removeprefix("-").isdecimal() for name in names)
     return sorted(names, key=int if numbers else None)
 
@@ -60,21 +62,29 @@ def known_examples(examples, class_names, skip=False):
     Raises: ValueError for the first other one; with `skip` they are left out, with a warning.
     """
     known = set(class_names)
-    good = [index for index, labels in enumerate(examples.labels) if known.issuperset(_several(labels))]
+    good = [
+        index for index, labels in enumerate(examples.labels) if known.issuperset(_several(labels))
+    ]
     if len(good) == len(examples.labels):
         return examples
-    first = next(index for index in range(len(examples.labels)) if index >= len(good) or good[index] != index)
+    first = next(
+        index for index in range(len(examples.labels)) if index >= len(good) or good[index] != index
+    )
     stray = next(label for label in _several(examples.labels[first]) if label not in known)
     shown = ", ".join(class_names[:12]) + (", ..." if len(class_names) > 12 else "")
     problem = f"{examples.place(first)}: the label {stray!r} does not occur in training ({shown})."
     if not skip or not good:
-        raise ValueError(f"{problem} --skip-bad-lines leaves such examples out." if good else problem)
+        raise ValueError(
+            f"{problem} --skip-bad-lines leaves such examples out." if good else problem
+        )
     _logger.warning("%s %d such examples left out.", problem, len(examples.labels) - len(good))
     return examples.take(good)
 
 
 def targets_of(examples, class_names, multi_label=False):
-    """The labels as int32 indices `(N,)` into the names; with `multi_label` as float32 `(N, C)` of 0 and 1."""
+    """The labels as int32 indices `(N,)` into the names; with `multi_label` as float32 `(N, C)`
+    of 0 and 1.
+    """
     places = {name: index for index, name in enumerate(class_names)}
     if not multi_label:
         return np.array([places[label] for label in examples.labels], "int32")

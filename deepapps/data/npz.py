@@ -18,8 +18,9 @@ def npz_parts(path):
 
     Args:
         path: The file, with the keys named above; `class_names`, strings, is optional.
-    Returns: `{"train": read, "test": read}`, of these what is there; `read(reading)` returns images,
-        labels and the class names or None, as they stand in the file; such images need no `Reading`.
+    Returns: `{"train": read, "test": read}`, of these what is there; `read(reading)` returns
+        images, labels and the class names or None, as they stand in the file; such images need no
+        `Reading`.
     Raises: ValueError when the file is no .npz, or lacks these keys or one of a pair.
     """
     with _load(path) as archive:
@@ -29,7 +30,8 @@ def npz_parts(path):
     pairs = {part: pair for part, pair in pairs.items() if pair}
     if not pairs:
         raise ValueError(
-            f"{path}: must hold x_train and y_train (x_test and y_test too, if you like), x and y, or images "
+            f"{path}: must hold x_train and y_train (x_test and y_test too, if you like), x and "
+            "y, or images "
             f"and labels. Found: {', '.join(sorted(keys)) or 'nothing'}"
         )
     for missing in (key for pair in pairs.values() for key in pair if key not in keys):
@@ -42,7 +44,9 @@ def npz_parts(path):
 
 def _load(path):
     if not zipfile.is_zipfile(path):
-        raise ValueError(f"{path}: cannot be read as .npz; it is another kind of file, or cut short.")
+        raise ValueError(
+            f"{path}: cannot be read as .npz; it is another kind of file, or cut short."
+        )
     try:
         return np.load(path, allow_pickle=False)
     except UNREADABLE as error:

@@ -1,8 +1,9 @@
 """The one rule for order, shards and resume.
 
-An epoch is a list of rows of indices, drawn from `(seed, epoch)` alone. Global batch g is row g. Each worker takes its
-contiguous share of the row, and each replica its slice of that. A resume starts at row g. The last row is filled up with
-repeated examples of weight 0, so shapes stay static and no replica is empty.
+An epoch is a list of rows of indices, drawn from `(seed, epoch)` alone. Global batch g is row g.
+Each worker takes its contiguous share of the row, and each replica its slice of that. A resume
+starts at row g. The last row is filled up with repeated examples of weight 0, so shapes stay static
+and no replica is empty.
 """
 
 import numpy as np
@@ -23,7 +24,9 @@ def index_batches(size, batch_size, seed=None, epoch=0):
     Returns: `(rows, valid)`, both `(steps, B)`: int32 indices, and float32 1 or, for the examples
         that only fill up the last row, 0.
     """
-    order = np.arange(size) if seed is None else np.random.default_rng([seed, epoch]).permutation(size)
+    order = (
+        np.arange(size) if seed is None else np.random.default_rng([seed, epoch]).permutation(size)
+    )
     filled = -(-size // batch_size) * batch_size
     rows = np.resize(order, filled).astype("int32").reshape(-1, batch_size)
     valid = (np.arange(filled) < size).astype("float32").reshape(-1, batch_size)
@@ -45,8 +48,8 @@ def bucketed_batches(sizes, batch_size, seed=None, epoch=0):
         batch_size: Width `B` of a row.
         seed: Seed of the order. None puts the rows in the order of their sizes.
         epoch: Number of the epoch, which together with the seed gives the order.
-    Returns: `(rows, valid, widths)`: int32 indices `(rows, B)`; float32 1 or, for the examples that only
-        fill up one row, 0; the steps that each row is padded to, `(rows,)`.
+    Returns: `(rows, valid, widths)`: int32 indices `(rows, B)`; float32 1 or, for the examples that
+        only fill up one row, 0; the steps that each row is padded to, `(rows,)`.
     """
     size, rounded = len(sizes), bucket_widths(sizes)
     generator = None if seed is None else np.random.default_rng([seed, epoch])
@@ -54,7 +57,11 @@ def bucketed_batches(sizes, batch_size, seed=None, epoch=0):
     order = order[np.argsort(rounded[order], kind="stable")]
     filled = -(-size // batch_size) * batch_size
     last = order[-(size % batch_size) :] if size % batch_size else order
-    rows = np.concatenate([order, np.resize(last, filled - size)]).astype("int32").reshape(-1, batch_size)
+    rows = (
+        np.concatenate([order, np.resize(last, filled - size)])
+        .astype("int32")
+        .reshape(-1, batch_size)
+    )
     valid = (np.arange(filled) < size).astype("float32").reshape(-1, batch_size)
     if seed is not None:
         shuffled = generator.permutation(len(rows))
@@ -68,12 +75,13 @@ def pair_batches(sizes, batch_size, batch_tokens=None, seed=None, epoch=0):
     Args:
         sizes: Steps of both sides of each pair, `(N, 2)`.
         batch_size: Most pairs `B` of a row.
-        batch_tokens: Most steps of a row on its longer side, padding included; but a row has `REPLICAS` pairs, so
-            that none of as many replicas is left empty. None: no bound.
+        batch_tokens: Most steps of a row on its longer side, padding included; but a row has
+            `REPLICAS` pairs, so that none of as many replicas is left empty. None: no bound.
         seed, epoch: As in `bucketed_batches`.
-    Returns: `(rows, valid, widths)`: int32 indices `(rows, B)`, -1 where a row has fewer, spread so that contiguous
-        parts of a row hold as many each, or one more; float32 1 or, for the pairs that only fill up the last row, 0;
-        the steps that both sides of each row are padded to, `(rows, 2)`. Every epoch has as many rows.
+    Returns: `(rows, valid, widths)`: int32 indices `(rows, B)`, -1 where a row has fewer, spread so
+        that contiguous parts of a row hold as many each, or one more; float32 1 or, for the pairs
+        that only fill up the last row, 0; the steps that both sides of each row are padded to,
+        `(rows, 2)`. Every epoch has as many rows.
     """
     size, rounded = len(sizes), bucket_widths(sizes)
     generator = None if seed is None else np.random.default_rng([seed, epoch])
@@ -96,7 +104,9 @@ def pair_batches(sizes, batch_size, batch_tokens=None, seed=None, epoch=0):
 
 
 def _row_starts(room):
-    """Where rows begin, if one that ends with example i may have `room[i]` of them; `room` never grows."""
+    """Where rows begin, if one that ends with example i may have `room[i]` of them; `room` never
+    grows.
+    """
     starts, start = [], 0
     while start < len(room):
         starts.append(start)

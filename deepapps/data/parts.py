@@ -6,15 +6,17 @@ SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
 
 
 def load_parts(data, validation, test, find):
-    """Reads the training set and its held-out parts, of which those not there are split off by a hash.
+    """Reads the training set and its held-out parts, of which those not there are split off by a
+    hash.
 
     Args:
         data, validation, test: Values of the `data=` grammar; the latter two may be None.
-        find: Maps such a value to `{part: read}` for the parts it has; `read()` returns `Examples`, or None where
-            the part has no labels. Of a set with parts, `validation` takes the training part, `test` the test part.
-    Returns: the training set whole, as it was before something was split off; and `{"train": examples, "validation":
-        ..., "test": ...}`. What is split off is chosen by a hash of each input; of pairs, by a hash of that side
-        which repeats more.
+        find: Maps such a value to `{part: read}` for the parts it has; `read()` returns `Examples`,
+            or None where the part has no labels. Of a set with parts, `validation` takes the
+            training part, `test` the test part.
+    Returns: the training set whole, as it was before something was split off; and `{"train":
+        examples, "validation": ..., "test": ...}`. What is split off is chosen by a hash of each
+        input; of pairs, by a hash of that side which repeats more.
     Raises: ValueError when a part cannot be read, or would be empty.
     """
     parts = find(data)
@@ -43,7 +45,9 @@ def _read(data, parts, part):
 
 
 def _held_out(part, parts, given, find, wanted):
-    """The examples of a part that is given or comes with the data; None where it must be split off."""
+    """The examples of a part that is given or comes with the data; None where it must be split
+    off.
+    """
     if given is None:
         return parts[part]() if part in parts else None
     parts = find(given)
@@ -68,7 +72,8 @@ def split_indices(where, keys, given=(), kind="examples"):
         if not len(indices):
             remedy = "" if name == "train" else f" or {name}="
             raise ValueError(
-                f"{where}: of its {sum(map(len, parts.values()))} {kind} none falls into the {name} part. "
+                f"{where}: of its {sum(map(len, parts.values()))} {kind} none falls into the "
+                f"{name} part. "
                 f"Give more {kind}{remedy}."
             )
     return parts

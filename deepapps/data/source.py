@@ -37,7 +37,8 @@ class ArraySource:
 
 @dataclasses.dataclass(frozen=True)
 class Splits:
-    """The sources of a task: what to train on, what picks the best weights, what is opened at the end.
+    """The sources of a task: what to train on, what picks the best weights, what is opened at the
+    end.
 
     A source has `__len__` and `__getitem__(indices)`, which returns `(inputs, targets[, weights])`
     for an array of indices. `train` may also be a `tf.data.Dataset` of batches. A tuple of arrays
@@ -45,7 +46,8 @@ class Splits:
 
     Attributes:
         train, validation, test: The sources; the latter two may be None.
-        description: What is to be said about the data before training: lines of text, which the report shows, too.
+        description: What is to be said about the data before training: lines of text, which the
+            report shows, too.
         left_out: What was left out or cut, as it has been warned of: lines of text for the report.
     """
 
@@ -68,12 +70,15 @@ class Splits:
 
 
 def targets_in(source):
-    """All targets of a source that has them at hand: an `ArraySource`, or one with `targets`; else None."""
+    """All targets of a source that has them at hand: an `ArraySource`, or one with `targets`;
+    else None.
+    """
     return source.arrays[1] if isinstance(source, ArraySource) else getattr(source, "targets", None)
 
 
 def fingerprint(source):
-    """A hash of all examples of a source in their order; of one that is not in memory, the number of its examples.
+    """A hash of all examples of a source in their order; of one that is not in memory, the number
+    of its examples.
 
     Returns: a string; None for a source without a length.
     """
@@ -88,7 +93,9 @@ def _hash(arrays):
     digest = hashlib.blake2b(digest_size=16)
     for array in arrays:
         digest.update(f"{array.dtype} {array.shape}".encode())
-        digest.update(repr(array.tolist()).encode() if array.dtype.hasobject else np.ascontiguousarray(array))
+        digest.update(
+            repr(array.tolist()).encode() if array.dtype.hasobject else np.ascontiguousarray(array)
+        )
     return digest.hexdigest()
 
 
@@ -96,23 +103,27 @@ def class_weights(given, source):
     """The weight of each class, `{class index: weight}`, or None.
 
     Args:
-        given: Such a dict, None, or "balanced": every class then counts alike in the loss, whatever its
-            number of examples, and the mean weight of an example is 1.
-        source: The training source, which for "balanced" must have class indices as targets at hand.
+        given: Such a dict, None, or "balanced": every class then counts alike in the loss, whatever
+            its number of examples, and the mean weight of an example is 1.
+        source: The training source, which for "balanced" must have class indices as targets at
+            hand.
     Raises: ValueError when it has not.
     """
     if given != "balanced":
         return given or None
     targets = targets_in(source)
     if targets is None or targets.ndim != 1 or not np.issubdtype(targets.dtype, np.integer):
-        raise ValueError("class_weight='balanced' needs class indices `(N,)` as the targets of its source.")
+        raise ValueError(
+            "class_weight='balanced' needs class indices `(N,)` as the targets of its source."
+        )
     classes, counts = np.unique(targets, return_counts=True)
     weights = len(targets) / (len(classes) * counts)
     return dict(zip(classes.tolist(), weights.tolist(), strict=True))
 
 
 def hash_split(keys, shares):
-    """Parts the examples by a hash of each, so the split is the same on every machine and in any order.
+    """Parts the examples by a hash of each, so the split is the same on every machine and in any
+    order.
 
     Args:
         keys: For each example the bytes that stand for it; equal keys go to the same part.

@@ -32,28 +32,35 @@ def tfds_image_parts(name):
 
     Args:
         name: `NAME[/CONFIG]`, as `tfds.load` takes it.
-    Returns: `{"train": read, "validation": read, "test": read}`, of these what the set has; `read(reading)`
-        returns the images, labels `(N,)` and the class names; where the images are not of one size, or too
-        many for memory, also for each the bytes that stand for it and a note on their sizes. `reading` is
-        a `Reading`. A set of one split has it as "train", unless it is called otherwise here.
+    Returns: `{"train": read, "validation": read, "test": read}`, of these what the set has;
+        `read(reading)` returns the images, labels `(N,)` and the class names; where the images are
+        not of one size, or too many for memory, also for each the bytes that stand for it and a
+        note on their sizes. `reading` is a `Reading`. A set of one split has it as "train", unless
+        it is called otherwise here.
     Raises: ValueError as `prepared_set` does, and when the set has no image or no label.
     """
     builder = prepared_set(name)
     image = feature_of(builder, name, "Image", "an image classifier")
     label = feature_of(builder, name, "ClassLabel", "an image classifier")
     read = functools.partial(_read, builder, name, image, label)
-    return {part: functools.partial(read, split) for part, split in splits_of(builder, name).items()}
+    return {
+        part: functools.partial(read, split) for part, split in splits_of(builder, name).items()
+    }
 
 
 def splits_of(builder, name):
-    """The splits of a set by their part, `{"train": "train", ...}`; of one split alone, that is the training part."""
+    """The splits of a set by their part, `{"train": "train", ...}`; of one split alone, that is
+    the training part.
+    """
     splits = {split: split for split in builder.info.splits}
     known = {"train", "validation", "test"}
     if len(splits) == 1 and not known & set(splits):
         splits = {"train": next(iter(splits))}
     unused = sorted(set(splits) - known)
     if unused:
-        logging.getLogger(__name__).warning("tfds:%s: not used: the splits %s", name, ", ".join(unused))
+        logging.getLogger(__name__).warning(
+            "tfds:%s: not used: the splits %s", name, ", ".join(unused)
+        )
     return {part: split for part, split in splits.items() if part in known}
 
 
@@ -63,8 +70,8 @@ def prepared_set(name):
     Args:
         name: `NAME[/CONFIG]`, as `tfds.load` takes it. It is looked for in `TFDS_DATA_DIR`, or
             `~/tensorflow_datasets` where that is not set.
-    Raises: ValueError when the name is unknown, when the set is not prepared and its server cannot be
-        reached (within about two seconds), or when it cannot be prepared.
+    Raises: ValueError when the name is unknown, when the set is not prepared and its server cannot
+        be reached (within about two seconds), or when it cannot be prepared.
     """
     builder = _builder(name, data_folder())
     if builder.data_path.exists():
@@ -72,9 +79,12 @@ def prepared_set(name):
     server = _server(builder)
     if server and not _reachable(server):
         raise ValueError(
-            f"tfds:{name}: is not prepared in {data_folder()}, and {server} cannot be reached. On a machine "
-            f"with a network run `python -c \"import tensorflow_datasets as t; t.load('{name}')\"`, copy "
-            f"~/tensorflow_datasets/{builder.name} from there into {data_folder()}, or set TFDS_DATA_DIR to "
+            f"tfds:{name}: is not prepared in {data_folder()}, and {server} cannot be reached. On "
+            "a machine "
+            'with a network run `python -c "import tensorflow_datasets as t; '
+            f"t.load('{name}')\"`, copy "
+            f"~/tensorflow_datasets/{builder.name} from there into {data_folder()}, or set "
+            "TFDS_DATA_DIR to "
             f"the folder that holds {builder.name}."
         )
     with in_one_line(f"tfds:{name}: cannot be prepared"):
@@ -102,7 +112,9 @@ def _builder(name, folder):
         return tfds.builder(name, data_dir=folder)
     except tfds.core.DatasetNotFoundError:
         hint = close_names(form[1], known)
-        raise ValueError(f"tfds:{name}: TensorFlow Datasets has no set {form[1]!r}.{hint}") from None
+        raise ValueError(
+            f"tfds:{name}: TensorFlow Datasets has no set {form[1]!r}.{hint}"
+        ) from None
     except Exception as error:
         configs = tfds.builder_cls(form[1]).builder_configs if form[1] in known else {}
         if form[2] and form[2] not in configs:
@@ -122,7 +134,9 @@ def _import(name):
 
 
 def _server(builder):
-    """Root of the server that a set comes from, or None for a user's own set that names no download."""
+    """Root of the server that a set comes from, or None for a user's own set that names no
+    download.
+    """
     url = next(iter(builder.url_infos or ()), "")
     parts = urllib.parse.urlsplit(url)
     if parts.scheme in ("http", "https"):
@@ -136,7 +150,8 @@ def _reachable(url):
     answers = queue.SimpleQueue()
     threading.Thread(target=lambda: answers.put(_answers(url)), daemon=True).start()
     try:
-        return answers.get(timeout=PROBE_SECONDS)  # a thread, for no other timeout bounds a name look-up
+        # a thread, for no other timeout bounds a name look-up
+        return answers.get(timeout=PROBE_SECONDS)
     except queue.Empty:
         return False
 
@@ -148,12 +163,14 @@ def _answers(url):
     except urllib.error.HTTPError:
         return True
     except Exception as error:
-        return isinstance(getattr(error, "reason", error), ssl.SSLError)  # it spoke: tfds may trust it
+        # it spoke: tfds may trust it
+        return isinstance(getattr(error, "reason", error), ssl.SSLError)
     return True
 
 
 def feature_of(builder, name, kind, purpose):
-    """Name of the one feature of a type, or among several of the one that supervised learning takes.
+    """Name of the one feature of a type, or among several of the one that supervised learning
+    takes.
 
     Raises: ValueError when it has none, or several; `purpose` says what it then does not fit.
     """
@@ -163,7 +180,11 @@ def feature_of(builder, name, kind, purpose):
         supervised = builder.info.supervised_keys or ()
         names = [key for key in names if key in supervised] or names
     if len(names) != 1:
-        fault = f"has {len(names)} features of type {kind}" if names else f"has no feature of type {kind}"
+        fault = (
+            f"has {len(names)} features of type {kind}"
+            if names
+            else f"has no feature of type {kind}"
+        )
         raise ValueError(
             f"tfds:{name}: {fault}, so it does not fit {purpose}. Features: {', '.join(features)}"
         )
@@ -192,7 +213,9 @@ def _read(builder, name, image, label, split, reading):
 
 
 def _fitted(rows, shape, resize, path):
-    """The images of rows of a single one each, fitted into a shape, and their labels, keys and sizes."""
+    """The images of rows of a single one each, fitted into a shape, and their labels, keys and
+    sizes.
+    """
     labels, keys, sizes = [], [], []
     with image_array(shape, path) as array:
         for index, (image, label) in enumerate(rows()):
@@ -209,7 +232,9 @@ def read_batches(builder, name, split, features, batch_size=READ_BATCH):
     tfds = _import(name)
     plain = tfds.ReadConfig(try_autocache=False, skip_prefetch=True)  # a third faster for one pass
     rows = builder.as_dataset(split=split, shuffle_files=False, read_config=plain)
-    yield from tfds.as_numpy(rows.map(lambda row: tuple(row[key] for key in features)).batch(batch_size))
+    yield from tfds.as_numpy(
+        rows.map(lambda row: tuple(row[key] for key in features)).batch(batch_size)
+    )
 
 
 @contextlib.contextmanager

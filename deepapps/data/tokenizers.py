@@ -1,4 +1,6 @@
-"""Texts to numbers: words, characters or subwords, with a vocabulary from the training texts alone."""
+"""Texts to numbers: words, characters or subwords, with a vocabulary from the training texts
+alone.
+"""
 
 import json
 
@@ -39,11 +41,15 @@ class Tokenizer:
 
     @property
     def own_size(self):
-        """Number of the tokens that are of the training texts, padding and the unknown one included."""
+        """Number of the tokens that are of the training texts, padding and the unknown one
+        included.
+        """
         return self.size - self.further_size
 
     def add(self, words, most=FURTHER_WORDS):
-        """Adds the first of `words` that it reads as one token; none to subwords, which know every text."""
+        """Adds the first of `words` that it reads as one token; none to subwords, which know
+        every text.
+        """
 
         if self.kind == "subwords":
             return
@@ -72,16 +78,22 @@ class Tokenizer:
             row[: self.max_length] or [UNKNOWN] for row in numbers
         ]  # nothing at all is an unknown token
         lengths = np.fromiter(map(len, numbers), "int32", len(numbers))
-        values = np.fromiter((number for row in numbers for number in row), "int32", int(lengths.sum()))
+        values = np.fromiter(
+            (number for row in numbers for number in row), "int32", int(lengths.sum())
+        )
         return Ragged(values, lengths, cut)
 
     def decode(self, numbers):
-        """The text of each row of subword numbers `(N, T)`; padding and unknown tokens stand for nothing."""
+        """The text of each row of subword numbers `(N, T)`; padding and unknown tokens stand for
+        nothing.
+        """
         rows = [[number for number in row if number > UNKNOWN] for row in numbers]
         return [text.removeprefix(" ") for text in self._tokenizer.decode_batch(rows)]
 
     def spans(self, text):
-        """Where each token stands in a text, `[(start, end), ...]` in characters; as many as `encode` gives."""
+        """Where each token stands in a text, `[(start, end), ...]` in characters; as many as
+        `encode` gives.
+        """
         return self._tokenizer.encode(text).offsets[: self.max_length] or [(0, len(text))]
 
     def stored(self):
@@ -116,8 +128,8 @@ def learn_tokenizer(
 
     Args:
         texts: The training texts.
-        kind: "words", "characters", "subwords" (byte-level BPE, Sennrich et al. 2016, which knows every text;
-            each digit by itself), or "auto"; see `kind_of`.
+        kind: "words", "characters", "subwords" (byte-level BPE, Sennrich et al. 2016, which knows
+            every text; each digit by itself), or "auto"; see `kind_of`.
         vocabulary_size: Most tokens, the commonest ones.
         minimum_count: Times that a token must occur to be known.
         lowercase: Whether to read all in lower case. None: words alone.
@@ -130,13 +142,18 @@ def learn_tokenizer(
     pattern = _WORDS if kind == "words" else r"[\s\S]"
     steps = [normalizers.NFC()]
     if kind == "words":  # spaces around Chinese characters
-        steps.append(normalizers.BertNormalizer(clean_text=True, strip_accents=False, lowercase=False))
+        steps.append(
+            normalizers.BertNormalizer(clean_text=True, strip_accents=False, lowercase=False)
+        )
     steps += [normalizers.Lowercase()] if lowercase else []
-    steps += [normalizers.Prepend(" ")] if kind == "subwords" else []  # the first word like any other
+    # the first word like any other
+    steps += [normalizers.Prepend(" ")] if kind == "subwords" else []
     options = {
-        "vocab_size": vocabulary_size, "min_frequency": minimum_count, "special_tokens": _NAMES,
+        "vocab_size": vocabulary_size,
+        "min_frequency": minimum_count,
+        "special_tokens": _NAMES,
         "show_progress": False,
-    }  # fmt: skip
+    }
     if kind == "subwords":
         made = tokenizers.Tokenizer(models.BPE())
         parts = [
@@ -144,7 +161,9 @@ def learn_tokenizer(
             pre_tokenizers.ByteLevel(add_prefix_space=False),
         ]
         made.pre_tokenizer, made.decoder = pre_tokenizers.Sequence(parts), decoders.ByteLevel()
-        trainer = trainers.BpeTrainer(initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), **options)
+        trainer = trainers.BpeTrainer(
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), **options
+        )
     else:
         made = tokenizers.Tokenizer(models.WordLevel(unk_token=_NAMES[UNKNOWN]))
         behaviour = ("removed", True) if kind == "words" else ("isolated", False)

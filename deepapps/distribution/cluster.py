@@ -1,4 +1,6 @@
-"""The cluster that this process is part of, as `TF_CONFIG` or Slurm describes it. Imports no TensorFlow."""
+"""The cluster that this process is part of, as `TF_CONFIG` or Slurm describes it. Imports no
+TensorFlow.
+"""
 
 import dataclasses
 import json
@@ -37,8 +39,12 @@ class Cluster:
 
     @property
     def is_chief(self):
-        """Whether this process writes the Run: the chief or, where none is named, the first worker."""
-        return self.job == "chief" or (self.job == "worker" and self.index == 0 and "chief" not in self.jobs)
+        """Whether this process writes the Run: the chief or, where none is named, the first
+        worker.
+        """
+        return self.job == "chief" or (
+            self.job == "worker" and self.index == 0 and "chief" not in self.jobs
+        )
 
     @property
     def strategy(self):
@@ -57,42 +63,51 @@ def find_cluster():
 
 
 def resolve_strategy(strategy):
-    """The name of the strategy that holds here: `auto` becomes that of the cluster, if there is one.
+    """The name of the strategy that holds here: `auto` becomes that of the cluster, if there is
+    one.
 
     Args:
         strategy: A name, as in the training settings.
-    Raises: ValueError for an unknown name, one that needs a cluster where there is none, or one that
-        would have every process of the cluster train by itself.
+    Raises: ValueError for an unknown name, one that needs a cluster where there is none, or one
+        that would have every process of the cluster train by itself.
     """
     kind, _, count = strategy.partition(":")
-    if kind not in STRATEGIES or (count and (kind != "mirrored" or not count.isdecimal() or int(count) < 1)):
+    if kind not in STRATEGIES or (
+        count and (kind != "mirrored" or not count.isdecimal() or int(count) < 1)
+    ):
         raise ValueError(
             f"Unknown strategy {strategy!r}.{close_names(strategy, (*STRATEGIES, 'mirrored:2'))}"
         )
     cluster = find_cluster()
     if cluster is None and kind in ("multi-worker", "parameter-server"):
         raise ValueError(
-            f"Strategy {strategy!r} needs a cluster: start it with `deepapps launch`, or set TF_CONFIG."
+            f"Strategy {strategy!r} needs a cluster: start it with `deepapps launch`, or set "
+            "TF_CONFIG."
         )
     if cluster is None:
         return strategy
     if kind not in ("auto", cluster.strategy):
         raise ValueError(
-            f"In a cluster of {_counted(cluster.jobs)} the strategy must be 'auto' or {cluster.strategy!r}. "
+            f"In a cluster of {_counted(cluster.jobs)} the strategy must be 'auto' or "
+            f"{cluster.strategy!r}. "
             f"Received: {strategy!r}"
         )
     return cluster.strategy
 
 
 def fit_to_strategy(training):
-    """Training settings with what the strategy of this cluster fixes: parameter servers are asynchronous.
+    """Training settings with what the strategy of this cluster fixes: parameter servers are
+    asynchronous.
 
     Args:
         training: `{name: value}`, those that are given.
     Raises: ValueError where they ask for what the strategy cannot do, or `resolve_strategy` does.
     """
     strategy = training.get("strategy", "auto")
-    if strategy.partition(":")[0] not in STRATEGIES or resolve_strategy(strategy) != "parameter-server":
+    if (
+        strategy.partition(":")[0] not in STRATEGIES
+        or resolve_strategy(strategy) != "parameter-server"
+    ):
         return training
     for name, (value, *others) in _ASYNCHRONOUS.items():
         if training.get(name, value) not in (value, *others):
@@ -110,12 +125,15 @@ def _of_tf_config(text):
         task = config.get("task", {})
         job, index = task.get("type", "worker"), int(task.get("index", 0))
     except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"TF_CONFIG must be JSON that describes a cluster and a task: {error}") from None
+        raise ValueError(
+            f"TF_CONFIG must be JSON that describes a cluster and a task: {error}"
+        ) from None
     if not jobs:
         return None
     if not set(jobs) <= set(_JOBS) or not 0 <= index < jobs.get(job, 0) or not jobs.get("worker"):
         raise ValueError(
-            f"TF_CONFIG must hold workers, besides them at most {_JOBS[0]!r} and {_JOBS[2]!r}, and a task among "
+            f"TF_CONFIG must hold workers, besides them at most {_JOBS[0]!r} and {_JOBS[2]!r}, "
+            "and a task among "
             f"them. Received: {_counted(jobs)}, and task {job} {index}"
         )
     return Cluster(jobs, job, index)
@@ -124,7 +142,9 @@ def _of_tf_config(text):
 def _of_slurm():
     """The tasks of a Slurm job step are the workers."""
     tasks, rank = os.environ.get("SLURM_STEP_NUM_TASKS"), os.environ.get("SLURM_PROCID")
-    return Cluster({"worker": int(tasks)}, "worker", int(rank), slurm=True) if tasks and rank else None
+    return (
+        Cluster({"worker": int(tasks)}, "worker", int(rank), slurm=True) if tasks and rank else None
+    )
 
 
 def _counted(jobs):

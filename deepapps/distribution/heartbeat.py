@@ -1,6 +1,8 @@
-"""The line from a worker to its launcher: signs of life one way, and the other way the launcher's end.
+"""The line from a worker to its launcher: signs of life one way, and the other way the launcher's
+end.
 
-`deepapps launch` gives each worker one end of a pair of sockets. Without a launcher nothing happens here.
+`deepapps launch` gives each worker one end of a pair of sockets. Without a launcher nothing happens
+here.
 """
 
 import contextlib

@@ -1,7 +1,9 @@
-"""A cluster on this machine: one process for each worker, watched, and started again when one is lost.
+"""A cluster on this machine: one process for each worker, watched, and started again when one is
+lost.
 
-Imports no TensorFlow. A worker that dies of a signal ends the others, for their sums wait for it for ever;
-then all start again from the last checkpoint. A worker that fails by itself ends the cluster for good.
+Imports no TensorFlow. A worker that dies of a signal ends the others, for their sums wait for it
+for ever; then all start again from the last checkpoint. A worker that fails by itself ends the
+cluster for good.
 """
 
 import contextlib
@@ -31,19 +33,23 @@ def launch(words, workers, parameter_servers=0, restarts=5, timeout=600.0, logs=
     """Runs a command in a cluster of processes on this machine, and returns its exit status.
 
     Args:
-        words: The words behind `deepapps`, such as `["train", "mnist"]`; or `python` and a program with
-            its arguments, which should train with `resume=True`.
-        workers: Number of workers. With parameter servers a chief comes on top, which only coordinates.
+        words: The words behind `deepapps`, such as `["train", "mnist"]`; or `python` and a program
+            with its arguments, which should train with `resume=True`.
+        workers: Number of workers. With parameter servers a chief comes on top, which only
+            coordinates.
         parameter_servers: Number of parameter servers.
         restarts: How often the cluster is started again after a worker was killed.
         timeout: Seconds without a sign of life from any worker after which all are ended.
-        logs: Folder for the output of all processes but the chief, whose output is that of this process.
-            None takes a temporary one, kept where a worker fails, and not only by a mistake of the user's.
+        logs: Folder for the output of all processes but the chief, whose output is that of this
+            process. None takes a temporary one, kept where a worker fails, and not only by a
+            mistake of the user's.
     Raises:
         RuntimeError: when a worker hangs, or is killed more often than `restarts` allows.
     """
     jobs = (
-        {"chief": 1, "worker": workers, "ps": parameter_servers} if parameter_servers else {"worker": workers}
+        {"chief": 1, "worker": workers, "ps": parameter_servers}
+        if parameter_servers
+        else {"worker": workers}
     )
     os.environ["DEEPAPPS_COMMAND"] = _own_words(workers, parameter_servers)
     folder = pathlib.Path(logs or tempfile.mkdtemp(prefix="deepapps-logs-"))
@@ -66,7 +72,11 @@ def _run_again(command, jobs, folder, restarts, timeout, signals):
             if attempt > restarts:
                 raise RuntimeError(f"{lost}, after {restarts} restarts. Logs: {folder}") from None
             pause = min(2.0**attempt / 4, 30)
-            print(f"deepapps: {lost}: all start again, {attempt} of {restarts}", file=sys.stderr, flush=True)
+            print(
+                f"deepapps: {lost}: all start again, {attempt} of {restarts}",
+                file=sys.stderr,
+                flush=True,
+            )
             end = time.monotonic() + pause
             while time.monotonic() < end:
                 time.sleep(0.05)
@@ -87,10 +97,14 @@ class Command:
         self._before = self._mark()
 
     def words(self):
-        """The command line. Once the training has begun, it goes on with the Run and replaces none."""
+        """The command line. Once the training has begun, it goes on with the Run and replaces
+        none.
+        """
         words = self._words
         if self._output is not None and self._mark() != self._before:
-            words = [word for word in words if word not in ("--overwrite", "--resume")] + ["--resume"]
+            words = [word for word in words if word not in ("--overwrite", "--resume")] + [
+                "--resume"
+            ]
         if words[:1] == ["python"]:
             return [sys.executable, *words[1:]]
         return [sys.executable, "-P", "-m", "deepapps", *words]  # not from the present folder
@@ -140,7 +154,11 @@ def _watch(processes, timeout, signals):
             heard = time.monotonic()
         for process in processes:
             if process.is_killed and process.spares and not signals:
-                print(f"deepapps: {process.name} was killed: it starts again", file=sys.stderr, flush=True)
+                print(
+                    f"deepapps: {process.name} was killed: it starts again",
+                    file=sys.stderr,
+                    flush=True,
+                )
                 process.start_again()
         if any(process.status for process in processes):
             return _failed(processes, signals)
@@ -154,7 +172,9 @@ def _failed(processes, signals):
 
     Raises: Lost when it was killed.
     """
-    _wait(processes, 1.0 if not signals and any(process.is_killed for process in processes) else GRACE)
+    _wait(
+        processes, 1.0 if not signals and any(process.is_killed for process in processes) else GRACE
+    )
     if signals:
         return 128 + signals[0]
     killed = next((process for process in processes if process.is_killed), None)
@@ -188,7 +208,10 @@ def _silent(processes, timeout):
     blamed = min(processes, key=lambda process: (process.answered, process.beats))
     print("\n".join(blamed.tail()), file=sys.stderr)
     state = "has stopped" if blamed.beats else "has not come up"
-    return f"{blamed.name} {state}: no worker has come any further for {timeout:g} s. Log: {blamed.log or 'above'}"
+    return (
+        f"{blamed.name} {state}: no worker has come any further for {timeout:g} s. Log: "
+        f"{blamed.log or 'above'}"
+    )
 
 
 def _unanswering(processes):

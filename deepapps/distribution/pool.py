@@ -38,7 +38,9 @@ def share_out(workers, threads=None):
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     threads = threads or (max(cores // workers, 1) if workers > 1 else 0)
     return [
-        Slot(threads, ",".join(gpus[index % len(gpus) :: workers]) if gpus and workers > 1 else None)
+        Slot(
+            threads, ",".join(gpus[index % len(gpus) :: workers]) if gpus and workers > 1 else None
+        )
         for index in range(workers)
     ]
 

@@ -1,4 +1,6 @@
-"""One process of a cluster on this machine: started, listened to and ended by `launch`; and its port."""
+"""One process of a cluster on this machine: started, listened to and ended by `launch`; and its
+port.
+"""
 
 import contextlib
 import ctypes
@@ -38,14 +40,23 @@ class Process:
     def _start(self):
         self._line, theirs = socket.socketpair()
         self._line.setblocking(False)
-        environment = {**self._environment, "TF_GRPC_REUSE_PORT": "1", VARIABLE: str(theirs.fileno())}
+        environment = {
+            **self._environment,
+            "TF_GRPC_REUSE_PORT": "1",
+            VARIABLE: str(theirs.fileno()),
+        }
         with contextlib.closing(theirs), open(self.log or os.devnull, "a") as log:
             output = log if self.log else None
             self._process = subprocess.Popen(
-                self._words, env=os.environ | environment, pass_fds=[theirs.fileno()],
-                preexec_fn=functools.partial(_die_with_launcher, os.getpid()), stdin=subprocess.DEVNULL if output else None,
-                stdout=output, stderr=output, start_new_session=True,
-            )  # fmt: skip
+                self._words,
+                env=os.environ | environment,
+                pass_fds=[theirs.fileno()],
+                preexec_fn=functools.partial(_die_with_launcher, os.getpid()),
+                stdin=subprocess.DEVNULL if output else None,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
 
     def start_again(self):
         """Starts it anew at its place."""
@@ -99,18 +110,22 @@ class Process:
 def shared_gpus(workers):
     """The GPUs of this machine, as many for each worker, in the words of `CUDA_VISIBLE_DEVICES`.
 
-    Returns: a list of one for each worker, such as `["0,1", "2,3"]`; empty ones where there are fewer GPUs than
-        workers; None where there is no GPU at all.
+    Returns: a list of one for each worker, such as `["0,1", "2,3"]`; empty ones where there are
+        fewer GPUs than workers; None where there is no GPU at all.
     """
     gpus = visible_gpus()
     size = len(gpus) // workers
     return (
-        [",".join(gpus[worker * size : (worker + 1) * size]) for worker in range(workers)] if gpus else None
+        [",".join(gpus[worker * size : (worker + 1) * size]) for worker in range(workers)]
+        if gpus
+        else None
     )
 
 
 def visible_gpus():
-    """The GPUs that this process may use, in the words of `CUDA_VISIBLE_DEVICES`; asked for without TensorFlow."""
+    """The GPUs that this process may use, in the words of `CUDA_VISIBLE_DEVICES`; asked for
+    without TensorFlow.
+    """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None and shutil.which("nvidia-smi"):
         words = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
@@ -124,7 +139,8 @@ def reserved_port():
     """A free port that stays reserved, and that nobody reaches from outside this machine.
 
     TensorFlow listens on all addresses of the machine, and whoever reaches it can run code. Here a
-    socket listens on every address but the loopback's, which comes before TensorFlow's, and never answers.
+    socket listens on every address but the loopback's, which comes before TensorFlow's, and never
+    answers.
     """
     with contextlib.ExitStack() as stack:
         with socket.socket() as free:
@@ -138,8 +154,12 @@ def reserved_port():
 
 
 def _outside_addresses():
-    found = [address.address for group in psutil.net_if_addrs().values() for address in group
-             if address.family in (socket.AF_INET, socket.AF_INET6)]  # fmt: skip
+    found = [
+        address.address
+        for group in psutil.net_if_addrs().values()
+        for address in group
+        if address.family in (socket.AF_INET, socket.AF_INET6)
+    ]
     return [address for address in found if not address.startswith("127.") and address != "::1"]
 
 

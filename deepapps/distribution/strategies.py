@@ -22,10 +22,13 @@ def use_devices(count):
     """
     cpu = tf.config.list_physical_devices("CPU")[0]
     try:
-        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
+        tf.config.set_logical_device_configuration(
+            cpu, [tf.config.LogicalDeviceConfiguration()] * count
+        )
     except RuntimeError:
         raise RuntimeError(
-            f"use_devices({count}) came after TensorFlow's first operation: call it first in the program."
+            f"use_devices({count}) came after TensorFlow's first operation: call it first in the "
+            "program."
         ) from None
 
 
@@ -48,8 +51,10 @@ def make_strategy(strategy):
     """Makes the strategy that a name of the training settings means here.
 
     Args:
-        strategy: The name; a `tf.distribute.Strategy`, which is returned as it is; or None for the present one.
-    Raises: ValueError for an unknown name, or when the devices or the cluster asked for are not there.
+        strategy: The name; a `tf.distribute.Strategy`, which is returned as it is; or None for the
+            present one.
+    Raises: ValueError for an unknown name, or when the devices or the cluster asked for are not
+        there.
     """
     follow_launcher()
     if strategy is None:
@@ -63,11 +68,16 @@ def make_strategy(strategy):
 
 def devices():
     """The devices of this machine, `["CPU:0", ...]`."""
-    return [device.name.removeprefix("/physical_device:") for device in tf.config.list_physical_devices()]
+    return [
+        device.name.removeprefix("/physical_device:")
+        for device in tf.config.list_physical_devices()
+    ]
 
 
 def automatic():
-    """The strategy that `auto` picks here: that of the cluster, else `mirrored` on several GPUs, else `none`."""
+    """The strategy that `auto` picks here: that of the cluster, else `mirrored` on several GPUs,
+    else `none`.
+    """
     if find_cluster():
         return find_cluster().strategy
     return "mirrored" if len(tf.config.list_physical_devices("GPU")) > 1 else "none"
@@ -99,18 +109,21 @@ def _mirrored(count):
     devices = [device.name for device in tf.config.list_logical_devices(kind)]
     count = len(devices) if count is None else count
     if count > len(devices):
-        remedy = f" call deepapps.use_devices({count}) first in the program." if kind == "CPU" else ""
+        remedy = (
+            f" call deepapps.use_devices({count}) first in the program." if kind == "CPU" else ""
+        )
         raise ValueError(
-            f"Strategy 'mirrored:{count}' needs {count} devices, and TensorFlow has {len(devices)} {kind}:"
-            + (remedy or " ask for fewer.")
+            f"Strategy 'mirrored:{count}' needs {count} devices, and TensorFlow has "
+            f"{len(devices)} {kind}:" + (remedy or " ask for fewer.")
         )
     return _mirrored_on(tuple(devices[:count]))
 
 
 @functools.cache
 def _mirrored_on(devices):
-    """One strategy for all trainings of a process: a second one would count its collectives from the
-    start again, and TensorFlow would take them for those of the first."""
+    """One strategy for all trainings of a process: a second one would count its collectives from
+    the start again, and TensorFlow would take them for those of the first.
+    """
     return tf.distribute.MirroredStrategy(devices)
 
 
@@ -122,13 +135,16 @@ def _multi_worker(count):
         return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
     except RuntimeError as error:
         raise RuntimeError(
-            "Strategy 'multi-worker' must be made before TensorFlow's first operation, and any metric or layer "
+            "Strategy 'multi-worker' must be made before TensorFlow's first operation, and any "
+            "metric or layer "
             f"is one: train earlier in the program ({str(error).splitlines()[0]})."
         ) from None
 
 
 def _slurm_resolver():
-    """The tasks of the job step are the workers, on ports that follow from the number of the job."""
+    """The tasks of the job step are the workers, on ports that follow from the number of the
+    job.
+    """
     port = 20_000 + int(os.environ.get("SLURM_JOB_ID", 0)) % 10_000
     has_gpus = bool(tf.config.list_physical_devices("GPU"))
     tasks = find_cluster().jobs[

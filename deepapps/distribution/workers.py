@@ -1,7 +1,8 @@
 """The workers of a synchronous strategy: which of them this process is, and how they agree.
 
-All workers run the same loop, each on its own share of every batch. What they compute together is the
-same on each, and so is all that follows from it; what depends on a clock or a signal they settle.
+All workers run the same loop, each on its own share of every batch. What they compute together is
+the same on each, and so is all that follows from it; what depends on a clock or a signal they
+settle.
 """
 
 import contextlib
@@ -26,7 +27,8 @@ class Workers:
     Attributes:
         count, index: How many there are, and which of them this is; both are `share`.
         is_chief: Whether this one writes the Run.
-        is_asynchronous: Whether others compute for this one, each at its own pace, with parameter servers.
+        is_asynchronous: Whether others compute for this one, each at its own pace, with parameter
+            servers.
         replicas: Replicas of each worker.
         has_one_device: Whether this process computes by itself, on one device.
         strategy: The strategy.
@@ -52,7 +54,8 @@ class Workers:
         return f"{self.count} workers of {self.replicas} replica{'s'[: self.replicas > 1]}"
 
     def settle(self, signals, *decisions):
-        """Has all workers do the same: the chief decides, and a signal to any worker counts for all.
+        """Has all workers do the same: the chief decides, and a signal to any worker counts for
+        all.
 
         Args:
             signals: The numbers of the signals that this worker got.
@@ -69,17 +72,22 @@ class Workers:
         return (sent[0] if sent else None, *(type(decision)(total) for decision, total in settled))
 
     def check_same(self, *position):
-        """Raises ValueError, on all workers, unless they stand at the same position, given in whole numbers."""
+        """Raises ValueError, on all workers, unless they stand at the same position, given in
+        whole numbers.
+        """
         if self.count == 1:
             return
         theirs = self.settle((), *position)[1:]
         if self._totals([theirs != position])[0]:
             raise ValueError(
-                "The workers found different checkpoints: `output` must be a folder that all of them share."
+                "The workers found different checkpoints: `output` must be a folder that all of "
+                "them share."
             )
 
     def adopt(self, model):
-        """Has Keras's own `predict` keep to this process: it fails on several workers. Returns the model."""
+        """Has Keras's own `predict` keep to this process: it fails on several workers. Returns
+        the model.
+        """
         if self.count > 1 or self.is_asynchronous:
             keep_to_this_process(model)
         return model
@@ -92,10 +100,14 @@ class Workers:
         # None in a trace for batches of any size
         known = tensor.shape[0] and tensor.shape[0] // self.replicas
         size = known or tf.shape(tensor)[0] // self.replicas
-        return tf.ensure_shape(tensor[replica * size : (replica + 1) * size], [known, *tensor.shape[1:]])
+        return tf.ensure_shape(
+            tensor[replica * size : (replica + 1) * size], [known, *tensor.shape[1:]]
+        )
 
     def gather(self, variables):
-        """The values of variables that each replica has for itself, `(replicas, ...)` each, in order."""
+        """The values of variables that each replica has for itself, `(replicas, ...)` each, in
+        order.
+        """
 
         def gather():
             values = [tf.expand_dims(variable.read_value(), 0) for variable in variables]
@@ -121,7 +133,8 @@ class Workers:
     def _totals(self, numbers):
         """The sums over all workers of whole numbers."""
         return [
-            total // self.replicas for total in self._reduce(tf.constant(numbers, "int64")).numpy().tolist()
+            total // self.replicas
+            for total in self._reduce(tf.constant(numbers, "int64")).numpy().tolist()
         ]
 
     def _reduced(self, numbers):

@@ -14,7 +14,8 @@ from deepapps.reporting.plots import plot_alignment
 
 END = "(end)"  # stands for the end of the source
 _SPACELESS = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
-_CHUNK = re.compile(r"(?:\S|(?<=\d)[\u00a0\u2007\u202f](?=\d))+")  # a number may hold no-break spaces
+# a number may hold no-break spaces
+_CHUNK = re.compile(r"(?:\S|(?<=\d)[\u00a0\u2007\u202f](?=\d))+")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -24,8 +25,8 @@ class Alignment:
     Attributes:
         source: The S words of the source, the last of them `(end)`.
         translation: The T words of the translation.
-        weights: float32 `(T, S)`: the attention to each word of the source, 1 over a row. Over the subwords of a
-            word they are summed in the source, and averaged in the translation.
+        weights: float32 `(T, S)`: the attention to each word of the source, 1 over a row. Over the
+            subwords of a word they are summed in the source, and averaged in the translation.
         score: The log-probability of the translation, a mean over its subwords.
         text: The translation as it stands.
     """
@@ -83,7 +84,9 @@ def align(model, encoder, source, translation):
 
 def _attention(model, inputs, targets):
     """The attention at each step of the targets, `(Tt - 1, Ts)`, and their mean log-probability."""
-    outputs, weights = model.read(targets[:, :-1], *model.encode(inputs), return_attention_scores=True)
+    outputs, weights = model.read(
+        targets[:, :-1], *model.encode(inputs), return_attention_scores=True
+    )
     scores = ops.log_softmax(model.logits(outputs))[0]
     scores = ops.take_along_axis(scores, targets[0, 1:, None], axis=1)
     return ops.convert_to_numpy(weights)[0].astype("float32"), float(ops.mean(scores))
@@ -92,7 +95,8 @@ def _attention(model, inputs, targets):
 def words_of(text, tokenizer):
     """The words of a text, `[(word, number of its first subword), ...]`.
 
-    Punctuation around a word is one of its own. Where a script has no spaces, subwords stand for words.
+    Punctuation around a word is one of its own. Where a script has no spaces, subwords stand for
+    words.
     """
     starts, words = _word_starts(text), []  # [place, end, number] of each
     for number, (start, end) in enumerate(tokenizer.spans(text)):
@@ -112,12 +116,16 @@ def _word_starts(text):
     starts = set()
     for chunk in _CHUNK.finditer(text):
         starts.add(chunk.start())
-        inside = [place for place in range(*chunk.span()) if unicodedata.category(text[place])[0] in "LNM"]
+        inside = [
+            place for place in range(*chunk.span()) if unicodedata.category(text[place])[0] in "LNM"
+        ]
         if inside:
             starts |= {inside[0], inside[-1] + 1}
     for place, letter in enumerate(text):
         if unicodedata.name(letter, "").startswith(_SPACELESS):
             starts |= {place, place + 1}
     return {
-        place for place in starts if not unicodedata.category(text[place : place + 1] or " ").startswith("M")
+        place
+        for place in starts
+        if not unicodedata.category(text[place : place + 1] or " ").startswith("M")
     }

@@ -1,12 +1,13 @@
-"""Decoding: the sequences that a one-step function leads to, by beam search, greedily, or by sampling.
+"""Decoding: the sequences that a one-step function leads to, by beam search, greedily, or by
+sampling.
 
-A step function takes `(tokens (H,), state)` and returns `(logits (H, V), weights (H, Ts) or None, state)`. A state is
-a named tuple of `memory`, the same for all hypotheses of a sentence, `carried`, of each hypothesis its own, both
-nested tensors with hypotheses along their first axis, and `position`, the number of steps so far. What else it
-has stays as it is.
+A step function takes `(tokens (H,), state)` and returns `(logits (H, V), weights (H, Ts) or None,
+state)`. A state is a named tuple of `memory`, the same for all hypotheses of a sentence, `carried`,
+of each hypothesis its own, both nested tensors with hypotheses along their first axis, and
+`position`, the number of steps so far. What else it has stays as it is.
 
-All is TensorFlow, to be compiled as one graph. Finished sentences leave the batch and cost nothing more. Every
-search ends after `length` steps at the latest.
+All is TensorFlow, to be compiled as one graph. Finished sentences leave the batch and cost nothing
+more. Every search ends after `length` steps at the latest.
 """
 
 import dataclasses
@@ -35,17 +36,21 @@ class Found(typing.NamedTuple):
 class Search:
     """How to choose the tokens.
 
-    A sentence is done once its `wanted` best sequences that have ended score better than each that goes on.
+    A sentence is done once its `wanted` best sequences that have ended score better than each that
+    goes on.
 
     Attributes:
         beam: Hypotheses kept of each sentence; 1 is greedy search.
         wanted: Sequences asked for, at most `beam`.
         length_penalty: The log-probability is divided by the number of tokens to this power.
-        coverage_penalty: Weight of the sum over the source of `log(min(attention received, 1))` (Wu et al. 2016, 7).
+        coverage_penalty: Weight of the sum over the source of `log(min(attention received, 1))` (Wu
+            et al. 2016, 7).
         no_repeat_ngram: Runs of this many tokens occur once at most. 0: no such rule.
-        temperature: Draw tokens at this temperature instead of searching; needs a beam of 1. None: search.
+        temperature: Draw tokens at this temperature instead of searching; needs a beam of 1. None:
+            search.
         top_k: Draw from this many of the likeliest tokens. 0: from all.
-        top_p: Draw from the likeliest tokens that together have this probability (Holtzman et al. 2020).
+        top_p: Draw from the likeliest tokens that together have this probability (Holtzman et al.
+            2020).
         seed: Seed of what is drawn.
     Raises: ValueError when a beam is asked for in drawing.
     """
@@ -63,7 +68,8 @@ class Search:
     def __post_init__(self):
         if self.temperature is not None and self.beam > 1:
             raise ValueError(
-                f"`temperature` draws a single sequence: `beam` must be 1. Received: beam={self.beam}"
+                "`temperature` draws a single sequence: `beam` must be 1. Received: "
+                f"beam={self.beam}"
             )
 
     def __call__(self, step, state, size, length, begin, end, prefix=None, source_mask=None):
@@ -73,8 +79,10 @@ class Search:
             step, state: See the module; the state has one hypothesis a sentence.
             size: Number of sentences `B`.
             length: Most tokens of a sequence, the one that ends it included.
-            begin, end: The tokens before the first, which is not part of the results, and at the end.
-            prefix: Tokens that sequences begin with, `(B, P)`, P at least 1, 0 where they are free. Defaults to none.
+            begin, end: The tokens before the first, which is not part of the results, and at the
+                end.
+            prefix: Tokens that sequences begin with, `(B, P)`, P at least 1, 0 where they are free.
+                Defaults to none.
             source_mask: Boolean `(B, Ts)`, for the coverage penalty.
         Returns: `Found`.
         """
@@ -83,7 +91,8 @@ class Search:
         alive = {
             "sentence": tf.range(size),
             "tokens": tf.zeros([size, self.beam, length], "int32"),
-            "scores": tf.tile([[0.0] + [LOWEST] * (self.beam - 1)], [size, 1]),  # all begin alike: one counts
+            # all begin alike: one counts
+            "scores": tf.tile([[0.0] + [LOWEST] * (self.beam - 1)], [size, 1]),
             "ended": tf.zeros([size, self.beam, length], "int32"),
             "ended_scores": tf.fill([size, self.beam], LOWEST),
             "last": tf.fill([size, self.beam], begin),
@@ -91,7 +100,10 @@ class Search:
         if prefix is not None:
             alive["prefix"] = prefix
         if self.coverage_penalty:
-            alive |= {"mask": source_mask, "coverage": tf.zeros([size, self.beam, tf.shape(source_mask)[1]])}
+            alive |= {
+                "mask": source_mask,
+                "coverage": tf.zeros([size, self.beam, tf.shape(source_mask)[1]]),
+            }
         hypotheses = tree.map_structure(
             lambda part: tf.repeat(part, self.beam, axis=0), (state.memory, state.carried)
         )
@@ -116,8 +128,9 @@ class Search:
     def _advance(self, step, state, position, alive, hypotheses, end):
         """One more token of every hypothesis."""
         logits, weights, new = step(
-            tf.reshape(alive["last"], [-1]), state._replace(memory=hypotheses[0], carried=hypotheses[1], position=position)
-        )  # fmt: skip
+            tf.reshape(alive["last"], [-1]),
+            state._replace(memory=hypotheses[0], carried=hypotheses[1], position=position),
+        )
         size, length = tf.shape(alive["scores"])[0], tf.shape(alive["tokens"])[2]
         allowed = self._allowed(logits, alive, position)
         steps, tokens = self._likeliest(allowed, position)  # (A * beam, choices)
@@ -128,7 +141,10 @@ class Search:
             alive["scores"][..., None] + tf.reshape(steps, [size, self.beam, choices]), [size, -1]
         )
         scores, chosen = tf.math.top_k(scores, tf.minimum(self._candidates, self.beam * choices))
-        parents, last = chosen // choices, tf.gather(tf.reshape(tokens, [size, -1]), chosen, batch_dims=1)
+        parents, last = (
+            chosen // choices,
+            tf.gather(tf.reshape(tokens, [size, -1]), chosen, batch_dims=1),
+        )
 
         def of_parents(part):
             return tf.gather(part, parents, batch_dims=1)
@@ -136,8 +152,9 @@ class Search:
         here = tf.range(length) == position
         candidates = {
             "tokens": tf.where(here, last[..., None], of_parents(alive["tokens"])),
-            "last": last, "parents": parents,
-        }  # fmt: skip
+            "last": last,
+            "parents": parents,
+        }
         if self.coverage_penalty:
             seen = alive["coverage"] + tf.reshape(weights, tf.shape(alive["coverage"]))
             candidates["coverage"] = of_parents(seen)
@@ -153,11 +170,15 @@ class Search:
 
     @property
     def _candidates(self):
-        """Continuations of a sentence looked at: of twice as many as the beam some go on, whatever ends."""
+        """Continuations of a sentence looked at: of twice as many as the beam some go on,
+        whatever ends.
+        """
         return 1 if self.beam == 1 else 2 * self.beam
 
     def _likeliest(self, logits, position):
-        """The logits and the numbers of the next tokens to look at, for each row of logits `(H, V)`."""
+        """The logits and the numbers of the next tokens to look at, for each row of logits `(H,
+        V)`.
+        """
         if self.temperature is None:
             return largest(logits, self._candidates)
         likely = filtered(logits / self.temperature, self.top_k, self.top_p)
@@ -175,14 +196,20 @@ class Search:
             return logits
         prefix = alive["prefix"]
         places = tf.shape(prefix)[1]
-        given = tf.repeat(tf.gather(prefix, tf.minimum(position, places - 1), axis=1), self.beam)[:, None]
+        given = tf.repeat(tf.gather(prefix, tf.minimum(position, places - 1), axis=1), self.beam)[
+            :, None
+        ]
         given = tf.where(position < places, given, 0)
         free = tf.logical_or(given == 0, tf.range(tf.shape(logits)[1]) == given)
         return tf.where(free, logits, LOWEST)
 
     def _end(self, alive, candidates, scores, count):
-        """The best of what had ended and of the candidates that end now, with these scores after `count` tokens."""
-        scores = tf.where(scores > LOWEST / 2, self._penalized(scores, count, candidates, alive), LOWEST)
+        """The best of what had ended and of the candidates that end now, with these scores after
+        `count` tokens.
+        """
+        scores = tf.where(
+            scores > LOWEST / 2, self._penalized(scores, count, candidates, alive), LOWEST
+        )
         all_scores = tf.concat([alive["ended_scores"], scores], 1)
         best, order = tf.math.top_k(all_scores, self.beam)
         tokens = tf.concat([alive["ended"], candidates["tokens"]], 1)
@@ -220,9 +247,11 @@ class Search:
 
 
 def largest(values, count):
-    """The values and places of the largest ones of each row `(H, V)`, as `tf.math.top_k` gives them.
+    """The values and places of the largest ones of each row `(H, V)`, as `tf.math.top_k` gives
+    them.
 
-    Of long rows only those blocks are looked through that have the largest maxima, which is several times faster.
+    Of long rows only those blocks are looked through that have the largest maxima, which is several
+    times faster.
     """
     size = values.shape[1] or 0
     width = next((width for width in range(128, 31, -1) if size % width == 0), size)
@@ -238,7 +267,8 @@ def largest(values, count):
 
 
 def log_sums(logits, peaks):
-    """The log of the sum of the exponentials of each row of logits `(H, V)`, `(H, 1)`, given the place of its maximum.
+    """The log of the sum of the exponentials of each row of logits `(H, V)`, `(H, 1)`, given the
+    place of its maximum.
 
     By way of the softmax, which TensorFlow computes in one pass over the memory.
     """
@@ -247,7 +277,9 @@ def log_sums(logits, peaks):
 
 
 def filtered(logits, top_k=0, top_p=1.0):
-    """Logits `(B, V)` of the `top_k` likeliest tokens that make up `top_p` together; `LOWEST` for the others."""
+    """Logits `(B, V)` of the `top_k` likeliest tokens that make up `top_p` together; `LOWEST`
+    for the others.
+    """
     if not top_k and top_p >= 1:
         return logits
     ordered = tf.sort(logits, direction="DESCENDING")
@@ -260,13 +292,16 @@ def filtered(logits, top_k=0, top_p=1.0):
 
 
 def without_repeats(logits, tokens, position, size):
-    """Logits `(H, V)`, `LOWEST` for tokens that would repeat a run of `size` of the tokens `(H, length)`
-    before the position."""
+    """Logits `(H, V)`, `LOWEST` for tokens that would repeat a run of `size` of the tokens `(H,
+    length)` before the position.
+    """
     context = tf.gather(tokens, tf.maximum(position - size + 1 + tf.range(size - 1), 0), axis=1)
     starts = tf.maximum(tf.shape(tokens)[1] - size + 1, 0)
     alike = tf.tile(tf.range(starts)[None] + size - 1 < position, [tf.shape(tokens)[0], 1])
     for offset in range(size - 1):
-        alike = tf.logical_and(alike, tokens[:, offset : offset + starts] == context[:, offset, None])
+        alike = tf.logical_and(
+            alike, tokens[:, offset : offset + starts] == context[:, offset, None]
+        )
     places = tf.where(alike)
     rows, after = places[:, 0], tf.gather_nd(tf.cast(tokens, "int64")[:, size - 1 :], places)
     lowest = tf.fill([tf.shape(places)[0]], LOWEST)
@@ -274,7 +309,9 @@ def without_repeats(logits, tokens, position, size):
 
 
 def _invariant(tensor):
-    """The shape of a tensor of the loop: its first axis shrinks, and that before the last, of a cache, may grow."""
+    """The shape of a tensor of the loop: its first axis shrinks, and that before the last, of a
+    cache, may grow.
+    """
     shape = tf.convert_to_tensor(tensor).shape.as_list()
     changing = {0, max(len(shape) - 2, 0)}
     return tf.TensorShape([None if axis in changing else size for axis, size in enumerate(shape)])

@@ -24,10 +24,11 @@ class ImageExplanation:
         probabilities: The probability of every class, `{name: float}`.
         score: The logit of `label` for the image.
         baseline_score: The same for a black image.
-        integrated_gradients: float32 `(H, W, C)`: what each value of the image adds to the score, above or
-            below zero. They sum to `score - baseline_score`, but for the error of the numeric integration.
-        grad_cam: float32 `(H, W)`, 0 to 1: where the last convolutions find the class. None for a network
-            without convolutions.
+        integrated_gradients: float32 `(H, W, C)`: what each value of the image adds to the score,
+            above or below zero. They sum to `score - baseline_score`, but for the error of the
+            numeric integration.
+        grad_cam: float32 `(H, W)`, 0 to 1: where the last convolutions find the class. None for a
+            network without convolutions.
     """
 
     image: np.ndarray
@@ -57,7 +58,8 @@ def explain_image(model, image, class_names, target=None):
     """Explains why a network sees a class in an image.
 
     Args:
-        model: A functional `keras.Model` from images `(B, H, W, C)` to logits `(B, classes)`, its first output.
+        model: A functional `keras.Model` from images `(B, H, W, C)` to logits `(B, classes)`, its
+            first output.
         image: uint8 `(H, W, C)`.
         class_names: The names of the classes.
         target: Name of the class to explain. Defaults to the one that the network answers.
@@ -66,10 +68,13 @@ def explain_image(model, image, class_names, target=None):
     """
     if target is not None and str(target) not in class_names:
         raise ValueError(f"Unknown target {str(target)!r}.{close_names(str(target), class_names)}")
-    model = keras.Model(model.inputs[0], model.outputs[0])  # without further heads, and what only they need
+    # without further heads, and what only they need
+    model = keras.Model(model.inputs[0], model.outputs[0])
     pixels = image.astype("float32")
     baseline = np.zeros_like(pixels)
-    logits = keras.ops.convert_to_numpy(model(np.stack([pixels, baseline]), training=False)).astype("float64")
+    logits = keras.ops.convert_to_numpy(model(np.stack([pixels, baseline]), training=False)).astype(
+        "float64"
+    )
     place = int(logits[0].argmax()) if target is None else class_names.index(str(target))
     shares = np.exp(logits[0] - logits[0].max())
     return ImageExplanation(
@@ -86,9 +91,9 @@ def explain_image(model, image, class_names, target=None):
 def integrated_gradients(model, inputs, output, baseline=None, steps=STEPS):
     """Integrated gradients (Sundararajan et al. 2017, "Axiomatic attribution for deep networks").
 
-    The gradient of an output, averaged on the straight way from a baseline to the inputs and multiplied with
-    their difference. By the completeness axiom the sum is `f(inputs) - f(baseline)`; here up to the error of
-    the midpoint rule, none for a linear network.
+    The gradient of an output, averaged on the straight way from a baseline to the inputs and
+    multiplied with their difference. By the completeness axiom the sum is `f(inputs) -
+    f(baseline)`; here up to the error of the midpoint rule, none for a linear network.
 
     Args:
         model: A `keras.Model` from `(B, ...)` to `(B, outputs)`.
@@ -116,25 +121,26 @@ def integrated_gradients(model, inputs, output, baseline=None, steps=STEPS):
 
 
 def grad_cam(model, image, output):
-    """Grad-CAM (Selvaraju et al. 2017, "Grad-CAM: visual explanations from deep networks via gradient-based
-    localization").
+    """Grad-CAM (Selvaraju et al. 2017, "Grad-CAM: visual explanations from deep networks via
+    gradient-based localization").
 
-    The activations where the convolutions end, each channel weighted with the mean gradient of an output;
-    what is below zero counts as zero.
+    The activations where the convolutions end, each channel weighted with the mean gradient of an
+    output; what is below zero counts as zero.
 
     Args:
         model: A functional `keras.Model` from `(B, H, W, C)` to `(B, outputs)`.
         image: One image, floats `(H, W, C)`.
         output: Index of the output to explain.
-    Returns: float32 `(H, W)`, the largest value 1, or all 0; None for a network without convolutions.
+    Returns: float32 `(H, W)`, the largest value 1, or all 0; None for a network without
+        convolutions.
     """
     layer = _last_of_convolutions(model)
     if layer is None:
         return None
     split = keras.Model(model.inputs[0], [layer.output, model.output])
 
-    # Compiled, the gradients of the kernels are left out: on one image and the CPU, TensorFlow 2.21 writes
-    # beyond its memory in that of a 1x1 kernel with a stride.
+    # Compiled, the gradients of the kernels are left out: on one image and the CPU, TensorFlow 2.21
+    # writes beyond its memory in that of a 1x1 kernel with a stride.
     @tf.function
     def weighted(inputs):
         with tf.GradientTape() as tape:
@@ -161,7 +167,9 @@ def _last_of_convolutions(model):
 
 
 def _has_convolution(layer):
-    """Whether a layer, or a model used as one, convolves and puts out a map `(B, H, W, channels)`."""
+    """Whether a layer, or a model used as one, convolves and puts out a map `(B, H, W,
+    channels)`.
+    """
     kinds = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
     return len(layer.output.shape) == 4 and any(
         isinstance(part, kinds) for part in (layer, *layers_of(layer))

@@ -21,9 +21,11 @@ READ = 1024  # examples of a source that are in memory at a time
 
 
 class Predictor:
-    """Computes the outputs of a model. Every graph is compiled once and lives as long as the predictor.
+    """Computes the outputs of a model. Every graph is compiled once and lives as long as the
+    predictor.
 
-    On several workers all of them must ask together, with the same inputs, and each gets all outputs.
+    On several workers all of them must ask together, with the same inputs, and each gets all
+    outputs.
 
     Args:
         model: The `keras.Model`, made in the scope of the strategy.
@@ -42,10 +44,11 @@ class Predictor:
         """The outputs for N inputs, `(N, ...)`, in the order of the inputs.
 
         Args:
-            inputs: Arrays `(N, ...)` as the model takes them; or `Ragged`, of which those of similar length make a batch.
+            inputs: Arrays `(N, ...)` as the model takes them; or `Ragged`, of which those of
+                similar length make a batch.
             progress: Show a bar on stderr, where that is a terminal.
-        Returns: an array, or arrays in the structure of the model's outputs. Outputs for each step of `Ragged` inputs
-            are padded with 0 to the longest.
+        Returns: an array, or arrays in the structure of the model's outputs. Outputs for each step
+            of `Ragged` inputs are padded with 0 to the longest.
         """
         if isinstance(inputs, Ragged):
             order, size = np.argsort(inputs.sizes, kind="stable"), SEQUENCES
@@ -63,7 +66,8 @@ class Predictor:
         return tree.map_structure(lambda *parts: _joined(parts)[places], *outputs)
 
     def outputs(self, source, progress: bool = False):
-        """The model's outputs for a source, and the targets and sample weights that the source holds.
+        """The model's outputs for a source, and the targets and sample weights that the source
+        holds.
 
         Args:
             source: A source of N examples, read a part at a time.
@@ -77,16 +81,20 @@ class Predictor:
         for start in range(0, len(source), READ):
             inputs, targets, *weights = source[np.arange(start, min(start + READ, len(source)))]
             parts.append((self.predict(inputs, progress), targets, *weights))
-        outputs, targets, *weights = tree.map_structure(lambda *arrays: np.concatenate(arrays), *parts)
+        outputs, targets, *weights = tree.map_structure(
+            lambda *arrays: np.concatenate(arrays), *parts
+        )
         return outputs, targets, weights[0] if weights else None
 
     def compiled(self, key: Hashable, function: Callable, free: int | None = None) -> Callable:
-        """A function of a batch, compiled once for a key; shared out where there are several replicas.
+        """A function of a batch, compiled once for a key; shared out where there are several
+        replicas.
 
         Args:
             key: What tells the function from others.
             function: From tensors `(B, ...)` to tensors `(B, ...)`.
-            free: An axis of the inputs that differs from batch to batch, beside the first. Defaults to none.
+            free: An axis of the inputs that differs from batch to batch, beside the first. Defaults
+                to none.
         Returns: `call(batch)`, from arrays to arrays.
         """
         if key not in self._calls:
@@ -116,7 +124,9 @@ def _local_call(function, free, workers):
         key = str(signature)
         if key not in graphs:
             graphs[key] = tf.function(function, input_signature=[signature], autograph=False)
-        outputs = tree.map_structure(np.asarray, graphs[key](tree.map_structure(tf.constant, batch)))
+        outputs = tree.map_structure(
+            np.asarray, graphs[key](tree.map_structure(tf.constant, batch))
+        )
         beat()
         return outputs
 

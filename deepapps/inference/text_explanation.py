@@ -25,9 +25,11 @@ class TextExplanation:
         probabilities: The probability of every class, `{name: float}`.
         score: The logit of `label` for the text.
         baseline_score: The same where the vectors of all tokens are zero.
-        integrated_gradients: For each text float32 `(T,)`: what each token adds to the score, above or below
-            zero. All together they sum to `score - baseline_score`, but for the error of the numeric integration.
-        attention: For each text float32 `(T,)`, weights that sum to 1. None for a network without attention.
+        integrated_gradients: For each text float32 `(T,)`: what each token adds to the score, above
+            or below zero. All together they sum to `score - baseline_score`, but for the error of
+            the numeric integration.
+        attention: For each text float32 `(T,)`, weights that sum to 1. None for a network without
+            attention.
     """
 
     texts: list
@@ -52,11 +54,16 @@ class TextExplanation:
 
     @property
     def agreement(self):
-        """Rank correlation of the attention and the size of the integrated gradients, -1 to 1; None without
-        attention, and for fewer than three tokens. Attention that does not agree is not the reason."""
+        """Rank correlation of the attention and the size of the integrated gradients, -1 to 1; None
+        without attention, and for fewer than three tokens. Attention that does not agree is not the
+        reason.
+        """
         if self.attention is None or sum(map(len, self.spans)) < 3:
             return None
-        weights, sizes = np.concatenate(self.attention), np.abs(np.concatenate(self.integrated_gradients))
+        weights, sizes = (
+            np.concatenate(self.attention),
+            np.abs(np.concatenate(self.integrated_gradients)),
+        )
         found = np.corrcoef(_ranks(weights), _ranks(sizes))[0, 1]
         return float(found) if np.isfinite(found) else None
 
@@ -113,7 +120,8 @@ def explain_text(model, encoder, raw, class_names, target=None, probabilities_of
 
 
 def attention_weights(model, tokens):
-    """The weights with which a network pools the steps of texts, `(K, T)`, or None where it does not.
+    """The weights with which a network pools the steps of texts, `(K, T)`, or None where it does
+    not.
 
     Args:
         model: A model of `deepapps.networks.sequences`.
@@ -135,7 +143,9 @@ def _reader(model):
 
 
 def _from_vectors(model, tokens):
-    """The vectors of the tokens `(K, T, D)`, and the network from such vectors `(B, K, T, D)` to logits."""
+    """The vectors of the tokens `(K, T, D)`, and the network from such vectors `(B, K, T, D)` to
+    logits.
+    """
     reader = _reader(model)
     embedded = reader.get_layer("embedded").input
     vectors = keras.Model(reader.input, embedded)(tokens)
@@ -167,14 +177,19 @@ def _page(explanation):
         highest = max(float(np.concatenate(explanation.attention).max()), 1e-12)
         maps["Attention"] = [row / highest for row in explanation.attention]
     shaded = {
-        title: [_pieces(*parts) for parts in zip(explanation.texts, explanation.spans, rows, strict=True)]
+        title: [
+            _pieces(*parts)
+            for parts in zip(explanation.texts, explanation.spans, rows, strict=True)
+        ]
         for title, rows in maps.items()
     }
     return render("text.html", explanation=explanation, shaded=shaded)
 
 
 def _pieces(text, spans, shares):
-    """The text cut into `(piece, share from -1 to 1)`; what no token covers, such as a space, has share 0."""
+    """The text cut into `(piece, share from -1 to 1)`; what no token covers, such as a space,
+    has share 0.
+    """
     pieces, place = [], 0
     for (start, end), share in zip(spans, shares, strict=True):
         if start > place:

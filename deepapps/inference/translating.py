@@ -1,4 +1,6 @@
-"""A trained translator at work: sentences of like length in batches, through one compiled search."""
+"""A trained translator at work: sentences of like length in batches, through one compiled
+search.
+"""
 
 import typing
 
@@ -28,8 +30,10 @@ def translate(predictor, encoder, sources, settings, longest, wanted=None, progr
         encoder: The `PairEncoder`.
         sources: `Ragged` numbers of N sentences.
         settings: `TranslatingSettings`.
-        longest: `(times, more)`: a translation has at most this many times the subwords of its source, and more.
-        wanted: Translations asked for of each sentence, the best among them. Defaults to as many as the beam.
+        longest: `(times, more)`: a translation has at most this many times the subwords of its
+            source, and more.
+        wanted: Translations asked for of each sentence, the best among them. Defaults to as many as
+            the beam.
         progress: Show a bar on stderr, where that is a terminal.
     Returns: N lists of `Sentence`s, best first, at least one each.
     Raises: ValueError when both a beam and a temperature are asked for.
@@ -46,7 +50,9 @@ def translate(predictor, encoder, sources, settings, longest, wanted=None, progr
     for chunk in progress_bar(
         _chunks(sources.sizes[order], order, options["beam"]), "translate", shown=progress
     ):
-        for index, answer in zip(chunk, _answers(encoder, *call(sources.padded(chunk))), strict=True):
+        for index, answer in zip(
+            chunk, _answers(encoder, *call(sources.padded(chunk))), strict=True
+        ):
             answers[index] = answer
     return answers
 
@@ -61,7 +67,9 @@ def search_function(model, search, longest, prefix=None):
         size, steps = tf.unstack(tf.shape(sources))
         length = longest[0] * steps + longest[1] + len(prefix or ())
         given = None if prefix is None else tf.tile([prefix], [size, 1])
-        return search(model.step, model.start(sources), size, length, BOUNDARY, BOUNDARY, given, sources != 0)
+        return search(
+            model.step, model.start(sources), size, length, BOUNDARY, BOUNDARY, given, sources != 0
+        )
 
     return call
 
@@ -71,7 +79,10 @@ def _chunks(sizes, order, beam):
     chunks, start = [], 0
     while start < len(order):
         count = max(BATCH_TOKENS // (beam * int(sizes[start])), 1)
-        while count > 1 and count * beam * int(sizes[min(start + count, len(order)) - 1]) > BATCH_TOKENS:
+        while (
+            count > 1
+            and count * beam * int(sizes[min(start + count, len(order)) - 1]) > BATCH_TOKENS
+        ):
             count = max(count * 3 // 4, 1)
         chunks.append(order[start : start + count])
         start += count

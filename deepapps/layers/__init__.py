@@ -1,8 +1,20 @@
 """Attention layers, LSTMs with and without attention, and the blocks of a Transformer."""
 
 from deepapps.layers.attention import Attention, Memory
-from deepapps.layers.attention_lstm import LSTMN, AttentionGRU, AttentionLSTM, AttentionRNN, LuongLSTM
-from deepapps.layers.cells import AttentionCell, AttentionGRUCell, AttentionLSTMCell, LSTMNCell, LuongLSTMCell
+from deepapps.layers.attention_lstm import (
+    LSTMN,
+    AttentionGRU,
+    AttentionLSTM,
+    AttentionRNN,
+    LuongLSTM,
+)
+from deepapps.layers.cells import (
+    AttentionCell,
+    AttentionGRUCell,
+    AttentionLSTMCell,
+    LSTMNCell,
+    LuongLSTMCell,
+)
 from deepapps.layers.lstm import LSTM
 from deepapps.layers.multi_head import MultiHeadAttention
 from deepapps.layers.pooling import AttentionPooling

@@ -48,48 +48,54 @@ class Memory(typing.NamedTuple):
 
 @keras.saving.register_keras_serializable("deepapps")
 class Attention(keras.Layer):
-    """The template of all attention here: a subclass writes `score`, and may write the other two hooks.
+    """The template of all attention here: a subclass writes `score`, and may write the other two
+    hooks.
 
-    `weights = softmax(score(query, project_key(key)) + bias)`, `context = weights . value`. A query with
-    nothing to attend to, by whatever mask, gets zero weights and a zero context. What stands under
-    `query_mask`, `value_mask` or `key_mask` changes nothing, NaN included. The softmax is computed in
-    float32 at least. Large scores are computed in blocks of queries and again for the gradient, so
-    that memory grows with `Tq + Tv` and not with their product.
+    `weights = softmax(score(query, project_key(key)) + bias)`, `context = weights . value`. A query
+    with nothing to attend to, by whatever mask, gets zero weights and a zero context. What stands
+    under `query_mask`, `value_mask` or `key_mask` changes nothing, NaN included. The softmax is
+    computed in float32 at least. Large scores are computed in blocks of queries and again for the
+    gradient, so that memory grows with `Tq + Tv` and not with their product.
 
     Hooks:
-        score(query, key): Scores `(..., Tq, Tv)` of queries `(..., Tq, Dq)` and projected keys. A third
-            parameter named `coverage` gets the sum of the weights of earlier steps in an attention
-            RNN, `(..., Tv)`, and zeros elsewhere.
+        score(query, key): Scores `(..., Tq, Tv)` of queries `(..., Tq, Dq)` and projected keys. A
+            third parameter named `coverage` gets the sum of the weights of earlier steps in an
+            attention RNN, `(..., Tv)`, and zeros elsewhere.
         project_key(key): What can be computed once for all queries. Defaults to the key itself.
-        bias(query_positions, key_positions): Added to the scores: anything that broadcasts to `(Tq, Tv)`,
-            from int32 positions `(Tq,)` and `(Tv,)`, or None, the default.
+        bias(query_positions, key_positions): Added to the scores: anything that broadcasts to `(Tq,
+            Tv)`, from int32 positions `(Tq,)` and `(Tv,)`, or None, the default.
 
     Args:
         dropout: Rate of dropout on the weights. Defaults to 0.
-        sliding_window: A query attends to keys at most `sliding_window - 1` positions away. Defaults to
+        sliding_window: A query attends to keys at most `sliding_window - 1` positions away.
+            Defaults to
             None: to all.
         hard: Attend to one position: in training a sample of the weights, with the gradient of the
-            weights (straight-through; Bengio et al. 2013), at inference the best. Defaults to False.
-        block_size: Queries of a block. Defaults to None: no blocks for small scores, else as many as
-            keep a block at some megabytes.
+            weights (straight-through; Bengio et al. 2013), at inference the best. Defaults to
+            False.
+        block_size: Queries of a block. Defaults to None: no blocks for small scores, else as many
+            as keep a block at some megabytes.
         seed: Seed of dropout and of hard samples.
     Call arguments:
         query: `(B, Tq, Dq)`.
         value: `(B, Tv, Dv)`.
         key: `(B, Tv, Dk)`. Defaults to `value`.
-        query_mask, value_mask, key_mask: Boolean `(B, Tq)` and `(B, Tv)`; True is kept. Keras fills them
-            in from the masks that tensors carry.
+        query_mask, value_mask, key_mask: Boolean `(B, Tq)` and `(B, Tv)`; True is kept. Keras fills
+            them in from the masks that tensors carry.
         attention_mask: Boolean `(B, Tq, Tv)` or `(Tq, Tv)`.
         use_causal_mask: Query i attends to the keys up to i. Defaults to False.
         return_attention_scores: Also return the weights, `(B, Tq, Tv)`. Defaults to False.
         training: Whether dropout and hard samples are on.
     Returns: the context, `(B, Tq, Dv)`; with the weights, a pair.
-    Raises: ValueError for shapes that do not fit, masks that are not boolean, and a `score` of another shape.
+    Raises: ValueError for shapes that do not fit, masks that are not boolean, and a `score` of
+        another shape.
     """
 
     score_width = 1  # numbers that `score` holds for each pair of query and key
 
-    def __init__(self, dropout=0.0, sliding_window=None, hard=False, block_size=None, seed=None, **kwargs):
+    def __init__(
+        self, dropout=0.0, sliding_window=None, hard=False, block_size=None, seed=None, **kwargs
+    ):
         super().__init__(**kwargs)
         check_rate(dropout=dropout)
         optional = {"sliding_window": sliding_window, "block_size": block_size}
@@ -116,9 +122,18 @@ class Attention(keras.Layer):
         """For the weights of a subclass; the template has none."""
 
     def call(
-        self, query, value, key=None, query_mask=None, value_mask=None, key_mask=None, attention_mask=None,
-        use_causal_mask=False, return_attention_scores=False, training=None,
-    ):  # fmt: skip
+        self,
+        query,
+        value,
+        key=None,
+        query_mask=None,
+        value_mask=None,
+        key_mask=None,
+        attention_mask=None,
+        use_causal_mask=False,
+        return_attention_scores=False,
+        training=None,
+    ):
         self._check(query, value, key, query_mask, value_mask, key_mask, attention_mask)
         mask = both(value_mask, key_mask)
         if attention_mask is not None:
@@ -127,7 +142,11 @@ class Attention(keras.Layer):
             query_mask = both(query_mask, ops.any(attention_mask, axis=-1))
         memory = self.prepare(value, key, mask, training)
         context, weights = self.attend(
-            keep(query, query_mask), memory, attention_mask, use_causal_mask, return_attention_scores
+            keep(query, query_mask),
+            memory,
+            attention_mask,
+            use_causal_mask,
+            return_attention_scores,
         )
         context = keep(context, query_mask)
         return (context, keep(weights, query_mask)) if return_attention_scores else context
@@ -150,7 +169,14 @@ class Attention(keras.Layer):
         """The seed of a `Memory`: for dropout and hard samples in training, else None."""
         return self.seed_generator.next() if training and self.seed_generator else None
 
-    def attend(self, query, memory, attention_mask=None, use_causal_mask=False, return_attention_scores=True):
+    def attend(
+        self,
+        query,
+        memory,
+        attention_mask=None,
+        use_causal_mask=False,
+        return_attention_scores=True,
+    ):
         """Reads the memory.
 
         Args:
@@ -158,7 +184,8 @@ class Attention(keras.Layer):
             memory: What `prepare` returned.
             attention_mask: Boolean, broadcasts to `(..., Tq, Tv)`.
             use_causal_mask, return_attention_scores: As in the call.
-        Returns: context `(..., Tq, Dv)`, and weights `(..., Tq, Tv)`, None if they are not asked for.
+        Returns: context `(..., Tq, Dv)`, and weights `(..., Tq, Tv)`, None if they are not asked
+            for.
         """
         positions = memory.position + ops.arange(ops.shape(query)[-2])
         *leading, queries = ops.shape(query)[:-1]
@@ -171,7 +198,9 @@ class Attention(keras.Layer):
         def in_blocks():
             larger = max if isinstance(row, int) else ops.maximum
             size = self.block_size or larger(1, BLOCK_ELEMENTS // larger(1, row))
-            return self._blocks(query, positions, memory, attention_mask, use_causal_mask, size, results)
+            return self._blocks(
+                query, positions, memory, attention_mask, use_causal_mask, size, results
+            )
 
         results = 2 if return_attention_scores else 1
         if query.shape[-2] == 1:
@@ -180,7 +209,8 @@ class Attention(keras.Layer):
             read = in_blocks()
         elif isinstance(row, int) and isinstance(queries, int):
             read = in_blocks() if row * queries > DIRECT_ELEMENTS else at_once()
-        elif is_compiled_by_xla():  # which takes no gradient of a branch whose sizes it does not know
+        # which takes no gradient of a branch whose sizes it does not know
+        elif is_compiled_by_xla():
             read = in_blocks()
         else:  # in floats, since 32 bits are too few
             elements = ops.cast(row, "float32") * ops.cast(queries, "float32")
@@ -195,13 +225,17 @@ class Attention(keras.Layer):
 
         def block(query, positions, *tensors, known=None):
             mask = tensors[len(blocked) - 3] if attention_mask is not None else None
-            view = Memory(**{"mask": None, **dict(zip(shared, tensors[len(blocked) - 2 :], strict=True))})
+            view = Memory(
+                **{"mask": None, **dict(zip(shared, tensors[len(blocked) - 2 :], strict=True))}
+            )
             return self._rows(query, positions[:, 0], view, mask, use_causal_mask, results, known)
 
         return map_blocks(block, blocked, list(shared.values()), size, self, results)
 
     def _rows(self, query, positions, memory, attention_mask, use_causal_mask, results, known=None):
-        """The context of the queries at these positions, and with two results the weights; `known` if known."""
+        """The context of the queries at these positions, and with two results the weights;
+        `known` if known.
+        """
         columns = ops.arange(ops.shape(memory.value)[-2])
         scores = self._scores(query, memory)
         mask = self._visible(positions, columns, memory.mask, attention_mask, use_causal_mask)
@@ -217,11 +251,17 @@ class Attention(keras.Layer):
         if self.hard:
             weights = choose(weights, seed)
         weights = ops.cast(weights, self.compute_dtype)
-        dropped = keras.random.dropout(weights, self.dropout, seed=seed) if self.dropout and seed else weights
+        dropped = (
+            keras.random.dropout(weights, self.dropout, seed=seed)
+            if self.dropout and seed
+            else weights
+        )
         return [ops.matmul(dropped, memory.value), weights][:results]
 
     def _visible(self, positions, columns, mask, attention_mask, use_causal_mask):
-        """What may be attended to, all masks in one, broadcasts to `(..., Tq, Tv)`; None for everything."""
+        """What may be attended to, all masks in one, broadcasts to `(..., Tq, Tv)`; None for
+        everything.
+        """
         visible = both(None if mask is None else mask[..., None, :], attention_mask)
         if use_causal_mask:
             visible = both(visible, positions[:, None] >= columns)
@@ -232,42 +272,68 @@ class Attention(keras.Layer):
     def _scores(self, query, memory):
         """The scores in float32 or wider, of the shape they must have."""
         if self.uses_coverage:
-            seen = ops.zeros_like(memory.value[..., 0]) if memory.coverage is None else memory.coverage
+            seen = (
+                ops.zeros_like(memory.value[..., 0]) if memory.coverage is None else memory.coverage
+            )
             scores = self.score(query, memory.key, seen)
         else:
             scores = self.score(query, memory.key)
-        expected, shape = (*query.shape[:-1], memory.value.shape[-2]), tuple(getattr(scores, "shape", ()))
+        expected, shape = (
+            (*query.shape[:-1], memory.value.shape[-2]),
+            tuple(getattr(scores, "shape", ())),
+        )
         if not same_shape(shape, expected):
             raise ValueError(
-                f"`score` of {type(self).__name__} must return the shape {expected}: one number for each query "
+                f"`score` of {type(self).__name__} must return the shape {expected}: one number "
+                "for each query "
                 f"and key. Received: {f'shape {shape}' if shape else repr(scores)}"
             )
         return ops.cast(scores, keras.backend.result_type(scores.dtype, "float32"))
 
     def _check_bias(self, bias, scores):
         sizes = zip(reversed(tuple(bias.shape)), reversed(tuple(scores.shape)), strict=False)
-        fits = all(1 in (size, wanted) or None in (size, wanted) or size == wanted for size, wanted in sizes)
+        fits = all(
+            1 in (size, wanted) or None in (size, wanted) or size == wanted
+            for size, wanted in sizes
+        )
         if not fits or len(bias.shape) > len(scores.shape):
             raise ValueError(
-                f"`bias` of {type(self).__name__} must return what broadcasts to {tuple(scores.shape)}. "
+                f"`bias` of {type(self).__name__} must return what broadcasts to "
+                f"{tuple(scores.shape)}. "
                 f"Received: shape {tuple(bias.shape)}"
             )
 
     def _check(self, query, value, key, query_mask, value_mask, key_mask, attention_mask):
         check_masks(
-            query_mask=query_mask, value_mask=value_mask, key_mask=key_mask, attention_mask=attention_mask
+            query_mask=query_mask,
+            value_mask=value_mask,
+            key_mask=key_mask,
+            attention_mask=attention_mask,
         )
         check_shapes(
             built_sizes(self, query="Dq", value="Dv", key="Dk"),
-            query=(query, "B Tq Dq"), value=(value, "B Tv Dv"), key=(key, "B Tv Dk"), query_mask=(query_mask, "B Tq"),
-            value_mask=(value_mask, "B Tv"), key_mask=(key_mask, "B Tv"),
+            query=(query, "B Tq Dq"),
+            value=(value, "B Tv Dv"),
+            key=(key, "B Tv Dk"),
+            query_mask=(query_mask, "B Tq"),
+            value_mask=(value_mask, "B Tv"),
+            key_mask=(key_mask, "B Tv"),
             attention_mask=(attention_mask, mask_axes(attention_mask, "Tv")),
-        )  # fmt: skip
+        )
 
     def compute_output_spec(
-        self, query, value, key=None, query_mask=None, value_mask=None, key_mask=None, attention_mask=None,
-        use_causal_mask=False, return_attention_scores=False, training=None,
-    ):  # fmt: skip
+        self,
+        query,
+        value,
+        key=None,
+        query_mask=None,
+        value_mask=None,
+        key_mask=None,
+        attention_mask=None,
+        use_causal_mask=False,
+        return_attention_scores=False,
+        training=None,
+    ):
         self._check(query, value, key, query_mask, value_mask, key_mask, attention_mask)
         context = keras.KerasTensor((*query.shape[:-1], value.shape[-1]), self.compute_dtype)
         weights = keras.KerasTensor((*query.shape[:-1], value.shape[-2]), self.compute_dtype)
@@ -282,7 +348,8 @@ class Attention(keras.Layer):
 
 
 class FixedSeed(keras.random.SeedGenerator):
-    """A seed that is the same each time, so that a block that is computed again drops the same weights.
+    """A seed that is the same each time, so that a block that is computed again drops the same
+    weights.
 
     Args:
         seed: What a `SeedGenerator` drew.
@@ -298,7 +365,9 @@ class FixedSeed(keras.random.SeedGenerator):
 
 
 def mask_axes(attention_mask, places):
-    """The axes of a mask of pairs: `(Tq, Tv)`, with a batch before them, with heads between; either may be 1."""
+    """The axes of a mask of pairs: `(Tq, Tv)`, with a batch before them, with heads between;
+    either may be 1.
+    """
     shape = () if attention_mask is None else tuple(attention_mask.shape)
     leading = {4: "B H", 2: ""}.get(len(shape), "B").split()
     leading = ["one" if size == 1 else letter for letter, size in zip(leading, shape, strict=False)]
@@ -337,10 +406,11 @@ def masked_softmax(scores, mask):
 
 
 def softmax_sum(scores, value, mask, known=None):
-    """`masked_softmax(scores, mask) . value`, or `known` where that is known, with the gradient of both in one.
+    """`masked_softmax(scores, mask) . value`, or `known` where that is known, with the gradient of
+    both in one.
 
-    The softmax's gradient needs the sum of `weights * d_weights` over a row, which equals that of `context *
-    d_context` (Dao et al. 2022, FlashAttention, B.2): a fraction of the numbers.
+    The softmax's gradient needs the sum of `weights * d_weights` over a row, which equals that of
+    `context * d_context` (Dao et al. 2022, FlashAttention, B.2): a fraction of the numbers.
     """
 
     def summed(scores, value):  # holds nothing from outside: JAX refuses that in a block
@@ -362,12 +432,17 @@ def softmax_sum(scores, value, mask, known=None):
 
 
 def choose(weights, seed):
-    """One position of each row: a sample with the gradient of the weights, or without a seed the best."""
+    """One position of each row: a sample with the gradient of the weights, or without a seed the
+    best.
+    """
     if seed is None:
         chosen = weights
     else:
-        uniform = keras.random.uniform(ops.shape(weights), 1e-7, 1.0, dtype=weights.dtype, seed=seed)
+        uniform = keras.random.uniform(
+            ops.shape(weights), 1e-7, 1.0, dtype=weights.dtype, seed=seed
+        )
         chosen = ops.log(ops.maximum(weights, 1e-30)) - ops.log(-ops.log(uniform))  # Gumbel-max
     one = ops.one_hot(ops.argmax(chosen, axis=-1), ops.shape(weights)[-1], dtype=weights.dtype)
-    one = ops.where(weights > 0, one, ops.zeros_like(one))  # nothing is chosen where there is nothing
+    # nothing is chosen where there is nothing
+    one = ops.where(weights > 0, one, ops.zeros_like(one))
     return one if seed is None else weights + ops.stop_gradient(one - weights)

@@ -6,50 +6,69 @@ from keras import ops
 from deepapps.keras_internals import attached_mask
 from deepapps.layers import fused
 from deepapps.layers.attention import keep
-from deepapps.layers.cells import AttentionCell, AttentionGRUCell, AttentionLSTMCell, LSTMNCell, LuongLSTMCell
+from deepapps.layers.cells import (
+    AttentionCell,
+    AttentionGRUCell,
+    AttentionLSTMCell,
+    LSTMNCell,
+    LuongLSTMCell,
+)
 from deepapps.layers.recurrence import scan
 from deepapps.layers.shapes import built_sizes, check_masks, check_rate, check_shapes
 
 
 @keras.saving.register_keras_serializable("deepapps")
 class AttentionRNN(keras.Layer):
-    """Runs an `AttentionCell` over a sequence, as `keras.layers.RNN` runs a cell, with a memory to attend to.
+    """Runs an `AttentionCell` over a sequence, as `keras.layers.RNN` runs a cell, with a memory to
+    attend to.
 
-    A step that `mask` calls padding changes nothing: state and output are carried on, its weights are zero,
-    and what stands there may be NaN.
+    A step that `mask` calls padding changes nothing: state and output are carried on, its weights
+    are zero, and what stands there may be NaN.
 
     Args:
         cell: An `AttentionCell`, ready-made or a user's own.
         return_sequences: Return all outputs, and not the last alone. Defaults to False.
-        return_state: Also return the last state, the tensors of the cell's `state_size`. Defaults to False.
+        return_state: Also return the last state, the tensors of the cell's `state_size`. Defaults
+            to False.
         return_attention_scores: Also return the weights. Defaults to False.
-        go_backwards: Go from the last step to the first; sequences come out in that order. Defaults to False.
-        dropout: Rate of dropout on the inputs, the same units at all steps (Gal & Ghahramani 2016). Defaults to 0.
+        go_backwards: Go from the last step to the first; sequences come out in that order. Defaults
+            to False.
+        dropout: Rate of dropout on the inputs, the same units at all steps (Gal & Ghahramani 2016).
+            Defaults to 0.
         seed: Seed of dropout.
     Call arguments:
         inputs: `(B, T, D)`.
         memory: `(B, Tm, Dm)`; None for a cell that attends to its own past.
         mask: Boolean `(B, T)`. Defaults to the mask that the inputs carry.
         memory_mask: Boolean `(B, Tm)`. Defaults to the mask that the memory carries.
-        initial_state: Tensors `(B, units)` for the state's beginning; the rest starts at zero. Defaults to none.
+        initial_state: Tensors `(B, units)` for the state's beginning; the rest starts at zero.
+            Defaults to none.
         training: Whether dropout is on.
-    Returns: the last output `(B, U)` or all, `(B, T, U)`; then, as asked, the state; then, as asked, the weights
-        `(B, Tm)` or `(B, T, Tm)`, where an own past has `Tm = T`.
+    Returns: the last output `(B, U)` or all, `(B, T, U)`; then, as asked, the state; then, as
+        asked, the weights `(B, Tm)` or `(B, T, Tm)`, where an own past has `Tm = T`.
     Raises: ValueError where a memory is missing or too many, or shapes do not fit.
     """
 
     stateful, states = False, None  # Keras's Bidirectional asks
 
     def __init__(
-        self, cell, return_sequences=False, return_state=False, return_attention_scores=False,
-        go_backwards=False, dropout=0.0, seed=None, **kwargs,
-    ):  # fmt: skip
+        self,
+        cell,
+        return_sequences=False,
+        return_state=False,
+        return_attention_scores=False,
+        go_backwards=False,
+        dropout=0.0,
+        seed=None,
+        **kwargs,
+    ):
         if not isinstance(cell, AttentionCell):
             raise ValueError(f"`cell` must be an `AttentionCell`. Received: cell={cell!r}")
         super().__init__(**{"dtype": cell.dtype_policy, **kwargs})
         if self.compute_dtype != cell.compute_dtype:
             raise ValueError(
-                f"`dtype` must be that of the cell, {cell.dtype_policy.name}. Received: {self.dtype_policy.name}"
+                f"`dtype` must be that of the cell, {cell.dtype_policy.name}. Received: "
+                f"{self.dtype_policy.name}"
             )
         check_rate(dropout=dropout)
         self.cell, self.return_sequences, self.return_state = cell, return_sequences, return_state
@@ -62,7 +81,9 @@ class AttentionRNN(keras.Layer):
         if not self.cell.built:  # one that was loaded comes built
             self.cell.build(inputs_shape, memory_shape)
 
-    def call(self, inputs, memory=None, mask=None, memory_mask=None, initial_state=None, training=None):
+    def call(
+        self, inputs, memory=None, mask=None, memory_mask=None, initial_state=None, training=None
+    ):
         mask = attached_mask(inputs) if mask is None else mask
         self._check(inputs, memory, mask, memory_mask, initial_state)
         inputs = keep(inputs, mask)
@@ -91,7 +112,9 @@ class AttentionRNN(keras.Layer):
         return self.return_state or self.return_attention_scores
 
     def prepare_memory(self, memory=None, memory_mask=None, training=False):
-        """The memory made ready once, for `initial_state` and any number of `step`s; see the cell."""
+        """The memory made ready once, for `initial_state` and any number of `step`s; see the
+        cell.
+        """
         memory_mask = attached_mask(memory) if memory_mask is None else memory_mask
         return self.cell.prepare_memory(memory, memory_mask, training)
 
@@ -123,7 +146,8 @@ class AttentionRNN(keras.Layer):
         self._check(inputs, memory, mask, memory_mask, initial_state)
         shapes = self.compute_output_shape(inputs.shape, None if memory is None else memory.shape)
         specs = [
-            keras.KerasTensor(shape, self.compute_dtype) for shape in (shapes if self._many else [shapes])
+            keras.KerasTensor(shape, self.compute_dtype)
+            for shape in (shapes if self._many else [shapes])
         ]
         return tuple(specs) if self._many else specs[0]
 
@@ -140,18 +164,27 @@ class AttentionRNN(keras.Layer):
         check_masks(mask=mask, memory_mask=memory_mask)
         state = [] if initial_state is None else list(initial_state)
         check_shapes(
-            built_sizes(self, inputs="D", memory="Dm"), inputs=(inputs, "B T D"), memory=(memory, "B Tm Dm"), mask=(mask, "B T"), memory_mask=(memory_mask, "B Tm"),
-            **{f"initial_state[{number}]": (tensor, f"B U{number}") for number, tensor in enumerate(state)},
-        )  # fmt: skip
+            built_sizes(self, inputs="D", memory="Dm"),
+            inputs=(inputs, "B T D"),
+            memory=(memory, "B Tm Dm"),
+            mask=(mask, "B T"),
+            memory_mask=(memory_mask, "B Tm"),
+            **{
+                f"initial_state[{number}]": (tensor, f"B U{number}")
+                for number, tensor in enumerate(state)
+            },
+        )
         if state and not self.cell.takes_initial_state:
             raise ValueError(
-                f"`initial_state` must not be given: {type(self.cell).__name__} starts without a past. Received: {len(state)} tensors"
+                f"`initial_state` must not be given: {type(self.cell).__name__} starts without a "
+                f"past. Received: {len(state)} tensors"
             )
         sizes = self.cell.state_size
         if [tensor.shape[-1] for tensor in state] != sizes[: len(state)]:
             shapes = [tuple(tensor.shape) for tensor in state]
             raise ValueError(
-                f"`initial_state` must hold at most tensors of the widths {sizes}. Received: shapes {shapes}"
+                f"`initial_state` must hold at most tensors of the widths {sizes}. Received: "
+                f"shapes {shapes}"
             )
 
     def get_config(self):
@@ -164,7 +197,11 @@ class AttentionRNN(keras.Layer):
             "seed",
         )
         config = {name: getattr(self, name) for name in names}
-        return {**super().get_config(), "cell": keras.saving.serialize_keras_object(self.cell), **config}
+        return {
+            **super().get_config(),
+            "cell": keras.saving.serialize_keras_object(self.cell),
+            **config,
+        }
 
     @classmethod
     def from_config(cls, config):
@@ -173,7 +210,8 @@ class AttentionRNN(keras.Layer):
 
 @keras.saving.register_keras_serializable("deepapps")
 class AttentionLSTM(AttentionRNN):
-    """An LSTM that attends to a memory at every step (Bahdanau et al. 2015); see `AttentionLSTMCell`.
+    """An LSTM that attends to a memory at every step (Bahdanau et al. 2015); see
+    `AttentionLSTMCell`.
 
     Args:
         units: Width `U` of state and output.
@@ -186,13 +224,32 @@ class AttentionLSTM(AttentionRNN):
     Cell = AttentionLSTMCell
 
     def __init__(
-        self, units, attention=None, return_sequences=False, return_state=False, return_attention_scores=False,
-        go_backwards=False, dropout=0.0, seed=None, name=None, dtype=None, trainable=True, **kwargs,
-    ):  # fmt: skip
+        self,
+        units,
+        attention=None,
+        return_sequences=False,
+        return_state=False,
+        return_attention_scores=False,
+        go_backwards=False,
+        dropout=0.0,
+        seed=None,
+        name=None,
+        dtype=None,
+        trainable=True,
+        **kwargs,
+    ):
         super().__init__(
-            self.Cell(units, attention, dtype=dtype, trainable=trainable, **kwargs), return_sequences, return_state,
-            return_attention_scores, go_backwards, dropout, seed, name=name, dtype=dtype, trainable=trainable,
-        )  # fmt: skip
+            self.Cell(units, attention, dtype=dtype, trainable=trainable, **kwargs),
+            return_sequences,
+            return_state,
+            return_attention_scores,
+            go_backwards,
+            dropout,
+            seed,
+            name=name,
+            dtype=dtype,
+            trainable=trainable,
+        )
 
     @property
     def units(self):
@@ -209,21 +266,26 @@ class AttentionLSTM(AttentionRNN):
 
     @classmethod
     def from_config(cls, config):
-        return cls(**{**config, "attention": keras.saving.deserialize_keras_object(config["attention"])})
+        return cls(
+            **{**config, "attention": keras.saving.deserialize_keras_object(config["attention"])}
+        )
 
 
 @keras.saving.register_keras_serializable("deepapps")
 class LuongLSTM(AttentionLSTM):
-    """An LSTM that steps, then attends, and feeds the attentional vector back (Luong et al. 2015); see
-    `LuongLSTMCell`. Arguments and call are those of `AttentionLSTM`."""
+    """An LSTM that steps, then attends, and feeds the attentional vector back (Luong et al. 2015);
+    see `LuongLSTMCell`. Arguments and call are those of `AttentionLSTM`.
+    """
 
     Cell = LuongLSTMCell
 
 
 @keras.saving.register_keras_serializable("deepapps")
 class LSTMN(AttentionLSTM):
-    """An LSTM that attends to its own past and takes no memory (Cheng et al. 2016); see `LSTMNCell`.
-    Arguments and call are those of `AttentionLSTM`; works inside `keras.layers.Bidirectional`."""
+    """An LSTM that attends to its own past and takes no memory (Cheng et al. 2016); see
+    `LSTMNCell`. Arguments and call are those of `AttentionLSTM`; works inside
+    `keras.layers.Bidirectional`.
+    """
 
     Cell = LSTMNCell
 
@@ -247,7 +309,10 @@ def run_steps(cell, inputs, state, memory, mask, training):
             for after, before in zip([new_output, *new_state], carried, strict=True)
         ]
         if mask is not None:
-            kept = [choose_rows(now[1], after, before) for after, before in zip(new, carried, strict=True)]
+            kept = [
+                choose_rows(now[1], after, before)
+                for after, before in zip(new, carried, strict=True)
+            ]
             new = [*kept[:-1], new[-1]] if cell.counts_steps else kept
             weights = choose_rows(now[1], weights, ops.zeros_like(weights))
         return new, [new[0], ops.cast(weights, new[0].dtype)]

@@ -1,5 +1,6 @@
-"""Attention in blocks of rows, recomputed in the backward pass, so that memory grows with the rows of one block and not
-with all of them."""
+"""Attention in blocks of rows, recomputed in the backward pass, so that memory grows with the rows
+of one block and not with all of them.
+"""
 
 import keras
 from keras import ops
@@ -10,19 +11,22 @@ from deepapps.layers.gradients import with_gradient
 
 
 def map_blocks(function, blocked, shared, size, layer, results=1):
-    """`function(*blocked, *shared)` in blocks of rows, without keeping what happened inside for the gradient.
+    """`function(*blocked, *shared)` in blocks of rows, without keeping what happened inside for the
+    gradient.
 
     Args:
-        function: Maps tensors `(..., size, n)`, then the shared ones, to a list of tensors `(..., size, m)`.
-            Row i of its results depends on row i of the blocked tensors alone. Its argument `known` is the list
-            of results where a block is computed again on TensorFlow, else None.
+        function: Maps tensors `(..., size, n)`, then the shared ones, to a list of tensors `(...,
+            size, m)`. Row i of its results depends on row i of the blocked tensors alone. Its
+            argument `known` is the list of results where a block is computed again on TensorFlow,
+            else None.
         blocked: Tensors `(..., T, n)`, cut along the axis before the last.
         shared: Tensors that every block sees whole.
         size: Rows of a block: a number, or a scalar tensor.
         layer: The layer whose weights the function uses; the results have its compute dtype.
         results: Length of the list.
-    Returns: list of tensors `(..., T, m)`. The gradient computes each block a second time, instead of
-        keeping what the first time gave (Chen et al. 2016, "Training deep nets with sublinear memory cost").
+    Returns: list of tensors `(..., T, m)`. The gradient computes each block a second time, instead
+        of keeping what the first time gave (Chen et al. 2016, "Training deep nets with sublinear
+        memory cost").
     """
     if keras.backend.backend() == "jax":
         return _map_jax(function, blocked, shared, size)
@@ -52,14 +56,18 @@ def _map_jax(function, blocked, shared, size):
 
 
 def _map_tensorflow(function, blocked, shared, size, layer, results):
-    variables = [variable for variable in layer.variables if keras.backend.is_float_dtype(variable.dtype)]
+    variables = [
+        variable for variable in layer.variables if keras.backend.is_float_dtype(variable.dtype)
+    ]
     autocast = get_autocast_scope()
     dtype = layer.compute_dtype if autocast is None else autocast.dtype
     with AutocastScope(None):
         weights = [tf.convert_to_tensor(variable.value) for variable in variables]
 
     def compute(pieces, constants, known=None):
-        """The results of one block. The weights come as tensors, since a gradient is asked of them."""
+        """The results of one block. The weights come as tensors, since a gradient is asked of
+        them.
+        """
         mapping = zip(variables, constants[len(shared) :], strict=True)
         with keras.StatelessScope(mapping), AutocastScope(dtype):
             found = function(*pieces, *constants[: len(shared)], known=known)
@@ -82,14 +90,18 @@ def _map_tensorflow(function, blocked, shared, size, layer, results):
 
         def backward(pieces, sums):
             parts = iter(pieces)
-            pieces, upstream = ([next(parts) for _ in range(count)] for count in (len(blocked), results))
+            pieces, upstream = (
+                [next(parts) for _ in range(count)] for count in (len(blocked), results)
+            )
             sources = _floating([*pieces, *constants])
             with tf.GradientTape() as tape:
                 tape.watch(sources)
                 values = compute(pieces, constants, list(parts) or None)
             found = tape.gradient(values, sources, upstream, unconnected_gradients="zero")
             own = len(_floating(pieces))
-            return found[:own], [total + part for total, part in zip(sums, found[own:], strict=True)]
+            return found[:own], [
+                total + part for total, part in zip(sums, found[own:], strict=True)
+            ]
 
         def gradient(*upstream):
             sums = [tf.zeros_like(tensor) for tensor in _floating(constants)]
@@ -107,15 +119,23 @@ def _map_tensorflow(function, blocked, shared, size, layer, results):
 
 
 def _loop(body, blocks, state, dtypes):
-    """`outputs, state = body(pieces, state)` for each block; the outputs stacked, and the last state."""
+    """`outputs, state = body(pieces, state)` for each block; the outputs stacked, and the last
+    state.
+    """
     count = tf.shape(blocks[0])[0]
 
     def step(index, state, arrays):
         outputs, state = body([tf.gather(tensor, index) for tensor in blocks], state)
-        return index + 1, state, [a.write(index, out) for a, out in zip(arrays, outputs, strict=True)]
+        return (
+            index + 1,
+            state,
+            [a.write(index, out) for a, out in zip(arrays, outputs, strict=True)],
+        )
 
     start = (0, state, [tf.TensorArray(dtype, count) for dtype in dtypes])
-    _, state, arrays = tf.while_loop(lambda index, *_: index < count, step, start, parallel_iterations=1)
+    _, state, arrays = tf.while_loop(
+        lambda index, *_: index < count, step, start, parallel_iterations=1
+    )
     return [array.stack() for array in arrays], state
 
 

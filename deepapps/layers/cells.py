@@ -15,16 +15,18 @@ from deepapps.layers.shapes import built_sizes, check_masks, check_positive, che
 class AttentionCell(keras.Layer):
     """One step that attends: the base of the cells here and of a user's own.
 
-    A step makes a query, attends, and updates the state with what was read (Bahdanau et al. 2015). The state
-    begins with the tensors of `state_size`. After them come, where they are needed, the past (for a cell that
-    attends to it), the sum of the weights so far (for a score with coverage) and the number of the step.
+    A step makes a query, attends, and updates the state with what was read (Bahdanau et al. 2015).
+    The state begins with the tensors of `state_size`. After them come, where they are needed, the
+    past (for a cell that attends to it), the sum of the weights so far (for a score with coverage)
+    and the number of the step.
 
     Hooks:
-        update(inputs, context, state): The new state, a tuple as `state`. The only one that must be written.
-        attend(query, memory): `(context, weights)`, `(B, Dm)` and `(B, Tm)`. Defaults to reading by `attention`.
-        make_query(inputs, state): The query, `(B, Dq)`. Defaults to the first tensor of the state.
-        remember(state): What is put into the past, a pair of value and key. Defaults to the same, twice.
-        advance(inputs, state, memory): `(output, state, weights)`: the order of the above. Luong's is another.
+        update(inputs, context, state): The new state, a tuple as `state`. The only one that must be
+        written. attend(query, memory): `(context, weights)`, `(B, Dm)` and `(B, Tm)`. Defaults to
+        reading by `attention`. make_query(inputs, state): The query, `(B, Dq)`. Defaults to the
+        first tensor of the state. remember(state): What is put into the past, a pair of value and
+        key. Defaults to the same, twice. advance(inputs, state, memory): `(output, state,
+        weights)`: the order of the above. Luong's is another.
 
     `build` calls `make_query`: build the layers that it uses before `super().build(...)`.
 
@@ -34,21 +36,30 @@ class AttentionCell(keras.Layer):
         kwargs: Those of `keras.Layer`.
     """
 
-    attends_to_past = False  # to the cell's own earlier states, instead of a memory given in the call
+    # to the cell's own earlier states, instead of a memory given in the call
+    attends_to_past = False
     takes_initial_state = True  # whether `initial_state` in the call of a layer makes sense
 
     def __init__(self, units, attention=None, **kwargs):
         super().__init__(**kwargs)
         check_positive(units=units)
         if attention is not None and not isinstance(attention, Attention):
-            raise ValueError(f"`attention` must be an `Attention` layer. Received: attention={attention!r}")
+            raise ValueError(
+                f"`attention` must be an `Attention` layer. Received: attention={attention!r}"
+            )
         if isinstance(attention, MultiHeadAttention | AttentionPooling):
             raise ValueError(
-                f"`attention` must read single queries from a memory. Received: {type(attention).__name__}"
+                "`attention` must read single queries from a memory. Received: "
+                f"{type(attention).__name__}"
             )
         if attention is None:
             attention = AdditiveAttention(units, dtype=self.dtype_policy, trainable=self.trainable)
-        self.attention, self.units, self.state_size, self.output_size = attention, units, [units], units
+        self.attention, self.units, self.state_size, self.output_size = (
+            attention,
+            units,
+            [units],
+            units,
+        )
 
     @property
     def counts_steps(self):
@@ -80,13 +91,18 @@ class AttentionCell(keras.Layer):
         found = self.attend(query, memory)
         if not isinstance(found, (tuple, list)) or len(found) != 2:
             raise ValueError(
-                f"`attend` of {type(self).__name__} must return context and weights. Received: {type(found).__name__}"
+                f"`attend` of {type(self).__name__} must return context and weights. Received: "
+                f"{type(found).__name__}"
             )
         return found
 
     def build(self, inputs_shape, memory_shape=None):
         if self.attends_to_past == (memory_shape is not None):
-            rule = "takes no `memory`: it attends to its own past" if memory_shape else "needs a `memory`"
+            rule = (
+                "takes no `memory`: it attends to its own past"
+                if memory_shape
+                else "needs a `memory`"
+            )
             raise ValueError(f"{type(self).__name__} {rule}. Received: memory shape {memory_shape}")
         inputs = keras.KerasTensor((None, inputs_shape[-1]))
         state = [keras.KerasTensor((None, size)) for size in self.state_size]
@@ -102,7 +118,8 @@ class AttentionCell(keras.Layer):
         for name, width in built_sizes(self.attention, query="query", value="value").items():
             if width != shapes[f"{name}_shape"][-1]:
                 raise ValueError(
-                    f"`attention` was built for a {name} of width {width}. Received: width {shapes[f'{name}_shape'][-1]}"
+                    f"`attention` was built for a {name} of width {width}. Received: width "
+                    f"{shapes[f'{name}_shape'][-1]}"
                 )
         self.context_width = shapes["value_shape"][-1]
 
@@ -118,7 +135,9 @@ class AttentionCell(keras.Layer):
         if self.attends_to_past:
             return Memory(None, None, seed=self.attention.draw_seed(training))
         if memory is None:
-            raise ValueError(f"`memory` must be given: {type(self).__name__} attends to it. Received: None")
+            raise ValueError(
+                f"`memory` must be given: {type(self).__name__} attends to it. Received: None"
+            )
         check_masks(mask=mask)
         check_shapes(memory=(memory, "B Tm Dm"), mask=(mask, "B Tm"))
         return self.attention.prepare(memory, mask=mask, training=training)
@@ -136,7 +155,9 @@ class AttentionCell(keras.Layer):
         tapes = {}
         if self.attends_to_past:
             if length is None:
-                raise ValueError(f"`length` must be given: {type(self).__name__} attends to its past.")
+                raise ValueError(
+                    f"`length` must be given: {type(self).__name__} attends to its past."
+                )
             value, key = self.remember(state)
             key = self.attention.project_key(key[:, None])[:, 0]
             for name, part in (("values", value), ("keys", key)):
@@ -165,7 +186,8 @@ class AttentionCell(keras.Layer):
         widths = [part.shape[-1] for part in new] if isinstance(new, (tuple, list)) else None
         if widths != self.state_size:
             raise ValueError(
-                f"`update` of {type(self).__name__} must return tensors of the widths {self.state_size}, as `state`. "
+                f"`update` of {type(self).__name__} must return tensors of the widths "
+                f"{self.state_size}, as `state`. "
                 f"Received: {type(new).__name__ if widths is None else widths}"
             )
         return output, [*new, *self._follow(tapes, new, weights).values()], weights
@@ -183,7 +205,8 @@ class AttentionCell(keras.Layer):
         """The memory as this step sees it."""
         if self.attends_to_past:
             memory = memory._replace(value=tapes["values"], key=tapes["keys"], mask=tapes["seen"])
-        position = ops.max(tapes["step"], initial=0) if self.counts_steps else 0  # the same in all rows
+        # the same in all rows
+        position = ops.max(tapes["step"], initial=0) if self.counts_steps else 0
         return memory._replace(coverage=tapes.get("coverage"), position=position)
 
     def _follow(self, tapes, state, weights):
@@ -208,30 +231,45 @@ class AttentionCell(keras.Layer):
 
     @classmethod
     def from_config(cls, config):
-        return cls(**{**config, "attention": keras.saving.deserialize_keras_object(config["attention"])})
+        return cls(
+            **{**config, "attention": keras.saving.deserialize_keras_object(config["attention"])}
+        )
 
 
 @keras.saving.register_keras_serializable("deepapps")
 class AttentionLSTMCell(AttentionCell):
-    """An LSTM that attends with its last output and takes what it read as a second input (Bahdanau et al. 2015).
+    """An LSTM that attends with its last output and takes what it read as a second input (Bahdanau
+    et al. 2015).
 
-    `context_t = attend(h_{t-1}, memory)`, then the gates of Keras's LSTM, in its order i, f, c, o, from
-    `[x_t; context_t] kernel + h_{t-1} recurrent_kernel + bias`. State: h and c.
+    `context_t = attend(h_{t-1}, memory)`, then the gates of Keras's LSTM, in its order i, f, c, o,
+    from `[x_t; context_t] kernel + h_{t-1} recurrent_kernel + bias`. State: h and c.
 
     Args:
         units, attention: As in `AttentionCell`, which also documents hooks, state and steps.
-        activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
-            unit_forget_bias, kernel_regularizer, recurrent_regularizer, bias_regularizer: As in `keras.layers.LSTM`.
+        activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer,
+            bias_initializer, unit_forget_bias, kernel_regularizer, recurrent_regularizer,
+            bias_regularizer: As in `keras.layers.LSTM`.
         kwargs: Those of `keras.Layer`.
     """
 
     gates = 4
 
     def __init__(
-        self, units, attention=None, activation="tanh", recurrent_activation="sigmoid", use_bias=True,
-        kernel_initializer="glorot_uniform", recurrent_initializer="orthogonal", bias_initializer="zeros",
-        unit_forget_bias=True, kernel_regularizer=None, recurrent_regularizer=None, bias_regularizer=None, **kwargs,
-    ):  # fmt: skip
+        self,
+        units,
+        attention=None,
+        activation="tanh",
+        recurrent_activation="sigmoid",
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        bias_initializer="zeros",
+        unit_forget_bias=True,
+        kernel_regularizer=None,
+        recurrent_regularizer=None,
+        bias_regularizer=None,
+        **kwargs,
+    ):
         super().__init__(units, attention, **kwargs)
         self.state_size = [units, units]
         self.activation = keras.activations.get(activation)
@@ -248,18 +286,24 @@ class AttentionLSTMCell(AttentionCell):
         super().build(inputs_shape, memory_shape)
         width = inputs_shape[-1] + self._second_width()
         self.kernel = self.add_weight(
-            name="kernel", shape=(width, self.gates * self.units),
-            initializer=self.kernel_initializer, regularizer=self.kernel_regularizer,
-        )  # fmt: skip
+            name="kernel",
+            shape=(width, self.gates * self.units),
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+        )
         self.recurrent_kernel = self.add_weight(
-            name="recurrent_kernel", shape=(self.units, self.gates * self.units),
-            initializer=drawn_wide(self.recurrent_initializer), regularizer=self.recurrent_regularizer,
-        )  # fmt: skip
+            name="recurrent_kernel",
+            shape=(self.units, self.gates * self.units),
+            initializer=drawn_wide(self.recurrent_initializer),
+            regularizer=self.recurrent_regularizer,
+        )
         if self.use_bias:
             self.bias = self.add_weight(
-                name="bias", shape=(self.gates * self.units,),
-                initializer=self._initial_bias, regularizer=self.bias_regularizer,
-            )  # fmt: skip
+                name="bias",
+                shape=(self.gates * self.units,),
+                initializer=self._initial_bias,
+                regularizer=self.bias_regularizer,
+            )
 
     def _second_width(self):
         """Width of what is joined to the inputs."""
@@ -281,14 +325,22 @@ class AttentionLSTMCell(AttentionCell):
         if self.use_bias:
             gates = gates + self.bias
         i, f, candidate, o = ops.split(gates, 4, axis=-1)
-        c = self.recurrent_activation(f) * c + self.recurrent_activation(i) * self.activation(candidate)
+        c = self.recurrent_activation(f) * c + self.recurrent_activation(i) * self.activation(
+            candidate
+        )
         return self.recurrent_activation(o) * self.activation(c), c
 
     def get_config(self):
         names = (
-            "activation", "recurrent_activation", "kernel_initializer", "recurrent_initializer", "bias_initializer",
-            "kernel_regularizer", "recurrent_regularizer", "bias_regularizer",
-        )  # fmt: skip
+            "activation",
+            "recurrent_activation",
+            "kernel_initializer",
+            "recurrent_initializer",
+            "bias_initializer",
+            "kernel_regularizer",
+            "recurrent_regularizer",
+            "bias_regularizer",
+        )
         objects = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in names}
         return {
             **super().get_config(),
@@ -300,10 +352,11 @@ class AttentionLSTMCell(AttentionCell):
 
 @keras.saving.register_keras_serializable("deepapps")
 class LuongLSTMCell(AttentionLSTMCell):
-    """Steps, then attends with the new output, and feeds what comes of it back (Luong et al. 2015, 3.3).
+    """Steps, then attends with the new output, and feeds what comes of it back (Luong et al. 2015,
+    3.3).
 
-    `h, c = LSTM([x_t; a_{t-1}], h, c)`, `a_t = tanh([attend(h, memory); h] W)`. The output is `a_t`, the
-    attentional vector. State: h, c and a.
+    `h, c = LSTM([x_t; a_{t-1}], h, c)`, `a_t = tanh([attend(h, memory); h] W)`. The output is
+    `a_t`, the attentional vector. State: h, c and a.
 
     Args: those of `AttentionLSTMCell`.
     """
@@ -315,9 +368,11 @@ class LuongLSTMCell(AttentionLSTMCell):
     def build(self, inputs_shape, memory_shape=None):
         super().build(inputs_shape, memory_shape)
         self.attentional_kernel = self.add_weight(
-            name="attentional_kernel", shape=(self.context_width + self.units, self.units),
-            initializer=clone(self.kernel_initializer), regularizer=self.kernel_regularizer,
-        )  # fmt: skip
+            name="attentional_kernel",
+            shape=(self.context_width + self.units, self.units),
+            initializer=clone(self.kernel_initializer),
+            regularizer=self.kernel_regularizer,
+        )
 
     def _second_width(self):
         return self.units
@@ -333,10 +388,12 @@ class LuongLSTMCell(AttentionLSTMCell):
 
 @keras.saving.register_keras_serializable("deepapps")
 class LSTMNCell(AttentionLSTMCell):
-    """The LSTM whose memory is all of its past (Cheng et al. 2016, "Long short-term memory-networks").
+    """The LSTM whose memory is all of its past (Cheng et al. 2016, "Long short-term
+    memory-networks").
 
-    With the input and its last summary it attends to its earlier outputs h; their weighted sum, and that
-    of the cells c, take the place of `h_{t-1}` and `c_{t-1}` in an LSTM. State: h, c, and the summary.
+    With the input and its last summary it attends to its earlier outputs h; their weighted sum, and
+    that of the cells c, take the place of `h_{t-1}` and `c_{t-1}` in an LSTM. State: h, c, and the
+    summary.
 
     Args: those of `AttentionLSTMCell`.
     """
@@ -363,7 +420,8 @@ class LSTMNCell(AttentionLSTMCell):
 
 @keras.saving.register_keras_serializable("deepapps")
 class AttentionGRUCell(AttentionLSTMCell):
-    """A GRU that attends with its last output, as in the decoder of Bahdanau et al. (2015). State: h.
+    """A GRU that attends with its last output, as in the decoder of Bahdanau et al. (2015). State:
+    h.
 
     Args: those of `AttentionLSTMCell`; there is no forget gate whose bias could be 1.
     """
@@ -372,7 +430,9 @@ class AttentionGRUCell(AttentionLSTMCell):
 
     def __init__(self, units, attention=None, unit_forget_bias=False, **kwargs):
         if unit_forget_bias:
-            raise ValueError("`unit_forget_bias` must be False: a GRU has no forget gate. Received: True")
+            raise ValueError(
+                "`unit_forget_bias` must be False: a GRU has no forget gate. Received: True"
+            )
         super().__init__(units, attention, unit_forget_bias=False, **kwargs)
         self.state_size = [units]
 

@@ -1,9 +1,10 @@
 """The recurrence of `AttentionLSTM` with additive attention, with a gradient written by hand.
 
-On TensorFlow, for the ready-made pair of `AttentionLSTMCell` and `AdditiveAttention` in float32. Against
-the gradient that TensorFlow derives it recomputes `tanh(W_q s + W_k h)` instead of storing it at every step,
-gathers the gradients of the weights after the loop in one matrix product each, and in training, where all
-shapes are known, has XLA compile the loops. The tests hold it against `run_steps`.
+On TensorFlow, for the ready-made pair of `AttentionLSTMCell` and `AdditiveAttention` in float32.
+Against the gradient that TensorFlow derives it recomputes `tanh(W_q s + W_k h)` instead of storing
+it at every step, gathers the gradients of the weights after the loop in one matrix product each,
+and in training, where all shapes are known, has XLA compile the loops. The tests hold it against
+`run_steps`.
 """
 
 import functools
@@ -35,10 +36,14 @@ def fits(cell, memory):
 def run(cell, inputs, state, memory, mask, training):
     """All steps: outputs `(B, T, U)`, the last h and c, weights `(B, T, Tm)`."""
     kernel, width = tf.convert_to_tensor(cell.kernel), inputs.shape[-1]
-    ahead = tf.matmul(tf.transpose(inputs, (1, 0, 2)), kernel[:width]) + (cell.bias if cell.use_bias else 0.0)
+    ahead = tf.matmul(tf.transpose(inputs, (1, 0, 2)), kernel[:width]) + (
+        cell.bias if cell.use_bias else 0.0
+    )
     steps = None if mask is None else tf.transpose(mask)[..., None]
     tensors = [ahead, *state, memory.key, memory.value]
-    compiled = training and not tf.executing_eagerly() and all(t.shape.is_fully_defined() for t in tensors)
+    compiled = (
+        training and not tf.executing_eagerly() and all(t.shape.is_fully_defined() for t in tensors)
+    )
     forward, backward = _compiled() if compiled else (_forward, _backward)
 
     def recurrence(*tensors):
@@ -48,7 +53,11 @@ def run(cell, inputs, state, memory, mask, training):
             parts = backward(memory.mask, steps, tensors, outputs, cells, weights, kept, *upstream)
             return _gathered(tensors, outputs, weights, kept, *parts)
 
-        return (outputs, cells[-1], weights if steps is None else tf.where(steps, weights, 0.0)), gradient
+        return (
+            outputs,
+            cells[-1],
+            weights if steps is None else tf.where(steps, weights, 0.0),
+        ), gradient
 
     attention = cell.attention
     matrices = (cell.recurrent_kernel, kernel[width:], attention.query_kernel, attention.scale)
@@ -64,11 +73,14 @@ def _compiled():
     return [tf.function(part, jit_compile=True, autograph=False) for part in (_forward, _backward)]
 
 
-def _forward(places, steps, ahead, h, c, key, value, recurrent, context_kernel, query_kernel, scale):
-    """h, c and weights of all steps, and what the gradient takes from them: gates, contexts, queries.
+def _forward(
+    places, steps, ahead, h, c, key, value, recurrent, context_kernel, query_kernel, scale
+):
+    """h, c and weights of all steps, and what the gradient takes from them: gates, contexts,
+    queries.
 
-    `places` is the mask of the memory `(B, Tm)`, `steps` that of the inputs, `(T, B, 1)`; `ahead` holds the
-    projected inputs `(T, B, 4U)`.
+    `places` is the mask of the memory `(B, Tm)`, `steps` that of the inputs, `(T, B, 1)`; `ahead`
+    holds the projected inputs `(T, B, 4U)`.
     """
 
     def body(index, h, c, arrays):
@@ -78,13 +90,20 @@ def _forward(places, steps, ahead, h, c, key, value, recurrent, context_kernel, 
         weights = tf.nn.softmax(scores)
         weights = weights if places is None else tf.where(places, weights, 0.0)
         context = tf.squeeze(tf.matmul(weights[:, None], value), 1)
-        sums = tf.gather(ahead, index) + tf.matmul(h, recurrent) + tf.matmul(context, context_kernel)
+        sums = (
+            tf.gather(ahead, index) + tf.matmul(h, recurrent) + tf.matmul(context, context_kernel)
+        )
         new_h, new_c, *gates, _ = gated(sums, c)
         if steps is not None:
             step = tf.gather(steps, index)
             new_h, new_c = tf.where(step, new_h, h), tf.where(step, new_c, c)
         results = (new_h, new_c, weights, tf.concat(gates, 1), context, query)
-        return index + 1, new_h, new_c, [a.write(index, r) for a, r in zip(arrays, results, strict=True)]
+        return (
+            index + 1,
+            new_h,
+            new_c,
+            [a.write(index, r) for a, r in zip(arrays, results, strict=True)],
+        )
 
     length = tf.shape(ahead)[0]
     start = (0, h, c, [tf.TensorArray("float32", length) for _ in range(6)])
@@ -135,7 +154,9 @@ def _backward(places, steps, tensors, outputs, cells, weights, kept, d_outputs, 
     return d_gates, d_h, d_c, d_key, d_scale, d_contexts, d_queries
 
 
-def _gathered(tensors, outputs, weights, kept, d_gates, d_h, d_c, d_key, d_scale, d_contexts, d_queries):
+def _gathered(
+    tensors, outputs, weights, kept, d_gates, d_h, d_c, d_key, d_scale, d_contexts, d_queries
+):
     """All gradients, in the order of `tensors`: those of a matrix by one product over all steps.
 
     Outside of XLA, whose large products on CPU are slower than TensorFlow's.
@@ -147,5 +168,9 @@ def _gathered(tensors, outputs, weights, kept, d_gates, d_h, d_c, d_key, d_scale
 
     earlier_h, (_, contexts, _) = tf.concat([tensors[1][None], outputs[:-1]], 0), kept
     d_value = tf.matmul(tf.transpose(weights, (1, 2, 0)), tf.transpose(d_contexts, (1, 0, 2)))
-    d_matrices = product(earlier_h, d_gates), product(contexts, d_gates), product(earlier_h, d_queries)
+    d_matrices = (
+        product(earlier_h, d_gates),
+        product(contexts, d_gates),
+        product(earlier_h, d_queries),
+    )
     return d_gates, d_h, d_c, d_key, d_value, *d_matrices, d_scale

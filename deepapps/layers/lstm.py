@@ -1,4 +1,6 @@
-"""Keras's LSTM, with a loop of our own where Keras has none made for the machine: on TensorFlow without a GPU."""
+"""Keras's LSTM, with a loop of our own where Keras has none made for the machine: on TensorFlow
+without a GPU.
+"""
 
 import keras
 from keras import ops
@@ -11,17 +13,20 @@ from deepapps.layers.initializers import drawn_wide
 
 @keras.saving.register_keras_serializable("deepapps")
 class LSTM(keras.layers.LSTM):
-    """Keras's LSTM (Hochreiter & Schmidhuber 1997), faster in `Bidirectional` on CPU: same arguments, weights, results.
+    """Keras's LSTM (Hochreiter & Schmidhuber 1997), faster in `Bidirectional` on CPU: same
+    arguments, weights, results.
 
-    On TensorFlow without a GPU a step is one matrix product instead of two, and in training the gradient is written
-    by hand: it gathers the gradients of the weights after the loop. With dropout inside, another activation, without
-    bias or unrolled the loop is Keras's own, as it is elsewhere.
+    On TensorFlow without a GPU a step is one matrix product instead of two, and in training the
+    gradient is written
+    by hand: it gathers the gradients of the weights after the loop. With dropout inside, another
+    activation, without bias or unrolled the loop is Keras's own, as it is elsewhere.
 
     Args: those of `keras.layers.LSTM`.
     Call arguments:
         sequences: `(B, T, D)`.
         initial_state: h and c, `(B, U)` each. Defaults to zeros.
-        mask: Boolean `(B, T)`. A step that is False leaves the state as it is; what stands there changes nothing.
+        mask: Boolean `(B, T)`. A step that is False leaves the state as it is; what stands there
+            changes nothing.
         training: Whether dropout is on, and the gradient the one by hand.
     Returns: as `keras.layers.LSTM`.
     """
@@ -41,12 +46,16 @@ class LSTM(keras.layers.LSTM):
         steps = tf.transpose(sequences, (1, 0, 2))
         mask = None if mask is None else tf.transpose(tf.cast(mask, "bool"))[..., None]
         loop, cell = _trained_loop if training else _loop, self.cell
-        weights = (tf.convert_to_tensor(weight) for weight in (cell.kernel, cell.recurrent_kernel, cell.bias))
+        weights = (
+            tf.convert_to_tensor(weight)
+            for weight in (cell.kernel, cell.recurrent_kernel, cell.bias)
+        )
         outputs, last_c, *_ = loop(self.go_backwards, mask, steps, *initial_state, *weights)
         state = [outputs[-1], last_c]
         if mask is not None:
             mask = tf.reverse(mask, [0]) if self.go_backwards else mask
-            if not self.zero_output_for_mask:  # the output of the step before, of which the first has none
+            # the output of the step before, of which the first has none
+            if not self.zero_output_for_mask:
                 mask = tf.cumsum(tf.cast(mask, "int32")) > 0
             outputs = tf.where(mask, outputs, tf.zeros_like(outputs))
         return outputs[-1], tf.transpose(outputs, (1, 0, 2)), state
@@ -68,9 +77,11 @@ class LSTM(keras.layers.LSTM):
 
 
 def gated(sums, c):
-    """An LSTM's new h and c from the sums `(B, 4U)` of its gates, in Keras's order i, f, candidate, o, and its c.
+    """An LSTM's new h and c from the sums `(B, 4U)` of its gates, in Keras's order i, f, candidate,
+    o, and its c.
 
-    Returns: h, c, and what `gated_gradient` takes: i, f, candidate, o and tanh of the new c; all `(B, U)`.
+    Returns: h, c, and what `gated_gradient` takes: i, f, candidate, o and tanh of the new c; all
+        `(B, U)`.
     """
     i, f, candidate, o = tf.split(sums, 4, 1)
     i, f, candidate, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(candidate), tf.sigmoid(o)
@@ -80,12 +91,16 @@ def gated(sums, c):
 
 
 def gated_gradient(d_h, d_c, c, i, f, candidate, o, squashed):
-    """The gradients of c and of the sums that `gated` took, from those of the h and the c that it gave."""
+    """The gradients of c and of the sums that `gated` took, from those of the h and the c that
+    it gave.
+    """
     d_c = d_c + d_h * o * (1 - squashed * squashed)
     d_sums = [
-        d_c * candidate * i * (1 - i), d_c * c * f * (1 - f),
-        d_c * i * (1 - candidate * candidate), d_h * squashed * o * (1 - o),
-    ]  # fmt: skip
+        d_c * candidate * i * (1 - i),
+        d_c * c * f * (1 - f),
+        d_c * i * (1 - candidate * candidate),
+        d_h * squashed * o * (1 - o),
+    ]
     return d_c * f, tf.concat(d_sums, 1)
 
 
@@ -99,7 +114,8 @@ def _loop(backwards, mask, steps, h, c, kernel, recurrent, bias, training=False)
         h, c: The state before the first step, `(B, U)`.
         kernel, recurrent, bias: `(D, 4U)`, `(U, 4U)` and `(4U,)`.
         training: Whether to keep what `_gradient` takes.
-    Returns: all h `(T, B, U)`, in the order of the loop; the last c; and what is kept, `TensorArray`s of `(B, U)`.
+    Returns: all h `(T, B, U)`, in the order of the loop; the last c; and what is kept,
+        `TensorArray`s of `(B, U)`.
     """
     length, weights = tf.shape(steps)[0], tf.concat([kernel, recurrent], 0)
 
@@ -111,14 +127,19 @@ def _loop(backwards, mask, steps, h, c, kernel, recurrent, bias, training=False)
             real = tf.gather(mask, place)
             new_h, new_c = tf.where(real, new_h, h), tf.where(real, new_c, c)
         results = (new_h, c, *factors)
-        arrays = [array.write(index, result) for array, result in zip(arrays, results, strict=False)]
+        arrays = [
+            array.write(index, result) for array, result in zip(arrays, results, strict=False)
+        ]
         return index + 1, new_h, new_c, arrays
 
     arrays = [_array(steps, recurrent.shape[0]) for _ in range(7 if training else 1)]
     _, _, c, (outputs, *kept) = tf.while_loop(
-        lambda index, *_: index < length, body, (0, h, c, arrays),
-        parallel_iterations=1, maximum_iterations=length,  # XLA needs the bound
-    )  # fmt: skip
+        lambda index, *_: index < length,
+        body,
+        (0, h, c, arrays),
+        parallel_iterations=1,
+        maximum_iterations=length,  # XLA needs the bound
+    )
     return outputs.stack(), c, kept
 
 
@@ -127,7 +148,9 @@ def _trained_loop(backwards, mask, *tensors):
 
     def loop(*tensors):
         outputs, c, kept = _loop(backwards, mask, *tensors, training=True)
-        return (outputs, c), lambda *upstream: _gradient(backwards, mask, tensors, outputs, kept, *upstream)
+        return (outputs, c), lambda *upstream: _gradient(
+            backwards, mask, tensors, outputs, kept, *upstream
+        )
 
     return with_gradient(loop, *tensors)
 
@@ -149,23 +172,38 @@ def _gradient(backwards, mask, tensors, outputs, kept, d_outputs, d_c):
         return index - 1, tf.matmul(part, turned) + rest_h, d_c + rest_c, d_gates.write(index, part)
 
     _, d_h, d_c, d_gates = tf.while_loop(
-        lambda index, *_: index >= 0, body,
-        (length - 1, tf.zeros_like(h), d_c, _array(steps, recurrent.shape[1])), parallel_iterations=1,
-    )  # fmt: skip
+        lambda index, *_: index >= 0,
+        body,
+        (length - 1, tf.zeros_like(h), d_c, _array(steps, recurrent.shape[1])),
+        parallel_iterations=1,
+    )
 
     def flat(tensor, width):
         return tf.reshape(tensor, (-1, width))
 
     d_gates = flat(d_gates.stack(), recurrent.shape[1])
-    ordered, earlier_h = tf.reverse(steps, [0]) if backwards else steps, tf.concat([h[None], outputs[:-1]], 0)
+    ordered, earlier_h = (
+        tf.reverse(steps, [0]) if backwards else steps,
+        tf.concat([h[None], outputs[:-1]], 0),
+    )
     d_kernel = tf.matmul(flat(ordered, kernel.shape[0]), d_gates, transpose_a=True)
     d_recurrent = tf.matmul(flat(earlier_h, recurrent.shape[0]), d_gates, transpose_a=True)
-    d_bias = tf.raw_ops.BiasAddGrad(out_backprop=d_gates)  # a sum of halves would lose the small ones
+    # a sum of halves would lose the small ones
+    d_bias = tf.raw_ops.BiasAddGrad(out_backprop=d_gates)
     d_steps = tf.reshape(tf.matmul(d_gates, kernel, transpose_b=True), tf.shape(steps))
-    return tf.reverse(d_steps, [0]) if backwards else d_steps, d_h, d_c, d_kernel, d_recurrent, d_bias
+    return (
+        tf.reverse(d_steps, [0]) if backwards else d_steps,
+        d_h,
+        d_c,
+        d_kernel,
+        d_recurrent,
+        d_bias,
+    )
 
 
 def _array(steps, width):
     """An array for `(B, width)` of each step."""
     shape = (steps.shape[1], width)
-    return tf.TensorArray(steps.dtype, tf.shape(steps)[0], element_shape=shape, clear_after_read=False)
+    return tf.TensorArray(
+        steps.dtype, tf.shape(steps)[0], element_shape=shape, clear_after_read=False
+    )

@@ -22,7 +22,8 @@ from deepapps.layers.shapes import (
 class HeadsDense(keras.layers.EinsumDense):
     """Keras's layer, with a bias that is added to its own axes.
 
-    Keras (3.14 to 3.16) on TensorFlow adds a bias of the shape (H, 1) to the steps, if there are H of them.
+    Keras (3.14 to 3.16) on TensorFlow adds a bias of the shape (H, 1) to the steps, if there are H
+    of them.
     """
 
     def call(self, inputs, training=None):
@@ -36,10 +37,10 @@ class HeadsDense(keras.layers.EinsumDense):
 class MultiHeadAttention(Attention):
     """Multi-head scaled dot product attention (Vaswani et al. 2017), on the template `Attention`.
 
-    Takes the constructor and call arguments of `keras.layers.MultiHeadAttention` and has its weights, in its
-    order and shapes. Beside that: blocks for long inputs, the hooks `score` and `bias` of the template, on
-    tensors `(B, H, T, width)`, an encoding of positions in queries and keys, and a cache for decoding
-    step by step. An output row with nothing to attend to is zero.
+    Takes the constructor and call arguments of `keras.layers.MultiHeadAttention` and has its
+    weights, in its order and shapes. Beside that: blocks for long inputs, the hooks `score` and
+    `bias` of the template, on tensors `(B, H, T, width)`, an encoding of positions in queries and
+    keys, and a cache for decoding step by step. An output row with nothing to attend to is zero.
 
     Args:
         num_heads: Number of heads `H`.
@@ -47,43 +48,71 @@ class MultiHeadAttention(Attention):
         value_dim: Width of a head for value. Defaults to `key_dim`.
         dropout: Rate of dropout on the weights. Defaults to 0.
         use_bias: Whether the projections have biases. Defaults to True.
-        output_shape: Width of the output, or a tuple of its axes. Defaults to the width of the query.
+        output_shape: Width of the output, or a tuple of its axes. Defaults to the width of the
+            query.
         attention_axes: Axes attended over. Defaults to all between the batch and the features.
         sliding_window, block_size, seed: As in `Attention`.
         flash_attention: Taken for Keras's sake; True is a ValueError, since blocks take its place.
-        kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer, kernel_constraint,
+        kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer,
+        kernel_constraint,
             bias_constraint: Of the projections. Default to "glorot_uniform", "zeros" and None.
-        use_gate: Multiply the heads by a sigmoid of the query (arXiv:2505.06708). Defaults to False.
+        use_gate: Multiply the heads by a sigmoid of the query (arXiv:2505.06708). Defaults to
+            False.
         position_encoding: A layer called on projected queries and keys, `(B, H, T, key_dim)`, with
             `positions=(T,)`: `RotaryPositions()`. Defaults to None.
     Call arguments: those of `Attention`; `attention_mask` may also be `(B, H, Tq, Tv)`; and
-        cache: What `initial_cache` or the call before returned. The projections of `value` are written
-            from `cache_index` on, and row i of the query attends to all positions up to
-            `cache_index + i`. With `value=None` nothing is written and all positions are attended to:
-            so a memory that does not change is projected once, by `project_memory`.
+        cache: What `initial_cache` or the call before returned. The projections of `value` are
+            written from `cache_index` on, and row i of the query attends to all positions up to
+            `cache_index + i`. With `value=None` nothing is written and all positions are attended
+            to: so a memory that does not change is projected once, by `project_memory`.
             `value_mask` speaks of the positions of the cache.
         cache_index: Position of the first row, a number or a scalar tensor. Defaults to 0.
-    Returns: the output `(B, Tq, D)`; then the weights `(B, H, Tq, Tv)` if asked for, before dropout; then
-        the cache if one was given. More than one make a tuple.
+    Returns: the output `(B, Tq, D)`; then the weights `(B, H, Tq, Tv)` if asked for, before
+        dropout; then the cache if one was given. More than one make a tuple.
     Raises: ValueError for arguments out of range and shapes that do not fit.
     """
 
     def __init__(
-        self, num_heads, key_dim, value_dim=None, dropout=0.0, use_bias=True, output_shape=None, attention_axes=None,
-        sliding_window=None, flash_attention=None, kernel_initializer="glorot_uniform", bias_initializer="zeros",
-        kernel_regularizer=None, bias_regularizer=None, kernel_constraint=None, bias_constraint=None,
-        use_gate=False, seed=None, block_size=None, position_encoding=None, **kwargs,
-    ):  # fmt: skip
+        self,
+        num_heads,
+        key_dim,
+        value_dim=None,
+        dropout=0.0,
+        use_bias=True,
+        output_shape=None,
+        attention_axes=None,
+        sliding_window=None,
+        flash_attention=None,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        use_gate=False,
+        seed=None,
+        block_size=None,
+        position_encoding=None,
+        **kwargs,
+    ):
         super().__init__(
-            dropout=dropout, sliding_window=sliding_window, block_size=block_size, seed=seed, **kwargs
+            dropout=dropout,
+            sliding_window=sliding_window,
+            block_size=block_size,
+            seed=seed,
+            **kwargs,
         )
         check_positive(["value_dim"], num_heads=num_heads, key_dim=key_dim, value_dim=value_dim)
         if flash_attention:
-            raise ValueError("`flash_attention` must be None or False: blocks bound the memory here.")
+            raise ValueError(
+                "`flash_attention` must be None or False: blocks bound the memory here."
+            )
         self.num_heads, self.key_dim, self.value_dim = num_heads, key_dim, value_dim or key_dim
         self.use_bias, self.use_gate, self.position_encoding = use_bias, use_gate, position_encoding
         self._output_shape = positive_axes("output_shape", output_shape)
-        self.attention_axes = (attention_axes,) if isinstance(attention_axes, int) else attention_axes
+        self.attention_axes = (
+            (attention_axes,) if isinstance(attention_axes, int) else attention_axes
+        )
         self._initializers = {
             "kernel_initializer": keras.initializers.get(kernel_initializer),
             "bias_initializer": keras.initializers.get(bias_initializer),
@@ -100,13 +129,19 @@ class MultiHeadAttention(Attention):
     def build(self, query_shape, value_shape, key_shape=None):
         heads = self.num_heads
         self.query_dense = self._projection("query", query_shape[-1], (heads, self.key_dim))
-        self.key_dense = self._projection("key", (key_shape or value_shape)[-1], (heads, self.key_dim))
+        self.key_dense = self._projection(
+            "key", (key_shape or value_shape)[-1], (heads, self.key_dim)
+        )
         if self.use_gate:
-            self.gate_dense = self._projection("gate", query_shape[-1], (heads, self.value_dim), "sigmoid")
+            self.gate_dense = self._projection(
+                "gate", query_shape[-1], (heads, self.value_dim), "sigmoid"
+            )
         self.value_dense = self._projection("value", value_shape[-1], (heads, self.value_dim))
         output_shape = self._output_shape or (query_shape[-1],)
         axes = "efghij"[: len(output_shape)]
-        self.output_dense = self._dense("attention_output", f"abcd,cd{axes}->ab{axes}", axes, output_shape)
+        self.output_dense = self._dense(
+            "attention_output", f"abcd,cd{axes}->ab{axes}", axes, output_shape
+        )
         self.output_dense.build((None, None, heads, self.value_dim))
 
     def _projection(self, name, width, shape, activation=None):
@@ -115,11 +150,21 @@ class MultiHeadAttention(Attention):
         return dense
 
     def _dense(self, name, equation, bias_axes, shape, activation=None):
-        initializers = {name: clone(initializer) for name, initializer in self._initializers.items()}
+        initializers = {
+            name: clone(initializer) for name, initializer in self._initializers.items()
+        }
         dense = HeadsDense(
-            equation, (None, *shape), activation, bias_axes=bias_axes if self.use_bias else None, name=name,
-            dtype=self.dtype_policy, trainable=self.trainable, **initializers, **self._regularizers, **self._constraints,
-        )  # fmt: skip
+            equation,
+            (None, *shape),
+            activation,
+            bias_axes=bias_axes if self.use_bias else None,
+            name=name,
+            dtype=self.dtype_policy,
+            trainable=self.trainable,
+            **initializers,
+            **self._regularizers,
+            **self._constraints,
+        )
         dense.supports_masking = True  # Keras would warn
         return dense
 
@@ -127,13 +172,26 @@ class MultiHeadAttention(Attention):
         return matmul(query * self.key_dim**-0.5, key, transpose_right=True)
 
     def call(
-        self, query, value=None, key=None, query_mask=None, value_mask=None, key_mask=None, attention_mask=None,
-        use_causal_mask=False, return_attention_scores=False, training=None, cache=None, cache_index=0,
-    ):  # fmt: skip
+        self,
+        query,
+        value=None,
+        key=None,
+        query_mask=None,
+        value_mask=None,
+        key_mask=None,
+        attention_mask=None,
+        use_causal_mask=False,
+        return_attention_scores=False,
+        training=None,
+        cache=None,
+        cache_index=0,
+    ):
         tensors = (query, value, key, query_mask, value_mask, key_mask, attention_mask)
         if len(query.shape) > 3:
             if cache is not None:
-                raise ValueError(f"`cache` needs a query of 3 axes. Received: shape {tuple(query.shape)}")
+                raise ValueError(
+                    f"`cache` needs a query of 3 axes. Received: shape {tuple(query.shape)}"
+                )
             return self._call_folded(tensors, use_causal_mask, return_attention_scores, training)
         if cache is not None and value is not None:
             # a mask that Keras took from the new rows is not the cache's
@@ -142,7 +200,9 @@ class MultiHeadAttention(Attention):
         self._check_call(
             query, value, key, query_mask, value_mask, key_mask, attention_mask, cache, cache_index
         )
-        cache_index = cache_index if isinstance(cache_index, int) else ops.cast(cache_index, "int32")
+        cache_index = (
+            cache_index if isinstance(cache_index, int) else ops.cast(cache_index, "int32")
+        )
         if attention_mask is not None and len(attention_mask.shape) < 4:
             pairs = ops.shape(attention_mask)[-2:]
             attention_mask = ops.reshape(attention_mask, (-1, 1, *pairs))  # for all heads
@@ -168,15 +228,19 @@ class MultiHeadAttention(Attention):
         return results[0] if len(results) == 1 else tuple(results)
 
     def initial_cache(self, batch_size, length):
-        """An empty cache: projected keys `(B, H, length, key_dim)` and values `(B, H, length, value_dim)`."""
+        """An empty cache: projected keys `(B, H, length, key_dim)` and values `(B, H, length,
+        value_dim)`.
+        """
         shape = (batch_size, self.num_heads, length)
         return tuple(
-            ops.zeros((*shape, width), self.compute_dtype) for width in (self.key_dim, self.value_dim)
+            ops.zeros((*shape, width), self.compute_dtype)
+            for width in (self.key_dim, self.value_dim)
         )
 
     @in_compute_dtype
     def project_memory(self, value, key=None, position=0):
-        """Projected keys and values, `(B, H, Tv, width)`: also the cache of a memory that does not change.
+        """Projected keys and values, `(B, H, Tv, width)`: also the cache of a memory that does not
+        change.
 
         Args:
             value, key: `(B, Tv, D)`; the key defaults to the value.
@@ -191,11 +255,14 @@ class MultiHeadAttention(Attention):
             return cache
         new = self.project_memory(value, key, index)
         return tuple(
-            ops.slice_update(old, (0, 0, index, 0), part) for old, part in zip(cache, new, strict=True)
+            ops.slice_update(old, (0, 0, index, 0), part)
+            for old, part in zip(cache, new, strict=True)
         )
 
     def _heads(self, dense, inputs, position=None):
-        """The projection `(B, H, T, width)`, with the positions in it where they are given and encoded."""
+        """The projection `(B, H, T, width)`, with the positions in it where they are given and
+        encoded.
+        """
         heads = ops.swapaxes(dense(inputs), 1, 2)
         if position is None or self.position_encoding is None:
             return heads
@@ -208,7 +275,10 @@ class MultiHeadAttention(Attention):
 
     def _reached(self, query, memory, attention_mask, use_causal_mask):
         """Which queries have anything to attend to, `(B, Tq)` or `(Tq,)`; None for all of them."""
-        positions, columns = memory.position + ops.arange(ops.shape(query)[1]), ops.shape(memory.key)[-2]
+        positions, columns = (
+            memory.position + ops.arange(ops.shape(query)[1]),
+            ops.shape(memory.key)[-2],
+        )
         if attention_mask is not None:
             visible = self._visible(
                 positions, ops.arange(columns), memory.mask, attention_mask, use_causal_mask
@@ -231,7 +301,9 @@ class MultiHeadAttention(Attention):
         """The call on `(B, ..., D)`: the axes attended over become one, all others the batch."""
         query, value, key, query_mask, value_mask, key_mask, attention_mask = tensors
         self._check_grid(query, value=value, key=key)
-        self._check_grid(query[..., 0], query_mask=query_mask, value_mask=value_mask, key_mask=key_mask)
+        self._check_grid(
+            query[..., 0], query_mask=query_mask, value_mask=value_mask, key_mask=key_mask
+        )
         last = len(query.shape) - 1
         axes = tuple(axis % (last + 1) for axis in self.attention_axes or range(1, last))
         free = tuple(axis for axis in range(1, last) if axis not in axes)
@@ -250,20 +322,27 @@ class MultiHeadAttention(Attention):
         if attention_mask is not None:
             attention_mask = self._folded_mask(attention_mask, outside, queries, values)
         folded = [fold(tensor) for tensor in (query, value, key, query_mask, value_mask, key_mask)]
-        result = self.call(*folded, attention_mask, use_causal_mask, return_attention_scores, training)
+        result = self.call(
+            *folded, attention_mask, use_causal_mask, return_attention_scores, training
+        )
         output, *weights = result if return_attention_scores else (result,)
         output = ops.reshape(output, (*outside, *queries, *ops.shape(output)[2:]))
         order = (0, *free, *axes, *range(last, len(output.shape)))
         output = ops.transpose(output, [order.index(axis) for axis in range(len(order))])
-        weights = [ops.reshape(part, (*outside, self.num_heads, *queries, *values)) for part in weights]
+        weights = [
+            ops.reshape(part, (*outside, self.num_heads, *queries, *values)) for part in weights
+        ]
         return (output, *weights) if return_attention_scores else output
 
     def _folded_mask(self, mask, outside, queries, values):
-        """The mask of pairs for all that is not attended over, `(N, Tq, Tv)`; it may lack those axes."""
+        """The mask of pairs for all that is not attended over, `(N, Tq, Tv)`; it may lack those
+        axes.
+        """
         missing = len(outside) + len(queries) + len(values) - len(mask.shape)
         if missing not in (0, len(outside) - 1, len(outside)):
             raise ValueError(
-                "`attention_mask` must have the axes attended over, of query and value, and before them the batch or all "
+                "`attention_mask` must have the axes attended over, of query and value, and "
+                "before them the batch or all "
                 f"other axes. Received: shape {tuple(mask.shape)}"
             )
         batch = 0 if missing == len(outside) else 1
@@ -276,19 +355,36 @@ class MultiHeadAttention(Attention):
         for name, tensor in tensors.items():
             if tensor is not None and len(tensor.shape) != len(query.shape):
                 raise ValueError(
-                    f"`{name}` must have {len(query.shape)} axes, to go with `query`. Received: shape {tuple(tensor.shape)}"
+                    f"`{name}` must have {len(query.shape)} axes, to go with `query`. Received: "
+                    f"shape {tuple(tensor.shape)}"
                 )
 
     def _check_call(
-        self, query, value, key, query_mask, value_mask, key_mask, attention_mask, cache=None, cache_index=0
+        self,
+        query,
+        value,
+        key,
+        query_mask,
+        value_mask,
+        key_mask,
+        attention_mask,
+        cache=None,
+        cache_index=0,
     ):
         check_masks(
-            query_mask=query_mask, value_mask=value_mask, key_mask=key_mask, attention_mask=attention_mask
+            query_mask=query_mask,
+            value_mask=value_mask,
+            key_mask=key_mask,
+            attention_mask=attention_mask,
         )
         if value is None and cache is None:
-            raise ValueError("`value` must be given where there is no `cache`. Received: value=None")
+            raise ValueError(
+                "`value` must be given where there is no `cache`. Received: value=None"
+            )
         if cache is not None and (not isinstance(cache, (tuple, list)) or len(cache) != 2):
-            raise ValueError(f"`cache` must be a pair of keys and values. Received: {type(cache).__name__}")
+            raise ValueError(
+                f"`cache` must be a pair of keys and values. Received: {type(cache).__name__}"
+            )
         keys, values = (None, None) if cache is None else cache
         if cache is not None and value is not None and isinstance(cache_index, int):
             last, room = cache_index + (value.shape[1] or 0), keys.shape[2]
@@ -301,19 +397,37 @@ class MultiHeadAttention(Attention):
         sizes = built_sizes(self, query="Dq", value="Dv", key="Dk")
         sizes = {"Dk": sizes.get("Dv"), "H": self.num_heads, **sizes}
         check_shapes(
-            sizes, query=(query, "B Tq Dq"), value=(value, "B Tv Dv"), key=(key, "B Tv Dk"),
-            query_mask=(query_mask, "B Tq"), value_mask=(value_mask, f"B {places}"), key_mask=(key_mask, f"B {places}"),
+            sizes,
+            query=(query, "B Tq Dq"),
+            value=(value, "B Tv Dv"),
+            key=(key, "B Tv Dk"),
+            query_mask=(query_mask, "B Tq"),
+            value_mask=(value_mask, f"B {places}"),
+            key_mask=(key_mask, f"B {places}"),
             attention_mask=(attention_mask, mask_axes(attention_mask, places)),
             **{"cache[0]": (keys, "B H L key_dim"), "cache[1]": (values, "B H L value_dim")},
-        )  # fmt: skip
+        )
 
     def compute_output_spec(
-        self, query, value=None, key=None, query_mask=None, value_mask=None, key_mask=None, attention_mask=None,
-        use_causal_mask=False, return_attention_scores=False, training=None, cache=None, cache_index=0,
-    ):  # fmt: skip
+        self,
+        query,
+        value=None,
+        key=None,
+        query_mask=None,
+        value_mask=None,
+        key_mask=None,
+        attention_mask=None,
+        use_causal_mask=False,
+        return_attention_scores=False,
+        training=None,
+        cache=None,
+        cache_index=0,
+    ):
         last = len(query.shape) - 1
         if last < 3:
-            self._check_call(query, value, key, query_mask, value_mask, key_mask, attention_mask, cache)
+            self._check_call(
+                query, value, key, query_mask, value_mask, key_mask, attention_mask, cache
+            )
         axes = tuple(axis % (last + 1) for axis in self.attention_axes or range(1, last))
         outside = [query.shape[axis] for axis in range(last) if axis not in axes]
         columns = [cache[0].shape[2]] if cache is not None else [value.shape[axis] for axis in axes]
@@ -323,7 +437,9 @@ class MultiHeadAttention(Attention):
             shape = (*outside, self.num_heads, *[query.shape[axis] for axis in axes], *columns)
             results.append(keras.KerasTensor(shape, self.compute_dtype))
         if cache is not None:
-            results.append(tuple(keras.KerasTensor(part.shape, self.compute_dtype) for part in cache))
+            results.append(
+                tuple(keras.KerasTensor(part.shape, self.compute_dtype) for part in cache)
+            )
         return results[0] if len(results) == 1 else tuple(results)
 
     def get_config(self):
@@ -337,9 +453,11 @@ class MultiHeadAttention(Attention):
             "position_encoding": self.position_encoding,
         }
         return {
-            **config, "output_shape": self._output_shape, **{name: getattr(self, name) for name in names},
+            **config,
+            "output_shape": self._output_shape,
+            **{name: getattr(self, name) for name in names},
             **{name: keras.saving.serialize_keras_object(part) for name, part in parts.items()},
-        }  # fmt: skip
+        }
 
     @classmethod
     def from_config(cls, config):

@@ -5,12 +5,20 @@ from keras import ops
 
 from deepapps.layers.attention import Attention
 from deepapps.layers.products import project, weighted_sum
-from deepapps.layers.shapes import built_sizes, check_masks, check_positive, check_shapes, clone, output_shape
+from deepapps.layers.shapes import (
+    built_sizes,
+    check_masks,
+    check_positive,
+    check_shapes,
+    clone,
+    output_shape,
+)
 
 
 @keras.saving.register_keras_serializable("deepapps")
 class AttentionPooling(Attention):
-    """A weighted sum over a sequence: `weights = softmax(v . tanh(W h + b))` (Yang et al. 2016, eq. 5 to 7).
+    """A weighted sum over a sequence: `weights = softmax(v . tanh(W h + b))` (Yang et al. 2016, eq.
+    5 to 7).
 
     Args:
         units: Width `U` of the hidden layer. Defaults to the width of the inputs.
@@ -33,10 +41,14 @@ class AttentionPooling(Attention):
     def build(self, inputs_shape):
         units = self.units or inputs_shape[-1]
         self.kernel = self.add_weight(
-            name="kernel", shape=(inputs_shape[-1], units), initializer=clone(self.kernel_initializer)
+            name="kernel",
+            shape=(inputs_shape[-1], units),
+            initializer=clone(self.kernel_initializer),
         )
         self.bias_weight = self.add_weight(name="bias", shape=(units,), initializer="zeros")
-        self.scale = self.add_weight(name="scale", shape=(units,), initializer=clone(self.kernel_initializer))
+        self.scale = self.add_weight(
+            name="scale", shape=(units,), initializer=clone(self.kernel_initializer)
+        )
 
     def project_key(self, key):
         return ops.tanh(project(key, self.kernel) + self.bias_weight)
@@ -48,7 +60,9 @@ class AttentionPooling(Attention):
         self._check(inputs, mask)
         memory = self.prepare(inputs, mask=mask, training=training)
         nothing = ops.zeros((ops.shape(inputs)[0], 1, inputs.shape[-1]), memory.value.dtype)
-        context, weights = self.attend(nothing, memory, return_attention_scores=return_attention_scores)
+        context, weights = self.attend(
+            nothing, memory, return_attention_scores=return_attention_scores
+        )
         return (context[:, 0], weights[:, 0]) if return_attention_scores else context[:, 0]
 
     def compute_mask(self, inputs, mask=None):

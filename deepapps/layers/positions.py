@@ -1,4 +1,6 @@
-"""Positions of a sequence: added as waves or as learned vectors, or turned into queries and keys."""
+"""Positions of a sequence: added as waves or as learned vectors, or turned into queries and
+keys.
+"""
 
 import keras
 from keras import ops
@@ -66,7 +68,9 @@ class LearnedPositions(keras.Layer):
 
     def build(self, inputs_shape):
         shape = (self.max_length, inputs_shape[-1])
-        self.embeddings = self.add_weight(name="embeddings", shape=shape, initializer=self.initializer)
+        self.embeddings = self.add_weight(
+            name="embeddings", shape=shape, initializer=self.initializer
+        )
 
     def call(self, inputs, start=0):
         self._check(inputs, start)
@@ -82,7 +86,8 @@ class LearnedPositions(keras.Layer):
         start = start if isinstance(start, int) else 0
         if (inputs.shape[1] or 0) + start > self.max_length:
             raise ValueError(
-                f"`inputs` must have at most max_length={self.max_length} steps, those before `start` included. "
+                f"`inputs` must have at most max_length={self.max_length} steps, those before "
+                "`start` included. "
                 f"Received: {inputs.shape[1]} steps, start={start}"
             )
 
@@ -96,10 +101,11 @@ class LearnedPositions(keras.Layer):
 
 @keras.saving.register_keras_serializable("deepapps")
 class RotaryPositions(keras.Layer):
-    """Turns each pair of features by an angle that grows with the position (Su et al. 2021, RoFormer).
+    """Turns each pair of features by an angle that grows with the position (Su et al. 2021,
+    RoFormer).
 
-    Products of turned queries and keys depend on the distance of their positions alone. Pairs are features i
-    and i + D/2. For `MultiHeadAttention(position_encoding=RotaryPositions())`.
+    Products of turned queries and keys depend on the distance of their positions alone. Pairs are
+    features i and i + D/2. For `MultiHeadAttention(position_encoding=RotaryPositions())`.
 
     Args:
         wavelength: The longest is 2 pi times this. Defaults to 10,000.
@@ -119,13 +125,20 @@ class RotaryPositions(keras.Layer):
         width = inputs.shape[-1]
         positions = ops.arange(ops.shape(inputs)[-2]) if positions is None else positions
         angles = angles_of(positions, width // 2, width, self.wavelength, inputs.dtype)
-        sine, cosine = ops.cast(ops.sin(angles), inputs.dtype), ops.cast(ops.cos(angles), inputs.dtype)
+        sine, cosine = (
+            ops.cast(ops.sin(angles), inputs.dtype),
+            ops.cast(ops.cos(angles), inputs.dtype),
+        )
         first, second = ops.split(inputs, 2, axis=-1)
-        return ops.concatenate([first * cosine - second * sine, second * cosine + first * sine], axis=-1)
+        return ops.concatenate(
+            [first * cosine - second * sine, second * cosine + first * sine], axis=-1
+        )
 
     def _check(self, inputs):
         if inputs.shape[-1] % 2:
-            raise ValueError(f"`inputs` must have an even number of features. Received: {inputs.shape[-1]}")
+            raise ValueError(
+                f"`inputs` must have an even number of features. Received: {inputs.shape[-1]}"
+            )
 
     def compute_output_spec(self, inputs, positions=None):
         self._check(inputs)

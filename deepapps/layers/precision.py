@@ -9,7 +9,9 @@ from deepapps.layers.shapes import check_built
 
 
 def in_compute_dtype(method):
-    """A method of a layer that, as `__call__` does, sees inputs and weights in the layer's compute dtype."""
+    """A method of a layer that, as `__call__` does, sees inputs and weights in the layer's
+    compute dtype.
+    """
 
     @functools.wraps(method)
     def wrapped(self, *args, **kwargs):

@@ -8,7 +8,9 @@ from deepapps.layers.backend import tf
 
 
 def matmul(left, right, transpose_left=False, transpose_right=False):
-    """`(..., n, k)` times `(..., k, m)`; a side to be transposed comes with its last two axes swapped."""
+    """`(..., n, k)` times `(..., k, m)`; a side to be transposed comes with its last two axes
+    swapped.
+    """
     if keras.backend.backend() == "tensorflow":
         return tf.matmul(left, right, transpose_a=transpose_left, transpose_b=transpose_right)
     left = ops.swapaxes(left, -1, -2) if transpose_left else left

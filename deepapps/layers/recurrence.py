@@ -9,7 +9,8 @@ def scan(step, state, sequences, dtypes):
     """`state, results = step(state, inputs)` for each step.
 
     Args:
-        step: Takes the state and the inputs of one step, lists of tensors; returns the new state and a list of results.
+        step: Takes the state and the inputs of one step, lists of tensors; returns the new state
+            and a list of results.
         state: List of tensors `(B, ...)`.
         sequences: List of tensors `(T, B, ...)`.
         dtypes: The dtypes of the results.

@@ -12,8 +12,8 @@ from deepapps.layers.shapes import check_positive, clone
 class AdditiveAttention(Attention):
     """Attention of Bahdanau et al. (2015): `score = v . tanh(W_q q + W_k k)`.
 
-    Unlike `keras.layers.AdditiveAttention` it has the projections of query and key, and never holds all
-    `(B, Tq, Tv, U)` numbers of a long input.
+    Unlike `keras.layers.AdditiveAttention` it has the projections of query and key, and never holds
+    all `(B, Tq, Tv, U)` numbers of a long input.
 
     Args:
         units: Width `U` of the hidden layer that compares query and key.
@@ -50,7 +50,8 @@ class AdditiveAttention(Attention):
 
 @keras.saving.register_keras_serializable("deepapps")
 class ConcatAttention(AdditiveAttention):
-    """The "concat" score of Luong et al. (2015): `v . tanh(W [q; k])`, one matrix for the joined pair.
+    """The "concat" score of Luong et al. (2015): `v . tanh(W [q; k])`, one matrix for the joined
+    pair.
 
     Args: those of `AdditiveAttention`. The pair is never joined: each part meets its rows of `W`.
     """
@@ -82,7 +83,8 @@ class DotProductAttention(Attention):
         if widths[0] != widths[1]:
             name = "value" if key_shape is None else "key"
             raise ValueError(
-                f"`query` and `{name}` must be of the same width for a dot product. Received: {widths}"
+                f"`query` and `{name}` must be of the same width for a dot product. Received: "
+                f"{widths}"
             )
 
     def score(self, query, key):

@@ -1,4 +1,6 @@
-"""Checks of what a layer is given: every failure is a ValueError that names argument, rule and finding."""
+"""Checks of what a layer is given: every failure is a ValueError that names argument, rule and
+finding.
+"""
 
 import numbers
 
@@ -11,7 +13,8 @@ def check_shapes(sizes=None, **arguments):
     Args:
         sizes: Sizes known beforehand, `{letter: size}`.
         arguments: `name=(tensor or None, "B Tq D")`: the axes of each argument by their letters.
-    Raises: ValueError that names the argument, its axes with the sizes known by then, and its shape.
+    Raises: ValueError that names the argument, its axes with the sizes known by then, and its
+        shape.
     """
     sizes = dict(sizes or {})
     for name, (tensor, axes) in arguments.items():
@@ -23,9 +26,12 @@ def check_shapes(sizes=None, **arguments):
             rule = ", ".join(f"{letter}={sizes[letter]}" for letter in letters if sizes.get(letter))
             rule = f" with {rule}" if rule else ""
             raise ValueError(
-                f"`{name}` must have the shape ({', '.join(letters)}){rule}. Received: shape {shape}"
+                f"`{name}` must have the shape ({', '.join(letters)}){rule}. Received: shape "
+                f"{shape}"
             )
-        sizes |= {letter: size for letter, size in zip(letters, known, strict=True) if size is not None}
+        sizes |= {
+            letter: size for letter, size in zip(letters, known, strict=True) if size is not None
+        }
 
 
 def same_shape(shape, other):
@@ -38,7 +44,8 @@ def check_built(layer, method):
     """Checks that a layer has its weights, for a method that may be called before the layer was."""
     if not layer.built:
         raise ValueError(
-            f"`{type(layer).__name__}.{method}` needs the weights: call the layer, or `build`, before. Received: not built"
+            f"`{type(layer).__name__}.{method}` needs the weights: call the layer, or `build`, "
+            "before. Received: not built"
         )
 
 
@@ -58,11 +65,15 @@ def check_positive(optional=(), **values):
         if number is None and name in optional:
             continue
         if not isinstance(number, numbers.Integral) or isinstance(number, bool) or number < 1:
-            raise ValueError(f"`{name}` must be a positive whole number. Received: {name}={number!r}")
+            raise ValueError(
+                f"`{name}` must be a positive whole number. Received: {name}={number!r}"
+            )
 
 
 def positive_axes(name, sizes):
-    """The sizes of axes as a tuple, from one size or several; None stays None. Each is at least 1."""
+    """The sizes of axes as a tuple, from one size or several; None stays None. Each is at least
+    1.
+    """
     if sizes is None:
         return None
     axes = tuple(sizes) if isinstance(sizes, (tuple, list)) else (sizes,)
@@ -74,25 +85,34 @@ def positive_axes(name, sizes):
 
 
 def output_shape(layer, *shapes):
-    """For `compute_output_shape`: the shapes of what the layer returns, from those of its first arguments, or None."""
+    """For `compute_output_shape`: the shapes of what the layer returns, from those of its first
+    arguments, or None.
+    """
     tensors = [None if shape is None else keras.KerasTensor(shape) for shape in shapes]
-    return keras.tree.map_structure(lambda tensor: tensor.shape, layer.compute_output_spec(*tensors))
+    return keras.tree.map_structure(
+        lambda tensor: tensor.shape, layer.compute_output_spec(*tensors)
+    )
 
 
 def check_rate(**rates):
     """Checks rates of dropout."""
     for name, rate in rates.items():
         if not isinstance(rate, numbers.Real) or not 0 <= rate < 1:
-            raise ValueError(f"`{name}` must be at least 0 and less than 1. Received: {name}={rate!r}")
+            raise ValueError(
+                f"`{name}` must be at least 0 and less than 1. Received: {name}={rate!r}"
+            )
 
 
 def clone(initializer):
-    """The initializer anew, since one gives the same values each time; a plain function is itself."""
+    """The initializer anew, since one gives the same values each time; a plain function is
+    itself.
+    """
     return initializer.clone() if hasattr(initializer, "clone") else initializer
 
 
 def built_sizes(layer, **letters):
-    """The widths that the weights of a built layer fit, `{letter: width}`; none for a layer without weights.
+    """The widths that the weights of a built layer fit, `{letter: width}`; none for a layer without
+    weights.
 
     Args:
         letters: Letter of the last axis of each argument, as in `query="Dq"`.

@@ -12,8 +12,8 @@ _MULTIPLIER = 0x9E3779B1  # 2^32 / golden ratio: spreads what is multiplied over
 
 @keras.saving.register_keras_serializable("deepapps")
 class TokenDropout(keras.Layer):
-    """Replaces some tokens by the unknown one in training, so that its vector is learnt and no single word is
-    relied on (word dropout; Iyyer et al. 2015).
+    """Replaces some tokens by the unknown one in training, so that its vector is learnt and no
+    single word is relied on (word dropout; Iyyer et al. 2015).
 
     Args:
         rate: Share of the tokens, 0 to below 1.
@@ -52,10 +52,11 @@ class TokenDropout(keras.Layer):
 
 @keras.saving.register_keras_serializable("deepapps")
 class NGramEmbedding(keras.Layer):
-    """For each step, the sum of the vectors of the runs of 2, 3, ... `size` tokens that end with the next one.
+    """For each step, the sum of the vectors of the runs of 2, 3, ... `size` tokens that end with
+    the next one.
 
-    Runs are many, so they are not counted but hashed, and some share a vector (Joulin et al. 2016, "Bag of tricks
-    for efficient text classification"; Bojanowski et al. 2017).
+    Runs are many, so they are not counted but hashed, and some share a vector (Joulin et al. 2016,
+    "Bag of tricks for efficient text classification"; Bojanowski et al. 2017).
 
     Args:
         size: Tokens of the longest runs, at least 2.
@@ -73,7 +74,8 @@ class NGramEmbedding(keras.Layer):
         check_positive(size=size, units=units, buckets=buckets)
         if size < 2 or buckets < 2 or math.log2(buckets) % 1:
             raise ValueError(
-                f"`size` must be at least 2 and `buckets` a power of 2. Received: size={size}, buckets={buckets}"
+                f"`size` must be at least 2 and `buckets` a power of 2. Received: size={size}, "
+                f"buckets={buckets}"
             )
         self.size, self.units, self.buckets = size, units, buckets
         self.embeddings_initializer = keras.initializers.get(embeddings_initializer)
@@ -111,6 +113,7 @@ class NGramEmbedding(keras.Layer):
         names = ("size", "units", "buckets")
         initializer = keras.initializers.serialize(self.embeddings_initializer)
         return {
-            **super().get_config(), **{name: getattr(self, name) for name in names},
+            **super().get_config(),
+            **{name: getattr(self, name) for name in names},
             "embeddings_initializer": initializer,
-        }  # fmt: skip
+        }

@@ -10,8 +10,9 @@ class Bleu:
     """BLEU and chrF by sacreBLEU (Post 2018): raw text against raw text, 0 to 100.
 
     Args:
-        language: Code of the language, which says how words are found: Chinese has a tokenizer of its own, and
-            languages written without spaces are read by characters. Defaults to none: words as in English.
+        language: Code of the language, which says how words are found: Chinese has a tokenizer of
+            its own, and languages written without spaces are read by characters. Defaults to none:
+            words as in English.
     """
 
     name_of_each = "chrF"
@@ -25,7 +26,9 @@ class Bleu:
         return self._bleu.corpus_score(ours, [references]).score
 
     def figures(self, ours, references):
-        """`bleu`, `chrf`, and `bleu_signature`: what BLEU was measured with, as sacreBLEU writes it."""
+        """`bleu`, `chrf`, and `bleu_signature`: what BLEU was measured with, as sacreBLEU writes
+        it.
+        """
         return {
             "bleu": self.main(ours, references),
             "chrf": self._chrf.corpus_score(ours, [references]).score,
@@ -39,5 +42,7 @@ class Bleu:
 
 
 def tokenizer_for(language):
-    """The name of sacreBLEU's tokenizer for the code of a language, such as "zh_Hant"; None is read as English."""
+    """The name of sacreBLEU's tokenizer for the code of a language, such as "zh_Hant"; None is
+    read as English.
+    """
     return _TOKENIZERS.get((language or "").replace("-", "_").split("_")[0], "13a")

@@ -22,16 +22,17 @@ def classification_figures(probabilities, labels, class_names, top_k):
         accuracy, top_k_accuracy: Shares of the examples, 0 to 1.
         precision, recall, f1: Plain means over all C classes (macro), 0 to 1. A class that is never
             predicted has precision 0, one that never occurs has recall 0.
-        calibration_error: The expected calibration error (Naeini et al. 2015, "Obtaining well calibrated
-            probabilities using Bayesian binning"; Guo et al. 2017, "On calibration of modern neural
-            networks"): `sum over bins of support / N * |accuracy - confidence|`, 0 to 1, where
-            confidence is the probability of the answer, in 15 bins of equal width.
+        calibration_error: The expected calibration error (Naeini et al. 2015, "Obtaining well
+            calibrated probabilities using Bayesian binning"; Guo et al. 2017, "On calibration of
+            modern neural networks"): `sum over bins of support / N * |accuracy - confidence|`, 0 to
+            1, where confidence is the probability of the answer, in 15 bins of equal width.
         per_class: `{name: {precision, recall, f1, support}}`; support in examples.
         confusion_matrix: C lists of C counts; rows are true classes, columns predicted ones.
-        calibration: `{up_to, confidence, accuracy, support}` of each of those bins that is not empty.
-        mistakes: The 24 worst, those whose true class got the least probability: `{index, label, probability,
-            answers}`; the place of the example, its true class, that one's probability, and the three
-            likeliest classes with theirs.
+        calibration: `{up_to, confidence, accuracy, support}` of each of those bins that is not
+            empty.
+        mistakes: The 24 worst, those whose true class got the least probability: `{index, label,
+            probability, answers}`; the place of the example, its true class, that one's
+            probability, and the three likeliest classes with theirs.
 
     Raises: ValueError when shapes, labels or names do not fit together.
     """
@@ -52,7 +53,9 @@ def classification_figures(probabilities, labels, class_names, top_k):
         "top_k_accuracy": float(np.mean(np.any(ranked[:, :top_k] == labels[:, None], axis=1))),
         "calibration_error": error,
         "per_class": {name: _class_figures(*row) for name, row in zip(names, rows, strict=True)},
-        "confusion_matrix": confusion_matrix(labels, ranked[:, 0], labels=range(len(names))).tolist(),
+        "confusion_matrix": confusion_matrix(
+            labels, ranked[:, 0], labels=range(len(names))
+        ).tolist(),
         "calibration": bins,
         "mistakes": _mistakes(probabilities, labels, ranked, names),
     }
@@ -98,7 +101,8 @@ def _mistakes(probabilities, labels, ranked, names):
             "label": names[labels[index]],
             "probability": float(of_label[index]),
             "answers": {
-                names[place]: float(probabilities[index, place]) for place in ranked[index, :ANSWERS]
+                names[place]: float(probabilities[index, place])
+                for place in ranked[index, :ANSWERS]
             },
         }
         for index in worst
@@ -108,15 +112,18 @@ def _mistakes(probabilities, labels, ranked, names):
 def _check(probabilities, labels, names, top_k):
     if probabilities.ndim != 2 or not len(probabilities) or probabilities.shape[1] != len(names):
         raise ValueError(
-            f"`probabilities` must be (examples, {len(names)} classes). Received: {probabilities.shape}"
+            f"`probabilities` must be (examples, {len(names)} classes). Received: "
+            f"{probabilities.shape}"
         )
     if labels.shape != probabilities.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
-            f"`labels` must be {len(probabilities)} integers. Received: {labels.dtype} {labels.shape}"
+            f"`labels` must be {len(probabilities)} integers. Received: {labels.dtype} "
+            f"{labels.shape}"
         )
     if labels.min() < 0 or labels.max() >= len(names):
         raise ValueError(
-            f"`labels` must lie between 0 and {len(names) - 1}. Received: {labels.min()} to {labels.max()}"
+            f"`labels` must lie between 0 and {len(names) - 1}. Received: {labels.min()} to "
+            f"{labels.max()}"
         )
     if len(set(names)) < len(names):
         repeated = next(name for name in names if names.count(name) > 1)
@@ -149,5 +156,7 @@ def multi_label_figures(probabilities, targets, class_names, threshold=0.5):
         "recall": float(np.mean(recall)),
         "f1": float(np.mean(f1)),
         "micro_f1": float(micro[2]),
-        "per_class": {name: _class_figures(*row) for name, row in zip(class_names, rows, strict=True)},
+        "per_class": {
+            name: _class_figures(*row) for name, row in zip(class_names, rows, strict=True)
+        },
     }

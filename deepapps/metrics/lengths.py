@@ -9,7 +9,8 @@ def parts_by_length(lengths, measure, parts=5):
     Args:
         lengths: Integers `(N,)`.
         measure: Function from the examples of a part, boolean `(N,)`, to their figure.
-        parts: Parts of about the same number of examples. Equal lengths stay together, so there may be fewer.
+        parts: Parts of about the same number of examples. Equal lengths stay together, so there may
+            be fewer.
     Returns: a list of `[shortest, longest, examples, figure]`.
     """
     lengths = np.asarray(lengths)

@@ -12,7 +12,8 @@ def smoothed(label_smoothing, multi_label=False):
 
     Args:
         label_smoothing: Share of a target that is spread over all classes, 0 to 1.
-        multi_label: Whether targets are 0 and 1 for each class, `(B, C)`, and not a class index, `(B,)`.
+        multi_label: Whether targets are 0 and 1 for each class, `(B, C)`, and not a class index,
+            `(B,)`.
     Returns: a function `(targets, logits)` to losses `(B,)`.
     """
     options = {"from_logits": True, "label_smoothing": label_smoothing}
@@ -28,7 +29,8 @@ def smoothed(label_smoothing, multi_label=False):
 
 
 def smoothed_tokens(label_smoothing):
-    """The cross-entropy of logits of large vocabularies with label smoothing, without one-hot targets.
+    """The cross-entropy of logits of large vocabularies with label smoothing, without one-hot
+    targets.
 
     Args:
         label_smoothing: Share of a target that is spread over all tokens, 0 to 1.
@@ -55,8 +57,10 @@ def cross_entropy(targets, outputs):
     """Cross entropy of logits, `(B,)`.
 
     Args:
-        targets: Class indices `(B,)`, or the share of each class, `(B, C)`, as mixing images gives it.
-        outputs: Logits `(B, C)`; or a list of these and those of auxiliary heads, which count 0.3 each.
+        targets: Class indices `(B,)`, or the share of each class, `(B, C)`, as mixing images gives
+            it.
+        outputs: Logits `(B, C)`; or a list of these and those of auxiliary heads, which count 0.3
+            each.
     """
     indices, losses = len(targets.shape) == 1, keras.losses
     kind = losses.sparse_categorical_crossentropy if indices else losses.categorical_crossentropy
@@ -73,8 +77,12 @@ def is_right(targets, outputs):
 
 
 def accuracy(multi_label=False):
-    """The Keras metric "accuracy" of logits: the share of right answers, or of examples whose labels are all right."""
-    return keras.metrics.MeanMetricWrapper(all_labels_right if multi_label else is_right, "accuracy")
+    """The Keras metric "accuracy" of logits: the share of right answers, or of examples whose
+    labels are all right.
+    """
+    return keras.metrics.MeanMetricWrapper(
+        all_labels_right if multi_label else is_right, "accuracy"
+    )
 
 
 def token_accuracy():
@@ -84,7 +92,8 @@ def token_accuracy():
 
 def copied(metric):
     """A metric like another one, with variables of its own."""
-    if type(metric) is keras.metrics.MeanMetricWrapper:  # whose config knows its function by name alone
+    # whose config knows its function by name alone
+    if type(metric) is keras.metrics.MeanMetricWrapper:
         function, options = wrapped_function(metric)
         return keras.metrics.MeanMetricWrapper(function, metric.name, metric.dtype, **options)
     return type(metric).from_config(metric.get_config())

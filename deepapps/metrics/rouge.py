@@ -8,13 +8,14 @@ from deepapps.metrics.bleu import tokenizer_for
 
 
 class Rouge:
-    """ROUGE-1, -2 and -L (Lin 2004): F1 of common words, pairs of words, and longest common sequences of words.
+    """ROUGE-1, -2 and -L (Lin 2004): F1 of common words, pairs of words, and longest common
+    sequences of words.
 
     Means over the texts, 0 to 100, by the package `rouge-score`: in lower case, no stemming.
 
     Args:
-        language: Code of the language. Words are found as in English by default; for another language
-            as for BLEU.
+        language: Code of the language. Words are found as in English by default; for another
+            language as for BLEU.
     """
 
     name_of_each = "ROUGE-L"

@@ -1,4 +1,6 @@
-"""Networks: functions from settings to a `keras.Model`. They know nothing of data, loss or strategy."""
+"""Networks: functions from settings to a `keras.Model`. They know nothing of data, loss or
+strategy.
+"""
 
 from deepapps.registry import Registry
 

@@ -1,4 +1,6 @@
-"""Augmentation of images: presets made of Keras's layers. They run in the step of the training, never in the model."""
+"""Augmentation of images: presets made of Keras's layers. They run in the step of the training,
+never in the model.
+"""
 
 import inspect
 
@@ -7,25 +9,35 @@ from keras import layers, ops
 
 
 def light(classes):
-    """What keeps the meaning of digits and most other small images: a shift of up to 8 % of the side, a turn
-    of up to 11 degrees, a zoom of up to 10 %; black comes in at the border."""
-    return keras.Sequential(_moved(shift=0.08, turn=0.03, zoom=0.1, fill_mode="constant"), name="light")
+    """What keeps the meaning of digits and most other small images: a shift of up to 8 % of the
+    side, a turn of up to 11 degrees, a zoom of up to 10 %; black comes in at the border.
+    """
+    return keras.Sequential(
+        _moved(shift=0.08, turn=0.03, zoom=0.1, fill_mode="constant"), name="light"
+    )
 
 
 def digits(classes):
-    """For handwriting: `light`, an elastic distortion (Simard et al. 2003), and in up to half of the images a
-    small black patch (cutout, DeVries & Taylor 2017)."""
+    """For handwriting: `light`, an elastic distortion (Simard et al. 2003), and in up to half of
+    the images a small black patch (cutout, DeVries & Taylor 2017).
+    """
     changes = _moved(shift=0.08, turn=0.03, zoom=0.1, fill_mode="constant")
-    patch = layers.RandomErasing(factor=(0.0, 0.5), scale=(0.05, 0.15), fill_value=0.0, dtype="float32")
+    patch = layers.RandomErasing(
+        factor=(0.0, 0.5), scale=(0.05, 0.15), fill_value=0.0, dtype="float32"
+    )
     return keras.Sequential([*changes, Elastic(), patch], name="digits")
 
 
 def photos(classes):
-    """For photographs: mirrored left and right, a shift of up to 10 %, a turn of up to 18 degrees, a zoom of
-    up to 15 %, in up to half of the images a patch (cutout); then a quarter of them are blended with another
-    (mixup, Zhang et al. 2017), and a quarter have a part of another put in (CutMix, Yun et al. 2019)."""
+    """For photographs: mirrored left and right, a shift of up to 10 %, a turn of up to 18 degrees,
+    a zoom of up to 15 %, in up to half of the images a patch (cutout); then a quarter of them are
+    blended with another (mixup, Zhang et al. 2017), and a quarter have a part of another put in
+    (CutMix, Yun et al. 2019).
+    """
     moved = _moved(shift=0.1, turn=0.05, zoom=0.15, fill_mode="reflect")
-    patch = layers.RandomErasing(factor=(0.0, 0.5), scale=(0.05, 0.3), fill_value=127.0, dtype="float32")
+    patch = layers.RandomErasing(
+        factor=(0.0, 0.5), scale=(0.05, 0.3), fill_value=127.0, dtype="float32"
+    )
     changes = keras.Sequential([layers.RandomFlip("horizontal", dtype="float32"), *moved, patch])
     return Mixing(changes, classes, name="photos")
 
@@ -34,7 +46,8 @@ def photos(classes):
 class Elastic(layers.Layer):
     """Bends images: every pixel is displaced, and neighbours almost alike (Simard et al. 2003).
 
-    Keras's own layer draws displacements that are rough at small sizes, and computes image by image.
+    Keras's own layer draws displacements that are rough at small sizes, and computes image by
+    image.
 
     Args:
         magnitude: Standard deviation of a displacement, as a share of the side.
@@ -57,10 +70,16 @@ class Elastic(layers.Layer):
         batch, (height, width, channels) = ops.shape(inputs)[0], inputs.shape[1:]
         shifts = keras.random.normal((batch, self.grid, self.grid, 2), seed=self.seed_generator)
         shifts = self.magnitude * ops.image.resize(shifts, (height, width), interpolation="bicubic")
-        rows = ops.reshape(ops.arange(height, dtype="float32"), (1, -1, 1)) + height * shifts[..., 0]
-        columns = ops.reshape(ops.arange(width, dtype="float32"), (1, 1, -1)) + width * shifts[..., 1]
+        rows = (
+            ops.reshape(ops.arange(height, dtype="float32"), (1, -1, 1)) + height * shifts[..., 0]
+        )
+        columns = (
+            ops.reshape(ops.arange(width, dtype="float32"), (1, 1, -1)) + width * shifts[..., 1]
+        )
         # all images below one another, with black rows between them, as one plane of two axes
-        planes = ops.reshape(ops.pad(inputs, [[0, 0], [1, 1], [0, 0], [0, 0]]), (-1, width, channels))
+        planes = ops.reshape(
+            ops.pad(inputs, [[0, 0], [1, 1], [0, 0], [0, 0]]), (-1, width, channels)
+        )
         first = ops.reshape(ops.arange(batch, dtype="float32"), (-1, 1, 1)) * (height + 2) + 1
         places = ops.stack([first + ops.clip(rows, -1, height), columns])
         bent = [
@@ -72,7 +91,8 @@ class Elastic(layers.Layer):
 
 @keras.saving.register_keras_serializable("deepapps")
 class Mixing(layers.Layer):
-    """Changes images one by one, then mixes some of them, and their targets, with others of the batch.
+    """Changes images one by one, then mixes some of them, and their targets, with others of the
+    batch.
 
     Args:
         changes: A layer on images.
@@ -116,7 +136,9 @@ def _moved(shift, turn, zoom, fill_mode):
 
 
 def on_pairs(augmentation):
-    """An augmentation of inputs, or of inputs and `targets`, as a function of both that returns both."""
+    """An augmentation of inputs, or of inputs and `targets`, as a function of both that returns
+    both.
+    """
     is_layer = isinstance(augmentation, keras.Layer)
     options = {"training": True} if is_layer else {}
     if "targets" in inspect.signature(augmentation.call if is_layer else augmentation).parameters:

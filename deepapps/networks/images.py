@@ -26,12 +26,13 @@ def mlp(settings, image_shape, classes):
 def cnn(settings, image_shape, classes):
     """A convolution network made for a CPU: most accuracy for its time among those we measured.
 
-    A 5x5 convolution with stride 2, three blocks of 3x3 convolutions of doubling width, and an average
-    over all places. Pooling comes before batch normalization and ReLU, which then see a quarter of the
-    values.
+    A 5x5 convolution with stride 2, three blocks of 3x3 convolutions of doubling width, and an
+    average over all places. Pooling comes before batch normalization and ReLU, which then see a
+    quarter of the values.
 
     Args:
-        settings: The `ImageSettings`; `filters`, 48 by default, `depth`, 1, and `dropout`, 0.3, count here.
+        settings: The `ImageSettings`; `filters`, 48 by default, `depth`, 1, and `dropout`, 0.3,
+            count here.
         image_shape: `(H, W, C)` of the images, with pixels from 0 to 255; H and W at least 8.
         classes: Number of classes.
     Returns: a model from `(B, H, W, C)` to logits `(B, classes)`.
@@ -56,13 +57,15 @@ def cnn(settings, image_shape, classes):
 def lenet(settings, image_shape, classes):
     """LeNet-5 (LeCun et al. 1998, "Gradient-based learning applied to document recognition").
 
-    Two 5x5 convolutions of 6 and 16 filters with tanh and average pooling, then dense layers of 120 and 84.
-    Adapted: the first convolution pads, in place of a 32x32 image; every filter of the second sees all of
-    the first; logits replace the radial basis functions. 61,706 parameters for ten classes of 28x28x1.
+    Two 5x5 convolutions of 6 and 16 filters with tanh and average pooling, then dense layers of 120
+    and 84.
+    Adapted: the first convolution pads, in place of a 32x32 image; every filter of the second sees
+    all of the first; logits replace the radial basis functions. 61,706 parameters for ten classes
+    of 28x28x1.
 
     Args:
-        settings: The `ImageSettings`; `filters`, 6 by default, `units`, 120, and `dropout`, 0, count here: the
-            second layer of each kind keeps its ratio to the first.
+        settings: The `ImageSettings`; `filters`, 6 by default, `units`, 120, and `dropout`, 0,
+            count here: the second layer of each kind keeps its ratio to the first.
         image_shape: `(H, W, C)` of the images, with pixels from 0 to 255; H and W at least 12.
         classes: Number of classes.
     Returns: a model from `(B, H, W, C)` to logits `(B, classes)`.
@@ -83,14 +86,16 @@ def lenet(settings, image_shape, classes):
 
 
 def alexnet(settings, image_shape, classes):
-    """AlexNet (Krizhevsky et al. 2012, "ImageNet classification with deep convolutional neural networks").
+    """AlexNet (Krizhevsky et al. 2012, "ImageNet classification with deep convolutional neural
+    networks").
 
-    Five convolutions, overlapping max pooling, two dense layers with dropout. Adapted to small images: a quarter of
-    the paper's filters in the same ratios (96 : 256 : 384 : 384 : 256), 5x5 without a stride first, narrower
-    dense layers, batch normalization in place of the local one.
+    Five convolutions, overlapping max pooling, two dense layers with dropout. Adapted to small
+    images: a quarter of the paper's filters in the same ratios (96 : 256 : 384 : 384 : 256), 5x5
+    without a stride first, narrower dense layers, batch normalization in place of the local one.
 
     Args:
-        settings: The `ImageSettings`; `filters`, 24 by default, `units`, 256, and `dropout`, 0.5, count here.
+        settings: The `ImageSettings`; `filters`, 24 by default, `units`, 256, and `dropout`, 0.5,
+            count here.
         image_shape: `(H, W, C)` of the images, with pixels from 0 to 255; H and W at least 8.
         classes: Number of classes.
     Returns: a model from `(B, H, W, C)` to logits `(B, classes)`.
@@ -114,15 +119,16 @@ def alexnet(settings, image_shape, classes):
 
 
 def vgg(settings, image_shape, classes):
-    """VGG (Simonyan & Zisserman 2014, "Very deep convolutional networks for large-scale image recognition").
+    """VGG (Simonyan & Zisserman 2014, "Very deep convolutional networks for large-scale image
+    recognition").
 
-    Blocks of 3x3 convolutions of doubling width with max pooling after each. Adapted to small images: as many blocks
-    as leave 3 pixels of a side, at most the paper's five; half of its filters; batch normalization; one dense
-    layer, not two.
+    Blocks of 3x3 convolutions of doubling width with max pooling after each. Adapted to small
+    images: as many blocks as leave 3 pixels of a side, at most the paper's five; half of its
+    filters; batch normalization; one dense layer, not two.
 
     Args:
-        settings: The `ImageSettings`; `filters`, 32 by default, `depth`, convolutions of a block, 2, `units`, 256, and
-            `dropout`, 0.5, count here.
+        settings: The `ImageSettings`; `filters`, 32 by default, `depth`, convolutions of a block,
+            2, `units`, 256, and `dropout`, 0.5, count here.
         image_shape: `(H, W, C)` of the images, with pixels from 0 to 255; H and W at least 6.
         classes: Number of classes.
     Returns: a model from `(B, H, W, C)` to logits `(B, classes)`.
@@ -141,15 +147,18 @@ def vgg(settings, image_shape, classes):
 
 
 def resnet(settings, image_shape, classes):
-    """ResNet for small images (He et al. 2015, "Deep residual learning for image recognition", 4.2).
+    """ResNet for small images (He et al. 2015, "Deep residual learning for image recognition",
+    4.2).
 
-    A 3x3 convolution, then three stages of `depth` blocks of two 3x3 convolutions around which the input is
-    carried, of doubling width, each stage after the first at half the size: 6 depth + 2 layers, 20 by default.
-    Adapted: where the width changes, the input goes through a 1x1 convolution (option B of the paper).
+    A 3x3 convolution, then three stages of `depth` blocks of two 3x3 convolutions around which the
+    input is carried, of doubling width, each stage after the first at half the size: 6 depth + 2
+    layers, 20 by default.
+    Adapted: where the width changes, the input goes through a 1x1 convolution (option B of the
+        paper).
 
     Args:
-        settings: The `ImageSettings`; `filters`, 16 by default, `depth`, blocks of a stage, 3, and `dropout` before the
-            logits, 0, count here.
+        settings: The `ImageSettings`; `filters`, 16 by default, `depth`, blocks of a stage, 3, and
+            `dropout` before the logits, 0, count here.
         image_shape: `(H, W, C)` of the images, with pixels from 0 to 255; any size.
         classes: Number of classes.
     Returns: a model from `(B, H, W, C)` to logits `(B, classes)`.
@@ -158,7 +167,9 @@ def resnet(settings, image_shape, classes):
     x = _unit(x, settings.filters or 16, 3)
     for stage in range(3):
         for block in range(settings.depth or 3):
-            x = _residual(x, (settings.filters or 16) * 2**stage, strides=2 if stage and not block else 1)
+            x = _residual(
+                x, (settings.filters or 16) * 2**stage, strides=2 if stage and not block else 1
+            )
     x = layers.GlobalAveragePooling2D()(x)
     x = layers.Dropout(settings.dropout or 0.0)(x)
     return keras.Model(inputs, _logits(x, classes), name="resnet")
@@ -167,18 +178,18 @@ def resnet(settings, image_shape, classes):
 def googlenet(settings, image_shape, classes):
     """GoogLeNet (Szegedy et al. 2014, "Going deeper with convolutions"): nine inception blocks.
 
-    Adapted to small images: a quarter of the paper's filters in the same ratios, batch normalization, one
-    3x3 convolution without a stride and one pooling before the first block, and the 3x3 and 5x5 convolutions
-    padded. With `auxiliary` two further heads, after the blocks 4a and 4d, learn the classes as well; each
-    counts 0.3 in the loss, and none in an answer.
+    Adapted to small images: a quarter of the paper's filters in the same ratios, batch
+    normalization, one 3x3 convolution without a stride and one pooling before the first block, and
+    the 3x3 and 5x5 convolutions padded. With `auxiliary` two further heads, after the blocks 4a and
+    4d, learn the classes as well; each counts 0.3 in the loss, and none in an answer.
 
     Args:
-        settings: The `ImageSettings`; `filters`, 16 by default, `dropout` before the logits, 0.4, and
-            `auxiliary` count here.
+        settings: The `ImageSettings`; `filters`, 16 by default, `dropout` before the logits, 0.4,
+            and `auxiliary` count here.
         image_shape: `(H, W, C)` of the images, with pixels from 0 to 255; H and W at least 8.
         classes: Number of classes.
-    Returns: a model from `(B, H, W, C)` to logits `(B, classes)`, with `auxiliary` to a list of these and
-        those of the two heads.
+    Returns: a model from `(B, H, W, C)` to logits `(B, classes)`, with `auxiliary` to a list of
+        these and those of the two heads.
     Raises: ValueError when the images are smaller.
     """
     _check_side("googlenet", image_shape, 8)
@@ -197,13 +208,19 @@ def googlenet(settings, image_shape, classes):
     return keras.Model(inputs, [outputs, *heads] if heads else outputs, name="googlenet")
 
 
-# filters of the 1x1 convolution; before the 3x3, and of it; before the 5x5, and of it; after the pooling
+# filters of the 1x1 convolution; before the 3x3, and of it; before the 5x5, and of it; after the
+# pooling
 _INCEPTION = {
-    "3a": (64, 96, 128, 16, 32, 32), "3b": (128, 128, 192, 32, 96, 64),
-    "4a": (192, 96, 208, 16, 48, 64), "4b": (160, 112, 224, 24, 64, 64), "4c": (128, 128, 256, 24, 64, 64),
-    "4d": (112, 144, 288, 32, 64, 64), "4e": (256, 160, 320, 32, 128, 128),
-    "5a": (256, 160, 320, 32, 128, 128), "5b": (384, 192, 384, 48, 128, 128),
-}  # fmt: skip
+    "3a": (64, 96, 128, 16, 32, 32),
+    "3b": (128, 128, 192, 32, 96, 64),
+    "4a": (192, 96, 208, 16, 48, 64),
+    "4b": (160, 112, 224, 24, 64, 64),
+    "4c": (128, 128, 256, 24, 64, 64),
+    "4d": (112, 144, 288, 32, 64, 64),
+    "4e": (256, 160, 320, 32, 128, 128),
+    "5a": (256, 160, 320, 32, 128, 128),
+    "5b": (384, 192, 384, 48, 128, 128),
+}
 
 
 def _scaled(image_shape):
@@ -217,7 +234,9 @@ def _convolution(filters, size, **options):
 
 
 def _norm():
-    """Batch normalization over all replicas; with parameter servers, whose workers do not wait, over those of one."""
+    """Batch normalization over all replicas; with parameter servers, whose workers do not wait,
+    over those of one.
+    """
     asynchronous = isinstance(tf.distribute.get_strategy(), tf.distribute.ParameterServerStrategy)
     return layers.BatchNormalization(momentum=0.9, synchronized=not asynchronous)
 
@@ -234,7 +253,9 @@ def _residual(x, filters, strides):
     y = _unit(y, filters, 3, activation="linear")
     if (
         strides > 1
-    ):  # apart: the gradient of a 1x1 kernel with a stride corrupts memory on a CPU (TensorFlow 2.21)
+        # apart: the gradient of a 1x1 kernel with a stride corrupts memory on a CPU (TensorFlow
+        # 2.21)
+    ):
         x = layers.AveragePooling2D(1, strides)(x)
     if x.shape[-1] != filters:
         x = _unit(x, filters, 1, activation="linear")
@@ -242,7 +263,9 @@ def _residual(x, filters, strides):
 
 
 def _inception(x, widths):
-    """Convolutions of three sizes and a pooling side by side; 1x1 convolutions narrow what goes in."""
+    """Convolutions of three sizes and a pooling side by side; 1x1 convolutions narrow what goes
+    in.
+    """
     one, before_three, three, before_five, five, after_pool = widths
     branches = [
         _unit(x, one, 1),
@@ -254,7 +277,9 @@ def _inception(x, widths):
 
 
 def _auxiliary(x, ratio, classes, name):
-    """A head in the middle of GoogLeNet: pooling, a 1x1 convolution, a dense layer, dropout, logits."""
+    """A head in the middle of GoogLeNet: pooling, a 1x1 convolution, a dense layer, dropout,
+    logits.
+    """
     x = layers.AveragePooling2D(5, strides=3, padding="same")(x)
     x = layers.Flatten()(_unit(x, round(128 * ratio), 1))
     x = layers.Dense(round(1024 * ratio), activation="relu", kernel_initializer="he_normal")(x)
@@ -278,7 +303,8 @@ def _given(value, default):
 def _check_side(name, image_shape, smallest):
     if min(image_shape[:2]) < smallest:
         raise ValueError(
-            f"`{name}` needs images of at least {smallest}x{smallest} pixels. Received: {image_shape}"
+            f"`{name}` needs images of at least {smallest}x{smallest} pixels. Received: "
+            f"{image_shape}"
         )
 
 

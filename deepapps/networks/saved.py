@@ -1,7 +1,8 @@
-"""Models from a `.keras` file that may come from a stranger: it is read first, then built from an allow-list.
+"""Models from a `.keras` file that may come from a stranger: it is read first, then built from an
+allow-list.
 
-Keras's own loader builds whatever the config in the file names: besides layers these are functions of Keras that write
-files or go to the network, and layers that hold code.
+Keras's own loader builds whatever the config in the file names: besides layers these are functions
+of Keras that write files or go to the network, and layers that hold code.
 """
 
 import functools
@@ -22,7 +23,8 @@ from deepapps.keras_internals import load_weights, model_of_config
 
 CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
 LARGEST_CONFIG = 2**26  # bytes
-SMALL, LARGEST_RATIO = 2**24, 10  # a part of more bytes than that may be that many times what is stored of it
+# a part of more bytes than that may be that many times what is stored of it
+SMALL, LARGEST_RATIO = 2**24, 10
 LARGEST_OUTPUT = 2**28  # numbers that a layer puts out for one example
 ADVICE = "Only layers of Keras and deepapps, and what you have registered, are loaded"
 
@@ -36,8 +38,9 @@ def load_model(path: str | os.PathLike) -> keras.Model:
 
     Args:
         path: A `.keras` file, as Keras writes it.
-    Raises: ValueError, in one line, for a file that is damaged, names anything but layers of Keras, of deepapps or
-        registered by the caller (`keras.saving.register_keras_serializable`), or claims to be larger than it is.
+    Raises: ValueError, in one line, for a file that is damaged, names anything but layers of Keras,
+        of deepapps or registered by the caller (`keras.saving.register_keras_serializable`), or
+        claims to be larger than it is.
     """
     path = pathlib.Path(path)
     try:
@@ -57,17 +60,21 @@ def load_model(path: str | os.PathLike) -> keras.Model:
 
 
 def _check_archive(archive):
-    """Raises ValueError for other parts than Keras writes, and for parts that are larger than what is stored of them."""
+    """Raises ValueError for other parts than Keras writes, and for parts that are larger than
+    what is stored of them.
+    """
     members = archive.infolist()
     names = sorted(member.filename for member in members)
     if names != sorted({CONFIG, WEIGHTS, *names} & {CONFIG, WEIGHTS, METADATA}):
         raise ValueError(
-            f"it must hold {CONFIG}, {METADATA} and {WEIGHTS} once each. Received: {', '.join(names)}"
+            f"it must hold {CONFIG}, {METADATA} and {WEIGHTS} once each. Received: "
+            f"{', '.join(names)}"
         )
     for member in members:
         if member.file_size > max(SMALL, LARGEST_RATIO * member.compress_size):
             raise ValueError(
-                f"{member.filename} unpacks to {member.file_size:,} bytes, of {member.compress_size:,}"
+                f"{member.filename} unpacks to {member.file_size:,} bytes, of "
+                f"{member.compress_size:,}"
             )
     if archive.getinfo(CONFIG).file_size > LARGEST_CONFIG:
         raise ValueError(f"{CONFIG} must have at most {LARGEST_CONFIG} bytes")
@@ -90,7 +97,9 @@ def _numbers_of(weights):
 
 
 def _datasets(group):
-    """Names of all data sets below a group; ValueError for links, which may lead into other files."""
+    """Names of all data sets below a group; ValueError for links, which may lead into other
+    files.
+    """
     names = []
     for name in group:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
@@ -104,7 +113,11 @@ def _size_of(file, name):
     """Number of values of a data set that the file itself holds in full."""
     data = file[name]
     elsewhere = data.external or data.is_virtual
-    if elsewhere or data.dtype.hasobject or data.id.get_storage_size() < data.size * data.dtype.itemsize:
+    if (
+        elsewhere
+        or data.dtype.hasobject
+        or data.id.get_storage_size() < data.size * data.dtype.itemsize
+    ):
         raise ValueError(f"{WEIGHTS} must hold its numbers itself, uncompressed. Received: {name}")
     return data.size
 
@@ -134,7 +147,9 @@ def _check_object(part):
     if name in _PLAIN:
         return
     if name == "function":
-        if keras.saving.get_registered_object(str(config)) is None and not _is_activation(config, module):
+        if keras.saving.get_registered_object(str(config)) is None and not _is_activation(
+            config, module
+        ):
             raise ValueError(f"it names the function {module}.{config}. {ADVICE}")
         return
     registered = part.get("registered_name")
@@ -143,7 +158,9 @@ def _check_object(part):
     if not isinstance(config, dict) or _class(module, name) not in _allowed():
         raise ValueError(f"it names {module}.{registered or name}. {ADVICE}")
     if isinstance(config.get("vocabulary"), str):
-        raise ValueError(f"{name} must hold its vocabulary itself. Received: the file {config['vocabulary']}")
+        raise ValueError(
+            f"{name} must hold its vocabulary itself. Received: the file {config['vocabulary']}"
+        )
 
 
 def _check_array(config):
@@ -161,9 +178,12 @@ def _is_number(dtype):
 
 
 def _is_activation(name, module):
-    return module == "builtins" and isinstance(name, str) and callable(vars(keras.activations).get(name)) and (
-        name not in ("get", "serialize", "deserialize")
-    )  # fmt: skip
+    return (
+        module == "builtins"
+        and isinstance(name, str)
+        and callable(vars(keras.activations).get(name))
+        and (name not in ("get", "serialize", "deserialize"))
+    )
 
 
 def _class(module, name):
@@ -177,13 +197,27 @@ def _class(module, name):
 def _allowed():
     """The classes of Keras that a model may be made of."""
     rooms = (
-        keras.layers, keras.initializers, keras.regularizers, keras.constraints, keras.dtype_policies, keras.optimizers,
+        keras.layers,
+        keras.initializers,
+        keras.regularizers,
+        keras.constraints,
+        keras.dtype_policies,
+        keras.optimizers,
         keras.optimizers.schedules,
-    )  # fmt: skip
+    )
     classes = {one for room in rooms for one in vars(room).values() if isinstance(one, type)}
-    models = {keras.Model, keras.Sequential, keras.DTypePolicy, type(keras.Model(*[keras.Input(())] * 2))}
-    operations = {one for one in _subclasses(keras.Operation) if one.__module__.startswith("keras.src.ops.")}
-    return (classes | models | operations) - {getattr(keras.layers, name, None) for name in _REFUSED}
+    models = {
+        keras.Model,
+        keras.Sequential,
+        keras.DTypePolicy,
+        type(keras.Model(*[keras.Input(())] * 2)),
+    }
+    operations = {
+        one for one in _subclasses(keras.Operation) if one.__module__.startswith("keras.src.ops.")
+    }
+    return (classes | models | operations) - {
+        getattr(keras.layers, name, None) for name in _REFUSED
+    }
 
 
 def _subclasses(cls):
@@ -191,11 +225,15 @@ def _subclasses(cls):
 
 
 def _check_sizes(model, stored):
-    """Raises ValueError for a model of more weights than the file holds, or with a layer that puts out too much."""
+    """Raises ValueError for a model of more weights than the file holds, or with a layer that
+    puts out too much.
+    """
     needed = sum(math.prod(weight.shape) for weight in model.weights)
     if needed > stored:
         raise ValueError(f"its layers have {needed:,} weights, and {WEIGHTS} holds {stored:,}")
     for operation in getattr(model, "operations", []):
         for output in keras.tree.flatten(operation.output):
             if math.prod(size or 1 for size in output.shape) > LARGEST_OUTPUT:
-                raise ValueError(f"its layer {operation.name} puts out {output.shape} for one example")
+                raise ValueError(
+                    f"its layer {operation.name} puts out {output.shape} for one example"
+                )

@@ -1,7 +1,7 @@
 """Networks for sequences: functions from settings to a `keras.Model`, from token numbers to logits.
 
-Padding, at the end of a sequence, is number 0, or a step of zeros. The layer `attention`, where a network
-has one, gives the weight of each step, with `return_attention_scores=True`.
+Padding, at the end of a sequence, is number 0, or a step of zeros. The layer `attention`, where a
+network has one, gives the weight of each step, with `return_attention_scores=True`.
 """
 
 import dataclasses
@@ -20,19 +20,24 @@ from deepapps.layers import (
 from deepapps.layers.initializers import Orthogonal
 
 
-def sequence_network(settings, outputs, vocabulary=None, ngrams=1, features=None, pairs=False, vectors=None):
+def sequence_network(
+    settings, outputs, vocabulary=None, ngrams=1, features=None, pairs=False, vectors=None
+):
     """The network that `settings.network` names.
 
     Args:
         settings: The `SequenceSettings`.
         outputs: Number of logits.
-        vocabulary: Number of tokens whose vectors are learnt, for inputs `(B, T)`; for pairs `(B, 2, T)`.
-        ngrams: Tokens of the longest runs that have vectors, where the settings do not say. Defaults to 1, none.
+        vocabulary: Number of tokens whose vectors are learnt, for inputs `(B, T)`; for pairs `(B,
+            2, T)`.
+        ngrams: Tokens of the longest runs that have vectors, where the settings do not say.
+            Defaults to 1, none.
         features: Width of a step, for inputs `(B, T, features)`.
-        pairs: Whether an example is two texts, which one encoder reads; u and v become (u, v, |u - v|, u v), as
-            in InferSent (Conneau et al. 2017).
-        vectors: Given vectors, `(V, D)`, of the tokens and of V - `vocabulary` further ones. They stay as they are,
-            and beside them stand those that begin so and are learnt (two channels; Kim 2014). None: random ones.
+        pairs: Whether an example is two texts, which one encoder reads; u and v become (u, v, |u -
+            v|, u v), as in InferSent (Conneau et al. 2017).
+        vectors: Given vectors, `(V, D)`, of the tokens and of V - `vocabulary` further ones. They
+            stay as they are, and beside them stand those that begin so and are learnt (two
+            channels; Kim 2014). None: random ones.
     Returns: a model to logits `(B, outputs)`.
     """
     ngrams = 1 if vocabulary is None else settings.ngrams or ngrams
@@ -77,10 +82,11 @@ def bilstm(settings, x, mask):
 
 
 def attention_lstm(settings, x, mask):
-    """A bidirectional LSTM whose outputs are summed by attention (Zhou et al. 2016; Yang et al. 2016).
+    """A bidirectional LSTM whose outputs are summed by attention (Zhou et al. 2016; Yang et al.
+    2016).
 
-    With `embeddings`, and where runs of tokens have vectors, the filters of `cnn` stand beside it: one run may tell
-    the class.
+    With `embeddings`, and where runs of tokens have vectors, the filters of `cnn` stand beside it:
+    one run may tell the class.
     """
     outputs = _recurrent(settings, x, mask, LSTM, both=True, whole=True)
     pooled = AttentionPooling(settings.units, name="attention")(outputs, mask=mask)
@@ -90,7 +96,9 @@ def attention_lstm(settings, x, mask):
 
 
 def transformer(settings, x, mask):
-    """Blocks of self-attention (Vaswani et al. 2017), two unless `depth` says otherwise, and attention pooling."""
+    """Blocks of self-attention (Vaswani et al. 2017), two unless `depth` says otherwise, and
+    attention pooling.
+    """
     heads = next(heads for heads in (4, 2, 1) if settings.units % heads == 0)
     x = layers.Dense(settings.units, name="width")(x)
     x = SinusoidalPositions()(x)
@@ -111,9 +119,14 @@ def cnn(settings, x, mask):
 
 
 ENCODERS = {
-    "attention-lstm": attention_lstm, "bilstm": bilstm, "lstm": lstm, "gru": gru, "rnn": rnn,
-    "transformer": transformer, "cnn": cnn,
-}  # fmt: skip
+    "attention-lstm": attention_lstm,
+    "bilstm": bilstm,
+    "lstm": lstm,
+    "gru": gru,
+    "rnn": rnn,
+    "transformer": transformer,
+    "cnn": cnn,
+}
 
 
 def _embedded(settings, inputs, vocabulary, vectors):
@@ -129,15 +142,21 @@ def _embedded(settings, inputs, vocabulary, vectors):
 
 
 def _two_channels(tokens, vocabulary, shape):
-    """The vectors that are learnt beside those that are given, which stand for both where a token is a further one."""
+    """The vectors that are learnt beside those that are given, which stand for both where a
+    token is a further one.
+    """
     given = layers.Embedding(*shape, trainable=False, name="given")(tokens)
-    learnt = layers.Embedding(vocabulary, shape[1], name="embedding")(ops.minimum(tokens, vocabulary - 1))
+    learnt = layers.Embedding(vocabulary, shape[1], name="embedding")(
+        ops.minimum(tokens, vocabulary - 1)
+    )
     known = ops.expand_dims(tokens < vocabulary, axis=-1)
     return layers.Concatenate()([ops.where(known, learnt, given), given])
 
 
 def _compared(settings, encoder):
-    """Reads both texts of a pair, `(B, 2, T)`, with the same encoder, and compares the two vectors."""
+    """Reads both texts of a pair, `(B, 2, T)`, with the same encoder, and compares the two
+    vectors.
+    """
     inputs = keras.Input((2, None), dtype="int32", name="pair")
     u, v = encoder(inputs[:, 0]), encoder(inputs[:, 1])
     x = layers.Concatenate()([u, v, ops.abs(u - v), u * v])
@@ -149,7 +168,9 @@ def _recurrent(settings, x, mask, kind, both=False, whole=False):
     depth = settings.depth or 1
     for number in range(depth):
         layer = kind(
-            settings.units, return_sequences=whole or number < depth - 1, recurrent_initializer=Orthogonal()
+            settings.units,
+            return_sequences=whole or number < depth - 1,
+            recurrent_initializer=Orthogonal(),
         )
         x = (layers.Bidirectional(layer) if both else layer)(x, mask=mask)
         x = layers.Dropout(settings.dropout)(x) if number < depth - 1 else x

@@ -1,7 +1,9 @@
-"""Networks for translation: functions from settings to a model from source and target numbers to logits.
+"""Networks for translation: functions from settings to a model from source and target numbers to
+logits.
 
-A translator is a `keras.Model`, called on `(sources (B, Ts), targets (B, Tt))`; for each step of the target, read
-behind it, it puts out logits of the next one, `(B, Tt, vocabulary)`. Padding, at the end, is number 0. For decoding
+A translator is a `keras.Model`, called on `(sources (B, Ts), targets (B, Tt))`; for each step of
+the target, read behind it, it puts out logits of the next one, `(B, Tt, vocabulary)`. Padding, at
+the end, is number 0. For decoding
 the same layers work step by step: `start` reads the sources, `step` takes one token each.
 """
 
@@ -23,13 +25,15 @@ from deepapps.layers import (
 
 
 class State(typing.NamedTuple):
-    """What decoding hands from step to step; all tensors have the hypotheses along their first axis.
+    """What decoding hands from step to step; all tensors have the hypotheses along their first
+    axis.
 
     Args:
         memory: What was read of the sources: the same for all hypotheses of a sentence.
         carried: What the steps so far have left behind: each hypothesis has its own.
         position: The number of steps so far.
-        table: The vectors of the target vocabulary as columns `(D, vocabulary)`, laid out once for all steps.
+        table: The vectors of the target vocabulary as columns `(D, vocabulary)`, laid out once for
+            all steps.
     """
 
     memory: typing.Any
@@ -50,10 +54,17 @@ class Translator(keras.Model):
 
     def __init__(self, vocabularies, units, shared, dropout, **kwargs):
         super().__init__(**kwargs)
-        self.vocabularies, self.units, self.shared, self.dropout = list(vocabularies), units, shared, dropout
+        self.vocabularies, self.units, self.shared, self.dropout = (
+            list(vocabularies),
+            units,
+            shared,
+            dropout,
+        )
         self.source_embedding = self._embedding("source_embedding", vocabularies[0])
         self.target_embedding = (
-            self.source_embedding if shared else self._embedding("target_embedding", vocabularies[1])
+            self.source_embedding
+            if shared
+            else self._embedding("target_embedding", vocabularies[1])
         )
         self.bias = self.add_weight(
             name="bias", shape=(vocabularies[1],), initializer="zeros", autocast=False
@@ -65,7 +76,9 @@ class Translator(keras.Model):
         return self.logits(self.read(targets, *self.encode(sources, training), training))
 
     def logits(self, outputs, table=None):
-        """Outputs `(..., D)` to logits of the target vocabulary, in float32, by the table of a `State` if given."""
+        """Outputs `(..., D)` to logits of the target vocabulary, in float32, by the table of a
+        `State` if given.
+        """
         table = self.table() if table is None else table
         return ops.cast(ops.matmul(outputs, table), "float32") + ops.cast(self.bias, "float32")
 
@@ -78,8 +91,10 @@ class Translator(keras.Model):
         raise NotImplementedError
 
     def read(self, targets, memory, mask, training=False, return_attention_scores=False):
-        """The outputs `(B, Tt, D)` behind each step of the targets `(B, Tt)`, and if asked for the weights of the
-        attention to the sources, `(B, Tt, Ts)`: of several heads their mean, of several blocks those of the last."""
+        """The outputs `(B, Tt, D)` behind each step of the targets `(B, Tt)`, and if asked for the
+        weights of the attention to the sources, `(B, Tt, Ts)`: of several heads their mean, of
+        several blocks those of the last.
+        """
         raise NotImplementedError
 
     def start(self, sources):
@@ -92,13 +107,16 @@ class Translator(keras.Model):
         Args:
             tokens: `(B,)`.
             state: From `start` or the last step.
-        Returns: logits of the next token `(B, vocabulary)`, weights of the attention to the source `(B, Ts)`, state.
+        Returns: logits of the next token `(B, vocabulary)`, weights of the attention to the source
+            `(B, Ts)`, state.
         """
         raise NotImplementedError
 
     def _embedding(self, name, vocabulary):
         spread = keras.initializers.RandomNormal(stddev=self.units**-0.5)
-        embedding = layers.Embedding(vocabulary, self.units, embeddings_initializer=spread, name=name)
+        embedding = layers.Embedding(
+            vocabulary, self.units, embeddings_initializer=spread, name=name
+        )
         embedding.build((None, None))
         return embedding
 
@@ -112,14 +130,17 @@ class Translator(keras.Model):
 
 @keras.saving.register_keras_serializable("deepapps")
 class RecurrentTranslator(Translator):
-    """A bidirectional LSTM reads, an `AttentionLSTM` writes (Bahdanau et al. 2015; or Luong et al. 2015).
+    """A bidirectional LSTM reads, an `AttentionLSTM` writes (Bahdanau et al. 2015; or Luong et al.
+    2015).
 
     Args: those of `Translator`, and
         depth: Layers of the encoder.
         attention: "bahdanau" or "luong".
     """
 
-    def __init__(self, vocabularies, units, shared, dropout, depth=1, attention="bahdanau", **kwargs):
+    def __init__(
+        self, vocabularies, units, shared, dropout, depth=1, attention="bahdanau", **kwargs
+    ):
         super().__init__(vocabularies, units, shared, dropout, **kwargs)
         self.depth, self.attention = depth, attention
         self.encoders = [
@@ -154,7 +175,11 @@ class RecurrentTranslator(Translator):
     def read(self, targets, memory, mask, training=False, return_attention_scores=False):
         inputs = self.dropout_layer(self.target_embedding(targets), training=training)
         outputs, weights = self.decoder(
-            inputs, memory, memory_mask=mask, initial_state=self._first(memory, mask), training=training
+            inputs,
+            memory,
+            memory_mask=mask,
+            initial_state=self._first(memory, mask),
+            training=training,
         )
         outputs = self._out(inputs, outputs, ops.matmul(weights, memory), training)
         return (outputs, weights) if return_attention_scores else outputs
@@ -203,12 +228,16 @@ class TransformerTranslator(Translator):
         self.positions = SinusoidalPositions()
         shape = (None, None, units)
         self.encoders = [
-            TransformerEncoder(heads, 4 * units, dropout, name=f"encoder_{number}") for number in range(depth)
+            TransformerEncoder(heads, 4 * units, dropout, name=f"encoder_{number}")
+            for number in range(depth)
         ]
         self.decoders = [
-            TransformerDecoder(heads, 4 * units, dropout, name=f"decoder_{number}") for number in range(depth)
+            TransformerDecoder(heads, 4 * units, dropout, name=f"decoder_{number}")
+            for number in range(depth)
         ]
-        self.norms = [layers.LayerNormalization(name=f"norm_{side}") for side in ("source", "target")]
+        self.norms = [
+            layers.LayerNormalization(name=f"norm_{side}") for side in ("source", "target")
+        ]
         for layer in (*self.encoders, *self.norms):
             layer.build(shape)
         for layer in self.decoders:
@@ -234,7 +263,9 @@ class TransformerTranslator(Translator):
 
     def start(self, sources):
         memory, mask = self.encode(sources)
-        caches = [layer.initial_cache(ops.shape(sources)[0], 0, memory, mask) for layer in self.decoders]
+        caches = [
+            layer.initial_cache(ops.shape(sources)[0], 0, memory, mask) for layer in self.decoders
+        ]
         own, read = zip(*caches, strict=True)
         return State((list(read), mask), list(own), table=self.table())
 
@@ -242,7 +273,8 @@ class TransformerTranslator(Translator):
         (read, mask), carried = state.memory, []
         x = self._embedded(self.target_embedding(tokens[:, None]), state.position, False)
         for layer, own, memory in zip(self.decoders, state.carried, read, strict=True):
-            own = tuple(ops.pad(part, ((0, 0), (0, 0), (0, 1), (0, 0))) for part in own)  # room for this step
+            # room for this step
+            own = tuple(ops.pad(part, ((0, 0), (0, 0), (0, 1), (0, 0))) for part in own)
             x, weights, (own, _) = layer(
                 x,
                 cache=(own, memory),
@@ -267,14 +299,29 @@ class TransformerTranslator(Translator):
 def attention_lstm(settings, vocabularies, shared):
     """A BiLSTM that reads and an LSTM that attends at every step (Bahdanau et al. 2015)."""
     return RecurrentTranslator(
-        vocabularies, settings.units, shared, settings.dropout, settings.depth or 1, settings.attention,
+        vocabularies,
+        settings.units,
+        shared,
+        settings.dropout,
+        settings.depth or 1,
+        settings.attention,
         name="attention_lstm",
-    )  # fmt: skip
+    )
 
 
 def transformer(settings, vocabularies, shared):
-    """Blocks of attention and nothing else (Vaswani et al. 2017), three on each side unless `depth` says otherwise."""
-    heads = next(heads for heads in (8, 4, 2, 1) if settings.units % (32 * heads) == 0 or heads == 1)
+    """Blocks of attention and nothing else (Vaswani et al. 2017), three on each side unless
+    `depth` says otherwise.
+    """
+    heads = next(
+        heads for heads in (8, 4, 2, 1) if settings.units % (32 * heads) == 0 or heads == 1
+    )
     return TransformerTranslator(
-        vocabularies, settings.units, shared, settings.dropout, settings.depth or 3, heads, name="transformer"
+        vocabularies,
+        settings.units,
+        shared,
+        settings.dropout,
+        settings.depth or 3,
+        heads,
+        name="transformer",
     )

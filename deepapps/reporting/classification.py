@@ -14,7 +14,13 @@ from deepapps.reporting.sections import (
     length_table,
 )
 
-__all__ = ["classes_section", "classifier_sections", "length_section", "plot_samples", "with_pictures"]
+__all__ = [
+    "classes_section",
+    "classifier_sections",
+    "length_section",
+    "plot_samples",
+    "with_pictures",
+]
 
 PAIRS = 10
 FEW_CLASSES = 20
@@ -44,7 +50,9 @@ def with_pictures(mistakes, images):
 def _confusion(figures, folder):
     matrix, names = figures["confusion_matrix"], list(figures["per_class"])
     plot_confusion_matrix(matrix, names, folder / "confusion_matrix.png")
-    picture = Picture("confusion_matrix.png", "Confusion matrix; the table of classes has its main figures")
+    picture = Picture(
+        "confusion_matrix.png", "Confusion matrix; the table of classes has its main figures"
+    )
     pairs = _confused_pairs(matrix, names)
     text = "Rows are true classes, columns the answers"
     if len(names) <= FEW_CLASSES:
@@ -62,7 +70,8 @@ def _confused_pairs(matrix, names):
     ]
     worst = sorted(pairs, key=lambda pair: (-pair[0], -pair[1], pair[2:]))[:PAIRS]
     rows = [
-        (names[true], [names[answer], str(count), f"{share:.1%}"]) for count, share, true, answer in worst
+        (names[true], [names[answer], str(count), f"{share:.1%}"])
+        for count, share, true, answer in worst
     ]
     return Table("True class", ["Taken for", "Examples", "Of the class"], rows)
 
@@ -77,7 +86,9 @@ def classes_section(per_class):
 
 
 def length_section(by_length):
-    """The accuracy for short and for long examples, as `parts_by_length` gives it, as a `Section`."""
+    """The accuracy for short and for long examples, as `parts_by_length` gives it, as a
+    `Section`.
+    """
     text = "Examples in five parts of about the same size, by their number of tokens or steps."
     return Section("Length", [length_table("Tokens or steps", "Accuracy", by_length)], text)
 
@@ -85,8 +96,10 @@ def length_section(by_length):
 def _calibration(figures, folder):
     plot_calibration(figures["calibration"], folder / "calibration.png", BINS)
     text = (
-        f"Expected calibration error {figure_text(figures['calibration_error'])}: how far the probability of an "
-        f"answer is from the share of right answers, a mean over the examples, in {BINS} bins of that probability "
+        f"Expected calibration error {figure_text(figures['calibration_error'])}: how far the "
+        "probability of an "
+        f"answer is from the share of right answers, a mean over the examples, in {BINS} bins of "
+        "that probability "
         "(Naeini et al. 2015; Guo et al. 2017)."
     )
     picture = Picture("calibration.png", "Share of right answers by the probability of the answer")

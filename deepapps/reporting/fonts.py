@@ -15,7 +15,9 @@ def families_for(texts):
 
     Characters that no font of the machine has are drawn as boxes, and named once in a warning.
     """
-    letters = {letter for text in texts for letter in text if letter.isprintable() and not letter.isspace()}
+    letters = {
+        letter for text in texts for letter in text if letter.isprintable() and not letter.isspace()
+    }
     usual = _letters_in(font_manager.findfont(USUAL))
     return [USUAL, *_further_families(frozenset(letters - usual))]
 
@@ -33,14 +35,21 @@ def _further_families(missing):
             break
     if missing:
         shown = "".join(sorted(missing)[:10])
-        _logger.warning("No font of this machine has %s: pictures show boxes, .html pages do not.", shown)
+        _logger.warning(
+            "No font of this machine has %s: pictures show boxes, .html pages do not.", shown
+        )
     return found
 
 
 def _fonts():
-    """`(family, path)` of an upright font of each family of the machine, those without serifs first."""
+    """`(family, path)` of an upright font of each family of the machine, those without serifs
+    first.
+    """
     upright = (font for font in font_manager.fontManager.ttflist if font.style == "normal")
-    fonts = {font.name: font.fname for font in sorted(upright, key=lambda font: -abs(_weight(font) - 400))}
+    fonts = {
+        font.name: font.fname
+        for font in sorted(upright, key=lambda font: -abs(_weight(font) - 400))
+    }
     fonts = {name: path for name, path in fonts.items() if not name.startswith(_BOXES)}
     return sorted(fonts.items(), key=lambda font: ("Sans" not in font[0], font))
 

@@ -14,14 +14,20 @@ from matplotlib.text import Text
 from deepapps.files import PICTURE, check_ending, write_atomically
 from deepapps.reporting.fonts import families_for
 
-# Two colours of Okabe and Ito, told apart by colour-blind readers; the dashes tell them apart in grey.
+# Two colours of Okabe and Ito, told apart by colour-blind readers; the dashes tell them apart in
+# grey.
 TRAINING = {"label": "Training", "color": "#0072B2", "linestyle": "-", "marker": "o"}
 VALIDATION = {"label": "Validation", "color": "#D55E00", "linestyle": "--", "marker": "s"}
 INK, MUTED, FAINT = "#222a33", "#8b96a3", "#d5dbe1"
 SPECIAL_NAMES = {
-    "bleu": "BLEU", "f1": "F1", "chrf": "chrF", "top_k_accuracy": "top-k accuracy", "rouge_1": "ROUGE-1",
-    "rouge_2": "ROUGE-2", "rouge_l": "ROUGE-L",
-}  # fmt: skip
+    "bleu": "BLEU",
+    "f1": "F1",
+    "chrf": "chrF",
+    "top_k_accuracy": "top-k accuracy",
+    "rouge_1": "ROUGE-1",
+    "rouge_2": "ROUGE-2",
+    "rouge_l": "ROUGE-L",
+}
 
 
 def figure_name(key):
@@ -34,11 +40,13 @@ def figure_name(key):
 
 
 def plot_curves(history, path):
-    """Draws each figure of a history over its epochs, training and validation in one panel, as a PNG.
+    """Draws each figure of a history over its epochs, training and validation in one panel, as a
+    PNG.
 
     Args:
-        history: One dict an epoch, `{"epoch": 1, "loss": ..., "val_loss": ..., "learning_rate": ...}`.
-            `seconds` is not drawn; a value that is missing, None or not finite leaves its point out.
+        history: One dict an epoch, `{"epoch": 1, "loss": ..., "val_loss": ..., "learning_rate":
+            ...}`. `seconds` is not drawn; a value that is missing, None or not finite leaves its
+            point out.
         path: File to write.
 
     Raises: ValueError when no epoch has a figure to draw.
@@ -53,13 +61,15 @@ def plot_curves(history, path):
     for place, key in enumerate(keys, start=first_is_wide):
         row, column = divmod(place, 2)
         whole_row = first_is_wide and row == 0
-        _draw_panel(figure.add_subplot(grid[row, :] if whole_row else grid[row, column]), history, key)
+        _draw_panel(
+            figure.add_subplot(grid[row, :] if whole_row else grid[row, column]), history, key
+        )
     save_figure(figure, path)
 
 
 def plot_confusion_matrix(matrix, class_names, path):
-    """Draws a confusion matrix as a PNG: colours are shares of the true class, numbers are counts and, under
-    them, those shares in per cent.
+    """Draws a confusion matrix as a PNG: colours are shares of the true class, numbers are counts
+    and, under them, those shares in per cent.
 
     Args:
         matrix: Counts `(C, C)`; rows are true classes, columns predicted ones.
@@ -78,7 +88,8 @@ def plot_confusion_matrix(matrix, class_names, path):
     side = min(max(3, 1.2 + 0.45 * classes), 10)  # inches
     figure = Figure(figsize=(side + 1.9, side + 0.7), layout="constrained")
     axes = figure.add_subplot()
-    scale = PowerNorm(0.5, vmin=0, vmax=1)  # a square root, so that a few mistakes in a thousand show
+    # a square root, so that a few mistakes in a thousand show
+    scale = PowerNorm(0.5, vmin=0, vmax=1)
     image = axes.imshow(shares, cmap="Blues", norm=scale, interpolation="nearest")
     _name_classes(axes, class_names)
     if classes <= 20:
@@ -96,7 +107,8 @@ def plot_calibration(bins, path, count):
         count: Number of bins from 0 to 1.
     """
     up_to, confidence, accuracy, support = (
-        np.array([row[key] for row in bins], float) for key in ("up_to", "confidence", "accuracy", "support")
+        np.array([row[key] for row in bins], float)
+        for key in ("up_to", "confidence", "accuracy", "support")
     )
     figure = Figure(figsize=(4.8, 4.6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
@@ -140,7 +152,8 @@ def plot_explanation(explanation, path):
     image = explanation.image
     _show(panels[0], "Image", _visible(image), cmap="gray", vmin=0, vmax=255)
     total = explanation.integrated_gradients.sum(axis=-1)
-    limit = max(np.quantile(np.abs(total), 0.995), 1e-12)  # so that no single pixel fades the others
+    # so that no single pixel fades the others
+    limit = max(np.quantile(np.abs(total), 0.995), 1e-12)
     shown = _show(panels[1], "Integrated gradients", total, cmap="RdBu_r", vmin=-limit, vmax=limit)
     _draw_bar_below(figure, panels[1], shown, {-limit: "against", 0: "0", limit: "for the class"})
     if explanation.grad_cam is not None:
@@ -174,7 +187,9 @@ def plot_text_explanation(explanation, path, most=60):
     panels[0].set_yticks(range(len(shown)), names, parse_math=False)
     panels[0].invert_yaxis()
     if explanation.attention is not None:
-        panels[1].barh(range(len(shown)), np.concatenate(explanation.attention)[shown], color="#E69F00")
+        panels[1].barh(
+            range(len(shown)), np.concatenate(explanation.attention)[shown], color="#E69F00"
+        )
         agreement = explanation.agreement
         text = "" if agreement is None else f", rank correlation {agreement:.2f}"
         panels[1].set_title(f"Attention{text}", color=INK)
@@ -188,7 +203,8 @@ def plot_alignment(source, translation, weights, path, most=40):
     """Draws the words of a translation, from top to bottom, against those of its source, as a PNG.
 
     Args:
-        source: S words. Where they are of a script that is written from right to left, so are they drawn.
+        source: S words. Where they are of a script that is written from right to left, so are they
+            drawn.
         translation: T words.
         weights: `(T, S)`, 0 to 1.
         path: File to write.
@@ -203,14 +219,24 @@ def plot_alignment(source, translation, weights, path, most=40):
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.add_subplot()
     axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
-    turned = {"rotation": 45, "ha": "left", "rotation_mode": "anchor"} if max(map(len, columns)) > 2 else {}
+    turned = (
+        {"rotation": 45, "ha": "left", "rotation_mode": "anchor"}
+        if max(map(len, columns)) > 2
+        else {}
+    )
     axes.set_xticks(range(len(columns)), columns, parse_math=False, **turned)
     axes.set_yticks(range(len(rows)), rows, parse_math=False)
     axes.set_xticks(np.arange(len(columns) - 1) + 0.5, minor=True)
     axes.set_yticks(np.arange(len(rows) - 1) + 0.5, minor=True)
     axes.grid(which="minor", color=FAINT, linewidth=0.6)
     axes.tick_params(
-        which="both", length=0, labelcolor=INK, top=True, labeltop=True, bottom=False, labelbottom=False
+        which="both",
+        length=0,
+        labelcolor=INK,
+        top=True,
+        labeltop=True,
+        bottom=False,
+        labelbottom=False,
     )
     axes.spines[:].set_color(FAINT)
     if _runs_from_right_to_left(source):
@@ -221,7 +247,9 @@ def plot_alignment(source, translation, weights, path, most=40):
 def _runs_from_right_to_left(words):
     """Whether the first letter that has a direction has that one."""
     directions = (unicodedata.bidirectional(letter) for word in words for letter in word)
-    return next((direction for direction in directions if direction in ("L", "R", "AL")), "L") != "L"
+    return (
+        next((direction for direction in directions if direction in ("L", "R", "AL")), "L") != "L"
+    )
 
 
 def plot_samples(rows, names, path):
@@ -234,13 +262,20 @@ def plot_samples(rows, names, path):
     """
     height, width = next(iter(rows.values())).shape[1:3]
     figure = Figure(
-        figsize=(0.9 * len(names) + 1.2, 0.9 * height / width * len(rows) + 0.4), layout="constrained"
+        figsize=(0.9 * len(names) + 1.2, 0.9 * height / width * len(rows) + 0.4),
+        layout="constrained",
     )
     grid = figure.subplots(len(rows), len(names), squeeze=False)
     for panels, (title, images) in zip(grid, rows.items(), strict=True):
         for panel, image in zip(panels, images, strict=True):
             _show(panel, "", _visible(image), cmap="gray", vmin=0, vmax=255)
-        place = {"x": -0.12, "y": 0.5, "ha": "right", "va": "center", "transform": panels[0].transAxes}
+        place = {
+            "x": -0.12,
+            "y": 0.5,
+            "ha": "right",
+            "va": "center",
+            "transform": panels[0].transAxes,
+        }
         panels[0].text(s=title, fontsize=8, color=INK, **place)
     for panel, name in zip(grid[0], names, strict=True):
         panel.set_title(_short(str(name), 12), fontsize=8, color=INK, parse_math=False)
@@ -266,7 +301,13 @@ def _draw_panel(axes, history, key):
     for name, style in ((key, TRAINING), (f"val_{key}", VALIDATION)):
         epochs, values = _points(history, name)
         if epochs:
-            axes.plot(epochs, values, **style, markersize=4 if few or len(epochs) == 1 else 0, linewidth=1.6)
+            axes.plot(
+                epochs,
+                values,
+                **style,
+                markersize=4 if few or len(epochs) == 1 else 0,
+                linewidth=1.6,
+            )
     axes.set_xlabel("Epoch", color=INK)
     axes.set_ylabel(figure_name(key), fontsize=11, color=INK, parse_math=False)
     axes.xaxis.set_major_locator(
@@ -332,7 +373,10 @@ def _print_numbers(axes, matrix, shares):
 
 
 def _draw_color_bar(figure, axes, image):
-    marks = {"ticks": [0, 0.01, 0.05, 0.1, 0.25, 0.5, 1], "format": ticker.PercentFormatter(1, decimals=0)}
+    marks = {
+        "ticks": [0, 0.01, 0.05, 0.1, 0.25, 0.5, 1],
+        "format": ticker.PercentFormatter(1, decimals=0),
+    }
     bar = figure.colorbar(image, ax=axes, shrink=0.8, **marks)
     bar.set_label("Share of the true class", color=INK)
     bar.outline.set_visible(False)
@@ -348,14 +392,18 @@ def _show(axes, title, pixels, **options):
 
 def _draw_bar_below(figure, axes, image, names):
     """A colour bar whose places, `{value: name}`, are named."""
-    bar = figure.colorbar(image, ax=axes, orientation="horizontal", shrink=0.8, pad=0.02, ticks=list(names))
+    bar = figure.colorbar(
+        image, ax=axes, orientation="horizontal", shrink=0.8, pad=0.02, ticks=list(names)
+    )
     bar.ax.set_xticklabels(names.values(), fontsize=8)
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0, labelcolor=INK)
 
 
 def _explanation_title(explanation):
-    """The class that is explained and its probability; and the answer, where that is another one."""
+    """The class that is explained and its probability; and the answer, where that is another
+    one.
+    """
     shares = explanation.probabilities
     title = f"Why {_short(explanation.label)}: probability {explanation.probability:.3f}"
     answer = max(shares, key=shares.get)

@@ -14,7 +14,15 @@ import tempfile
 from deepapps.files import UNFINISHED, write_text
 from deepapps.reporting.pages import render
 from deepapps.reporting.plots import figure_name, plot_curves
-from deepapps.reporting.sections import MISSING, Lines, Picture, Section, embedded, figure_text, figures_table
+from deepapps.reporting.sections import (
+    MISSING,
+    Lines,
+    Picture,
+    Section,
+    embedded,
+    figure_text,
+    figures_table,
+)
 
 HEADLINES = 6
 
@@ -26,7 +34,8 @@ def write_report(run):
     one move, so a reader sees the earlier page or the new one, and never a part.
 
     Args:
-        run: A Run: `path, name, metrics, examples, description, history, settings, training, versions, command, task`.
+        run: A Run: `path, name, metrics, examples, description, history, settings, training,
+            versions, command, task`.
 
     Returns: The path of `report/index.html`.
     """
@@ -38,7 +47,8 @@ def write_page(path, contents):
 
     Args:
         path: The folder.
-        contents: A function from the folder that pictures are drawn into to what the template needs, a dict.
+        contents: A function from the folder that pictures are drawn into to what the template
+            needs, a dict.
     """
     report = pathlib.Path(path) / "report"
     report.mkdir(parents=True, exist_ok=True)
@@ -81,7 +91,10 @@ def _samples(path, folder):
         return []
     shutil.copy(path, folder)
     return [
-        Section("Training examples", [Picture(path.name, "An example of each class, as training sees it")])
+        Section(
+            "Training examples",
+            [Picture(path.name, "An example of each class, as training sees it")],
+        )
     ]
 
 
@@ -93,7 +106,9 @@ def _curves(history, folder):
 
 
 def _summary(run):
-    """How long the training was, and which epoch was the best, in a sentence; empty before the first."""
+    """How long the training was, and which epoch was the best, in a sentence; empty before the
+    first.
+    """
     if not run.history:
         return ""
     epochs = f"{len(run.history)} epoch{'s' * (len(run.history) > 1)}"
@@ -104,7 +119,10 @@ def _summary(run):
         return f"{text}."
     best = (max if run.task.direction == "max" else min)(values, key=values.get)
     name = figure_name(figure)
-    return f"{text}; the weights are those of epoch {best}, by {name[0].lower()}{name[1:]} ({figure_text(values[best])})."
+    return (
+        f"{text}; the weights are those of epoch {best}, by {name[0].lower()}{name[1:]} "
+        f"({figure_text(values[best])})."
+    )
 
 
 def duration(seconds):
@@ -117,7 +135,9 @@ def duration(seconds):
 
 
 def _headlines(figures, monitor):
-    """The figures that open the page, `(name, text)`; the one that picked the best weights comes first."""
+    """The figures that open the page, `(name, text)`; the one that picked the best weights comes
+    first.
+    """
     names = sorted(_scalar_names(figures), key=lambda name: name != monitor)
     return [(figure_name(name), figure_text(figures[name])) for name in names[:HEADLINES]]
 
@@ -127,7 +147,10 @@ def _metrics_table(metrics):
     names = dict.fromkeys(name for figures in parts.values() for name in _scalar_names(figures))
     return figures_table(
         "Figure",
-        ((figure_name(name), {part: figures.get(name) for part, figures in parts.items()}) for name in names),
+        (
+            (figure_name(name), {part: figures.get(name) for part, figures in parts.items()})
+            for name in names
+        ),
     )
 
 
@@ -144,12 +167,15 @@ def _lists(run):
         "Versions": run.versions,
     }
     return {
-        title: [(name, setting_text(value)) for name, value in part.items()] for title, part in parts.items()
+        title: [(name, setting_text(value)) for name, value in part.items()]
+        for title, part in parts.items()
     }
 
 
 def _scalar_names(figures):
-    return [name for name, value in figures.items() if value is None or isinstance(value, numbers.Real)]
+    return [
+        name for name, value in figures.items() if value is None or isinstance(value, numbers.Real)
+    ]
 
 
 def setting_text(value):
@@ -160,4 +186,8 @@ def setting_text(value):
         return ", ".join(setting_text(item) for item in value)
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return json.dumps(value, default=str, ensure_ascii=False) if isinstance(value, dict) else str(value)
+    return (
+        json.dumps(value, default=str, ensure_ascii=False)
+        if isinstance(value, dict)
+        else str(value)
+    )

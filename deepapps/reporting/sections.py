@@ -61,9 +61,10 @@ class Card:
         title: Its heading.
         picture: A `data:` URI, as `image_uri` makes them. Defaults to none.
         text: A paragraph, such as the sentence that was classified. Defaults to none.
-        bars: `(name, share, marked)` of each bar: a text, a number from 0 to 1, and whether it stands out.
-        named: `(name, text)` of further texts, such as a sentence and its translation. Their direction is found
-            from their script.
+        bars: `(name, share, marked)` of each bar: a text, a number from 0 to 1, and whether it
+            stands out.
+        named: `(name, text)` of further texts, such as a sentence and its translation. Their
+            direction is found from their script.
     """
 
     title: str
@@ -115,12 +116,17 @@ def figures_table(corner, named_figures):
 
 def length_table(corner, figure, by_length):
     """The `Table` of a figure for short and for long examples, as `parts_by_length` gives it."""
-    rows = [(f"{low} to {high}", [f"{count:,}", figure_text(value)]) for low, high, count, value in by_length]
+    rows = [
+        (f"{low} to {high}", [f"{count:,}", figure_text(value)])
+        for low, high, count, value in by_length
+    ]
     return Table(corner, ["Examples", figure], rows)
 
 
 def figure_text(value):
-    """A figure as text: four decimals or four digits, an en dash where it is missing or not finite."""
+    """A figure as text: four decimals or four digits, an en dash where it is missing or not
+    finite.
+    """
     if value is None or not math.isfinite(value):
         return MISSING
     if isinstance(value, numbers.Integral):

@@ -1,4 +1,6 @@
-"""The sections of the report of a translator or summarizer: figures by length and kind, samples, alignments."""
+"""The sections of the report of a translator or summarizer: figures by length and kind, samples,
+alignments.
+"""
 
 from deepapps.reporting.plots import figure_name, plot_alignment
 from deepapps.reporting.sections import Card, Gallery, Picture, Section, figures_table, length_table
@@ -9,15 +11,20 @@ def sentence_sections(figures, examples, folder, main, score):
 
     Args:
         figures: What `sentence_figures` returns.
-        examples: Dicts with a `group`: "worst" and "best" ones have `source`, `reference`, `answer` and `score`;
-            "alignment" ones are the lists of an `Alignment`.
+        examples: Dicts with a `group`: "worst" and "best" ones have `source`, `reference`, `answer`
+            and `score`; "alignment" ones are the lists of an `Alignment`.
         folder: Where the pictures are drawn.
-        main, score: Names of the main figure, such as "bleu", and of the score of a single sentence.
+        main, score: Names of the main figure, such as "bleu", and of the score of a single
+            sentence.
     """
-    groups = {name: [e for e in examples if e["group"] == name] for name in ("worst", "best", "alignment")}
+    groups = {
+        name: [e for e in examples if e["group"] == name] for name in ("worst", "best", "alignment")
+    }
     sections = [_by_length(figures, main)]
     if "exact_match_by_kind" in figures:
-        rows = ((kind, {"exact_match": share}) for kind, share in figures["exact_match_by_kind"].items())
+        rows = (
+            (kind, {"exact_match": share}) for kind, share in figures["exact_match_by_kind"].items()
+        )
         sections.append(Section("Kinds", [figures_table("Kind", rows)]))
     if groups["alignment"]:
         sections.append(_alignments(groups["alignment"], folder))
@@ -32,7 +39,9 @@ def _by_length(figures, main):
     text = "Examples in five parts of about the same size, by the subwords of their source"
     if "bleu_signature" in figures:
         text += f"; BLEU by sacreBLEU, {figures['bleu_signature']}"
-    return Section("Length", [length_table("Subwords", figure_name(main), figures["by_length"])], f"{text}.")
+    return Section(
+        "Length", [length_table("Subwords", figure_name(main), figures["by_length"])], f"{text}."
+    )
 
 
 def _alignments(examples, folder):
@@ -42,7 +51,8 @@ def _alignments(examples, folder):
         plot_alignment(example["source"], example["translation"], example["weights"], folder / file)
         pictures.append(Picture(file, f"Alignment with: {' '.join(example['translation'])}"))
     text = (
-        "A row for each word that the network wrote. The darker, the more it looked at that word of the source. "
+        "A row for each word that the network wrote. The darker, the more it looked at that word "
+        "of the source. "
         "Attention is not always the reason."
     )
     return Section("Alignments", pictures, text)
@@ -50,4 +60,6 @@ def _alignments(examples, folder):
 
 def _card(example, score):
     names = ("source", "reference", "answer")
-    return Card(f"{score} {example['score']:.1f}", named=[(name.title(), example[name]) for name in names])
+    return Card(
+        f"{score} {example['score']:.1f}", named=[(name.title(), example[name]) for name in names]
+    )

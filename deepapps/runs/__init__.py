@@ -1,1 +1,3 @@
-"""The result of a training: the `Run` a user holds, its folder on disk, and the functions that make one."""
+"""The result of a training: the `Run` a user holds, its folder on disk, and the functions that
+make one.
+"""

@@ -1,4 +1,6 @@
-"""The folders of Runs and searches: whether one is free, a new one, and one process at a time in each."""
+"""The folders of Runs and searches: whether one is free, a new one, and one process at a time in
+each.
+"""
 
 import contextlib
 import fcntl
@@ -18,11 +20,14 @@ def check_free(path, overwrite, file="settings.json", what="Run"):
     Args:
         path: The folder.
         overwrite: Whether one of the same kind may be replaced.
-        file, what: The file that makes a folder one of that kind, and its name. Default to those of a Run.
+        file, what: The file that makes a folder one of that kind, and its name. Default to those of
+            a Run.
     """
     if (path / file).exists():
         if not overwrite:
-            raise ValueError(f"{path}: holds a {what} already. Choose another, or --resume or --overwrite.")
+            raise ValueError(
+                f"{path}: holds a {what} already. Choose another, or --resume or --overwrite."
+            )
         check_plain(path)
     elif path.exists() and any(not is_unfinished(entry) for entry in path.iterdir()):
         raise ValueError(f"{path}: is not empty and holds no {what}. Choose another folder.")
@@ -39,7 +44,8 @@ def check_plain(folder):
             if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
                 what = "a link" if stat.S_ISLNK(mode) else "neither file nor folder"
                 raise ValueError(
-                    f"{os.path.join(place, name)}: is {what}, which must not be in a Run. Remove it."
+                    f"{os.path.join(place, name)}: is {what}, which must not be in a Run. Remove "
+                    "it."
                 )
 
 
@@ -69,7 +75,9 @@ def locked(file, mark, what):
     try:
         _lock(handle, folder, what)
         if mark_of(file) != mark:
-            raise ValueError(f"{folder}: another process has been at work on this {what} meanwhile.")
+            raise ValueError(
+                f"{folder}: another process has been at work on this {what} meanwhile."
+            )
         yield
     finally:
         os.close(handle)

@@ -1,4 +1,6 @@
-"""The data that a Run names: what is said of them, and what may be opened, when it comes from a stranger."""
+"""The data that a Run names: what is said of them, and what may be opened, when it comes from a
+stranger.
+"""
 
 import os
 import pathlib
@@ -26,7 +28,8 @@ def check_named_data(path: pathlib.Path, named: dict[str, str]) -> None:
     for setting, value in named.items():
         if value.startswith("tfds:") and not is_prepared(value.removeprefix("tfds:")):
             raise ValueError(
-                f"{path}: its `{setting}` is {value}, which is not on this machine, and nothing is downloaded for a "
+                f"{path}: its `{setting}` is {value}, which is not on this machine, and nothing "
+                "is downloaded for a "
                 f"Run. Name data to evaluate on (--data {value} downloads them)."
             )
         for part in {value, *value.split(":")}:  # a pair of files stands with a colon
@@ -34,14 +37,17 @@ def check_named_data(path: pathlib.Path, named: dict[str, str]) -> None:
 
 
 def _check_file(path, setting, name):
-    """Raises ValueError when a name is that of something other than a file, or a folder of files."""
+    """Raises ValueError when a name is that of something other than a file, or a folder of
+    files.
+    """
     if not os.path.lexists(name):
         return
     for file in (name, *_below(name)):
         real = os.path.realpath(file)
         if not os.path.isfile(real) and not os.path.isdir(real) and os.path.lexists(real):
             raise ValueError(
-                f"{path}: its `{setting}` is {name}, and {file} is no regular file. It is not opened."
+                f"{path}: its `{setting}` is {name}, and {file} is no regular file. It is not "
+                "opened."
             )
         if real.startswith(tuple(f"{folder}/" for folder in DEVICES)):
             raise ValueError(

@@ -33,7 +33,8 @@ _FILES = ("metrics.json", "history.jsonl", "examples.json", "model.keras", "data
 
 
 class Run:
-    """What a training left behind: `settings`, `model`, `metrics`, `history`, and a folder with them.
+    """What a training left behind: `settings`, `model`, `metrics`, `history`, and a folder with
+    them.
 
     Made by `train` and the app functions, and by `load_run` from the folder.
 
@@ -42,11 +43,17 @@ class Run:
         task: The `Task`.
         training: The `TrainingSettings`.
         versions: `{"deepapps": ..., "keras": ..., ...}` of the training; None before it starts.
-        is_named: Whether the folder was asked for; else another one does as well, until training starts.
+        is_named: Whether the folder was asked for; else another one does as well, until training
+            starts.
     """
 
     def __init__(self, path, task, training, versions=None, is_named=True):
-        self.path, self.task, self.training, self.versions = pathlib.Path(path), task, training, versions
+        self.path, self.task, self.training, self.versions = (
+            pathlib.Path(path),
+            task,
+            training,
+            versions,
+        )
         self.is_named, self._mark = is_named, mark_of(self.path / "settings.json")
         self._asked = None  # the last strategy, with its `Predictor` and `Workers`
 
@@ -65,19 +72,25 @@ class Run:
 
     @property
     def metrics(self):
-        """`{"validation": {...}, "test": {...}}`, as in metrics.json; empty until training has ended."""
+        """`{"validation": {...}, "test": {...}}`, as in metrics.json; empty until training has
+        ended.
+        """
         path = self.path / "metrics.json"
         return read_json(path) if path.exists() else {}
 
     @property
     def examples(self):
-        """Single examples that the report shows, such as the worst mistakes, as in examples.json."""
+        """Single examples that the report shows, such as the worst mistakes, as in
+        examples.json.
+        """
         path = self.path / "examples.json"
         return read_json(path) if path.exists() else []
 
     @property
     def description(self):
-        """What was said of the data before training, and what was left out of them, as in data.txt: lines of text."""
+        """What was said of the data before training, and what was left out of them, as in
+        data.txt: lines of text.
+        """
         path = self.path / "data.txt"
         return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
@@ -117,17 +130,23 @@ class Run:
 
     @property
     def command(self):
-        """The shell command that repeats the training; the Python call, for a task of the user's own."""
+        """The shell command that repeats the training; the Python call, for a task of the user's
+        own.
+        """
         if self.name not in TASKS:
             return f"deepapps.train(..., output={str(self.path)!r})"
-        changed = self.settings.changed() | self.training.changed(TrainingSettings(**self.task.training))
+        changed = self.settings.changed() | self.training.changed(
+            TrainingSettings(**self.task.training)
+        )
         if not all(map(is_flag, changed, changed.values())):
             return f"deepapps.train(..., output={str(self.path)!r})"
         return shell_command("train", self.name, *flags(changed), "--output", str(self.path))
 
     @property
     def resume_command(self):
-        """The command, or the Python call, that goes on with the training; the Run has its settings."""
+        """The command, or the Python call, that goes on with the training; the Run has its
+        settings.
+        """
         return resuming(self.command, "train", self.name, self.path)
 
     def predict(self, inputs, probabilities=False, strategy=None, progress=False, **answering):
@@ -154,10 +173,13 @@ class Run:
         """Explains an answer.
 
         Args:
-            one_input: A raw input, as `predict` takes them: for images, a uint8 array or a file name.
-            target: The answer to explain, such as a label or a translation. Defaults to the one that the model gives.
-        Returns: an object with arrays, and `plot(path)`: for images, a `deepapps.inference.image_explanation.ImageExplanation`,
-            for texts a `deepapps.inference.text_explanation.TextExplanation`, for translations a
+            one_input: A raw input, as `predict` takes them: for images, a uint8 array or a file
+                name.
+            target: The answer to explain, such as a label or a translation. Defaults to the one
+                that the model gives.
+        Returns: an object with arrays, and `plot(path)`: for images, a
+            `deepapps.inference.image_explanation.ImageExplanation`, for texts a
+            `deepapps.inference.text_explanation.TextExplanation`, for translations a
             `deepapps.inference.alignment.Alignment`.
         Raises: ValueError for an unknown target, and when the task cannot explain.
         """
@@ -167,11 +189,12 @@ class Run:
         """The figures of the model on other data of the same kind.
 
         Args:
-            data: As the task's `data` setting, or a source. None: the test split of the Run's own data.
+            data: As the task's `data` setting, or a source. None: the test split of the Run's own
+                data.
             strategy: As in `predict`.
             **answering: As in `predict`.
-        Raises: ValueError when the Run's own data are asked for and have changed since the training, are not
-            there, or would have to be downloaded.
+        Raises: ValueError when the Run's own data are asked for and have changed since the
+            training, are not there, or would have to be downloaded.
         """
         self._check_answering(answering)
         predictor, workers = self._predictor_for(strategy)
@@ -185,7 +208,9 @@ class Run:
         )
 
     def _own_test_split(self):
-        """The test split, and the task that read it: a copy, for the model goes with what was learnt in training."""
+        """The test split, and the task that read it: a copy, for the model goes with what was
+        learnt in training.
+        """
         task = copy.copy(self.task)
         check_named_data(self.path, named_data(self.settings))
         splits = task.data()
@@ -193,16 +218,22 @@ class Run:
         return task, splits.test
 
     def _predictor_for(self, strategy):
-        """The `Predictor` of the model on a strategy, and the `Workers`; the last one asked for is kept."""
+        """The `Predictor` of the model on a strategy, and the `Workers`; the last one asked for
+        is kept.
+        """
         if self._asked is None or self._asked[0] != strategy:
             self._asked = strategy, *self._work.predictor_of(self, strategy)
         return self._asked[1:]
 
     def _check_answering(self, answering):
-        """Raises ValueError for a setting of answers that the task has not, or that is out of range."""
+        """Raises ValueError for a setting of answers that the task has not, or that is out of
+        range.
+        """
         known = self.task.Answering.names()
         if answering and not known:
-            raise ValueError(f"A Run of {self.name} has no setting {next(iter(answering))!r} of its answers.")
+            raise ValueError(
+                f"A Run of {self.name} has no setting {next(iter(answering))!r} of its answers."
+            )
         check_keywords(answering, known)
         self.task.Answering(**answering)
 
@@ -214,7 +245,8 @@ class Run:
 
     @contextlib.contextmanager
     def held(self):
-        """No other process trains into the folder while the block runs; it is made if it is not there.
+        """No other process trains into the folder while the block runs; it is made if it is not
+        there.
 
         Raises: ValueError when another one does.
         """
@@ -230,17 +262,21 @@ class Run:
         return self.versions is not None and (self.path / "data.json").exists()
 
     def check_data(self, splits, parts=("train", "validation", "test")):
-        """Raises ValueError when parts of the data are not those of the training; a Run of 0.1 does not tell."""
+        """Raises ValueError when parts of the data are not those of the training; a Run of 0.1
+        does not tell.
+        """
         path = self.path / "data.json"
         stored, now = read_json(path) if path.exists() else {}, _fingerprints(splits)
         for part in parts:
             if part in stored and stored[part] != now.get(part):
                 raise ValueError(
-                    f"{self.path}: the data have changed since the training: its {part} part is another."
+                    f"{self.path}: the data have changed since the training: its {part} part is "
+                    "another."
                 )
 
     def start(self, splits):
-        """Writes settings.json and what the task learned from its data: from here on the folder is a Run.
+        """Writes settings.json and what the task learned from its data: from here on the folder is
+        a Run.
 
         A Run that stood there and is not gone on with is deleted first, other files are left alone.
         """
@@ -269,8 +305,9 @@ class Run:
         )  # the last file: all that the task learned is there
 
     def _clear(self):
-        """Deletes the old Run but its settings.json, which stays until the new one replaces it: killed
-        at any instant, the folder still counts as one of a Run."""
+        """Deletes the old Run but its settings.json, which stays until the new one replaces it:
+        killed at any instant, the folder still counts as one of a Run.
+        """
         for name in _FOLDERS:
             shutil.rmtree(self.path / name, ignore_errors=True)
         tasks = (self.task, *map(find_task, TASKS))
@@ -279,24 +316,32 @@ class Run:
 
     def write_history(self, history):
         """Writes history.jsonl."""
-        write_text(self.path / "history.jsonl", "".join(json.dumps(line) + "\n" for line in history))
+        write_text(
+            self.path / "history.jsonl", "".join(json.dumps(line) + "\n" for line in history)
+        )
 
 
 def load_run(path, task=None):
-    """Loads a Run from its folder; no code from the folder is run, and nothing is read or written through links in it.
+    """Loads a Run from its folder; no code from the folder is run, and nothing is read or written
+    through links in it.
 
     Args:
         path: The folder.
         task: The class of the task, where it is not one of deepapps's own.
-    Raises: ValueError when there is no Run, one from a newer version of deepapps, or one with links or devices in it.
+    Raises: ValueError when there is no Run, one from a newer version of deepapps, or one with links
+        or devices in it.
     """
     stored = _read(path)
     if task is None and stored["task"] not in (*TASKS, "model"):
-        raise ValueError(f"{path}: is of task {stored['task']!r}; give its class, load_run(path, task=...).")
+        raise ValueError(
+            f"{path}: is of task {stored['task']!r}; give its class, load_run(path, task=...)."
+        )
     kind = task or find_task(stored["task"])
     task = kind(_settings(path, kind.Settings, stored["settings"]))
     task.load(pathlib.Path(path))
-    return Run(path, task, _settings(path, TrainingSettings, stored["training"]), stored["versions"])
+    return Run(
+        path, task, _settings(path, TrainingSettings, stored["training"]), stored["versions"]
+    )
 
 
 def stored_settings(path, task):
@@ -312,8 +357,8 @@ def stored_settings(path, task):
 
 
 def open_run(task, training, output=None, resume=False, overwrite=False):
-    """Finds the folder of a Run, and the training settings: those given, over those stored, over the
-    task's own. Nothing is written yet, and TensorFlow is not imported.
+    """Finds the folder of a Run, and the training settings: those given, over those stored, over
+    the task's own. Nothing is written yet, and TensorFlow is not imported.
 
     Raises: ValueError when the folder holds another Run or other files, or when a resume would
         change a setting other than those in `FREE_ON_RESUME`.
@@ -360,13 +405,16 @@ def check_resume(path, stored, given, free=FREE_ON_RESUME, verb="train"):
     for name, value in given.items():
         if name not in free and stored.get(name) != value:
             raise ValueError(
-                f"{path}: its `{name}` is {stored.get(name)!r} and cannot become {value!r} in a resume. "
+                f"{path}: its `{name}` is {stored.get(name)!r} and cannot become {value!r} in a "
+                "resume. "
                 f"Leave it out, or {verb} into another folder."
             )
 
 
 def _read(path, task=None):
-    """What stands in settings.json, its parts checked to be there; of a Run of `task`, if that is given."""
+    """What stands in settings.json, its parts checked to be there; of a Run of `task`, if that
+    is given.
+    """
     file = pathlib.Path(path) / "settings.json"
     if not file.exists():
         raise ValueError(f"{path}: holds no Run (there is no settings.json).")
@@ -384,10 +432,13 @@ def _read(path, task=None):
 
 def _check_version(path, version):
     """Raises ValueError for a Run of a later release, whose files this one may not know."""
-    release, own = (re.match(r"(\d+)\.(\d+)", str(text)) for text in (version, deepapps.__version__))
+    release, own = (
+        re.match(r"(\d+)\.(\d+)", str(text)) for text in (version, deepapps.__version__)
+    )
     if release is None or tuple(map(int, release.groups())) > tuple(map(int, own.groups())):
         raise ValueError(
-            f"{path}: was made by deepapps {version}, and this is {deepapps.__version__}. Update deepapps."
+            f"{path}: was made by deepapps {version}, and this is {deepapps.__version__}. Update "
+            "deepapps."
         )
 
 

@@ -13,20 +13,31 @@ from deepapps.training.session import Keeper, Session
 
 
 def train(
-    task=None, *, model=None, data=None, loss=None, metrics=(), output=None, resume=False,
-    overwrite=False, callbacks=(), strategy=None, **training,
-):  # fmt: skip
+    task=None,
+    *,
+    model=None,
+    data=None,
+    loss=None,
+    metrics=(),
+    output=None,
+    resume=False,
+    overwrite=False,
+    callbacks=(),
+    strategy=None,
+    **training,
+):
     """Trains a task, or any Keras model, and returns the Run.
 
     Args:
         task: A `Task`. Or else give `model`, `data` and `loss`:
         model: A function that builds a `keras.Model`; or, on one replica, a built one.
-        data: `Splits`; or what to train on: a source, a tuple of arrays `(inputs, targets[, weights])`,
-            or a `tf.data.Dataset` of batches.
+        data: `Splits`; or what to train on: a source, a tuple of arrays `(inputs, targets[,
+            weights])`, or a `tf.data.Dataset` of batches.
         loss: A Keras loss or its name, or a function `(targets, outputs)` to losses per example.
         metrics: Keras metrics or their names.
         output: Folder of the Run. Defaults to a new `runs/<task>-<date>-<time>`.
-        resume: Go on with the Run in `output`; start where there is none, return it where it is finished.
+        resume: Go on with the Run in `output`; start where there is none, return it where it is
+            finished.
         overwrite: Replace a Run that stands in `output`.
         callbacks: `keras.callbacks.Callback` objects; batch hooks come once a compiled call.
         strategy: `auto`, `none`, `mirrored[:N]`, `multi-worker`, `parameter-server`, or a
@@ -53,7 +64,8 @@ def train(
 
 @contextlib.contextmanager
 def session_of(run, callbacks=(), strategy=None):
-    """Yields the `Session` that trains a Run which `open_run` has opened; the block holds the Run's folder.
+    """Yields the `Session` that trains a Run which `open_run` has opened; the block holds the Run's
+    folder.
 
     All that may be wrong is found before anything is written.
 
@@ -107,7 +119,11 @@ class RunKeeper(Keeper):
         self.keep_state(session)
 
     def after_stop(self, session):
-        kept = "nothing is lost" if session.state.feed.resumes_within_epoch else "the epoch will begin anew"
+        kept = (
+            "nothing is lost"
+            if session.state.feed.resumes_within_epoch
+            else "the epoch will begin anew"
+        )
         return f"{kept}. Go on with: {self._run.resume_command}"
 
     def after_failure(self, session):
@@ -128,7 +144,9 @@ def finish(run, session):
         (run.path / "report" / "index.html").unlink(missing_ok=True)
         write_json(run.path / "metrics.json", metrics)
         split = next((split for split in ("test", "validation") if split in sources), None)
-        if split and (examples := run.task.examples(session.predictor, sources[split], metrics[split])):
+        if split and (
+            examples := run.task.examples(session.predictor, sources[split], metrics[split])
+        ):
             write_json(run.path / "examples.json", storable(examples))
         run.task.illustrate(run.path, session.splits)
         run.report()

@@ -17,7 +17,8 @@ __all__ = ["evaluate_model", "load_model", "predictor_of", "versions"]
 
 
 def predictor_of(run, strategy):
-    """The `Predictor` of a Run's model, which is made in the scope of a strategy, and the `Workers`.
+    """The `Predictor` of a Run's model, which is made in the scope of a strategy, and the
+    `Workers`.
 
     Args:
         run: The `Run`.

@@ -2,7 +2,9 @@
 
 
 def probabilities_of(logits, multi_label=False):
-    """The probabilities of logits `(B, classes)`: together 1, or each by itself where an example has many labels."""
+    """The probabilities of logits `(B, classes)`: together 1, or each by itself where an example
+    has many labels.
+    """
     from scipy.special import expit, softmax  # takes as long to import as the whole command
 
     return expit(logits) if multi_label else softmax(logits, axis=-1)
@@ -23,7 +25,9 @@ def label_answers(probabilities, class_names, threshold=0.5):
     """All labels of each row whose probability is at least the threshold, and all probabilities."""
     return [
         {
-            "labels": [name for name, value in zip(class_names, row, strict=True) if value >= threshold],
+            "labels": [
+                name for name, value in zip(class_names, row, strict=True) if value >= threshold
+            ],
             "probabilities": dict(zip(class_names, row.tolist(), strict=True)),
         }
         for row in probabilities

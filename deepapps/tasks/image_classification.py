@@ -27,25 +27,34 @@ class ImageSettings(Settings):
 
     data: str | None = setting(
         None,
-        "Training images: a folder with one sub-folder for each class, a folder of idx files, an .npz file, "
+        "Training images: a folder with one sub-folder for each class, a folder of idx files, an "
+        ".npz file, "
         "`tfds:NAME`, or `sample`.",
     )
-    validation: str | None = setting(None, "Validation images; default: 10 % of the training images.")
-    test: str | None = setting(None, "Test images; default: those that come with the data, else 10 %.")
+    validation: str | None = setting(
+        None, "Validation images; default: 10 % of the training images."
+    )
+    test: str | None = setting(
+        None, "Test images; default: those that come with the data, else 10 %."
+    )
     image_size: int | None = setting(
         None,
-        "Side of the square that images are fitted into, in pixels; default: their own size where all have "
+        "Side of the square that images are fitted into, in pixels; default: their own size where "
+        "all have "
         "one (of files: up to 128), else 64.",
         minimum=1,
     )
     resize: str = setting(
         "pad",
-        "How: the whole image, filled up with the color of its border; its middle; or with other proportions.",
+        "How: the whole image, filled up with the color of its border; its middle; or with other "
+        "proportions.",
         choices=("pad", "crop", "stretch"),
     )
     skip_bad_files: bool = setting(False, "Leave out files that cannot be read, and count them.")
     cache: str | None = setting(
-        None, "Folder to keep decoded images in, for files that together take more than 1 GiB; default: none."
+        None,
+        "Folder to keep decoded images in, for files that together take more than 1 GiB; default: "
+        "none.",
     )
     network: str = setting(
         "cnn",
@@ -55,7 +64,8 @@ class ImageSettings(Settings):
     top_k: int = setting(3, "The k of `top_k_accuracy`, in classes.", minimum=1)
     units: int | None = setting(
         None,
-        "Width of the dense layers of `mlp`, `lenet`, `alexnet`, `vgg`; default: the network's own.",
+        "Width of the dense layers of `mlp`, `lenet`, `alexnet`, `vgg`; default: the network's "
+        "own.",
         minimum=1,
     )
     filters: int | None = setting(
@@ -65,19 +75,24 @@ class ImageSettings(Settings):
     )
     depth: int | None = setting(
         None,
-        "Convolutions of a block of `cnn`, `vgg`; blocks of a stage of `resnet`. Default: the network's own.",
+        "Convolutions of a block of `cnn`, `vgg`; blocks of a stage of `resnet`. Default: the "
+        "network's own.",
         minimum=1,
     )
     auxiliary: bool = setting(False, "Train `googlenet` with two more heads in its middle.")
     dropout: float | None = setting(
-        None, "Share of activations dropped in training; default: the network's own.", minimum=0, maximum=0.9
+        None,
+        "Share of activations dropped in training; default: the network's own.",
+        minimum=0,
+        maximum=0.9,
     )
     augment: bool | None = setting(
         None, "Change the training images a little, each time anew; default: not for `mlp`."
     )
     augmentation: str | None = setting(
         None,
-        "How: `light` shifts, turns and zooms; `digits` also bends and cuts out; `photos` also mirrors and "
+        "How: `light` shifts, turns and zooms; `digits` also bends and cuts out; `photos` also "
+        "mirrors and "
         "mixes. Default: `photos` for images in color, else `light`.",
         choices=tuple(AUGMENTATIONS),
     )
@@ -86,7 +101,8 @@ class ImageSettings(Settings):
 class ImageClassification(Task):
     """Which class does an image belong to?
 
-    Inputs are uint8 images `(B, H, W, C)`, targets int32 class indices `(B,)`, outputs logits `(B, classes)`.
+    Inputs are uint8 images `(B, H, W, C)`, targets int32 class indices `(B,)`, outputs logits `(B,
+    classes)`.
     """
 
     Settings = ImageSettings
@@ -95,7 +111,9 @@ class ImageClassification(Task):
 
     @staticmethod
     def space(hp):
-        """Network, its width, dropout, augmentation, and how it is trained: for minutes on a laptop."""
+        """Network, its width, dropout, augmentation, and how it is trained: for minutes on a
+        laptop.
+        """
         found = {
             "network": hp.Choice("network", ["cnn", "lenet", "mlp"]),
             "learning_rate": hp.Float("learning_rate", 5e-4, 2e-2, sampling="log", default=4e-3),
@@ -156,7 +174,9 @@ class ImageClassification(Task):
 
     def encode(self, raw):
         """Images as `(B, H, W, C)`: takes arrays of one or many images, or names of image files."""
-        return encode_images(raw, self.image_shape, self.settings.resize, self.learned.invert_bright)
+        return encode_images(
+            raw, self.image_shape, self.settings.resize, self.learned.invert_bright
+        )
 
     def decode(self, outputs):
         """The label and the probabilities of each row of logits."""
@@ -199,7 +219,10 @@ class ImageClassification(Task):
         write_json(folder / "labels.json", dataclasses.asdict(self.learned))
 
     def load(self, folder):
-        path, names = folder / "labels.json", [field.name for field in dataclasses.fields(LearnedImages)]
+        path, names = (
+            folder / "labels.json",
+            [field.name for field in dataclasses.fields(LearnedImages)],
+        )
         try:
             names, shape, invert_bright = map(read_json(path).__getitem__, names)
             self.learned = LearnedImages(names, tuple(shape), invert_bright)
@@ -216,7 +239,10 @@ class ImageClassification(Task):
         rows, augmentation = {"as it is": images}, self.augmentation()
         if augmentation is not None:
             augment = on_pairs(augmentation)
-            rows |= {f"changed {draw + 1}": np.asarray(augment(images, targets)[0]) for draw in range(draws)}
+            rows |= {
+                f"changed {draw + 1}": np.asarray(augment(images, targets)[0])
+                for draw in range(draws)
+            }
         self._pages.plot_samples(
             rows, [self.class_names[target] for target in targets], folder / "samples.png"
         )
@@ -225,7 +251,9 @@ class ImageClassification(Task):
         """How image files are read."""
         settings = self.settings
         shape = None if self.learned is None else self.learned.image_shape
-        return Reading(settings.image_size, settings.resize, shape, settings.skip_bad_files, settings.cache)
+        return Reading(
+            settings.image_size, settings.resize, shape, settings.skip_bad_files, settings.cache
+        )
 
 
 class Image(ImageClassification):
@@ -238,7 +266,8 @@ class Image(ImageClassification):
         super().__init__(settings, learned)
         if self.settings.data is None:
             raise ValueError(
-                "`data` must name images, such as a folder with one sub-folder for each class (--data FOLDER)."
+                "`data` must name images, such as a folder with one sub-folder for each class "
+                "(--data FOLDER)."
             )
 
 

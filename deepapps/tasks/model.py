@@ -20,7 +20,9 @@ _ACCURACY = {
 
 
 class LoadedModel(Task):
-    """The task of a loaded Run of `train(model=...)`: it predicts, but has lost its data and its loss."""
+    """The task of a loaded Run of `train(model=...)`: it predicts, but has lost its data and its
+    loss.
+    """
 
     name = "model"
 
@@ -29,7 +31,8 @@ class LoadedModel(Task):
 
     def loss(self):
         raise ValueError(
-            "A Run of `train(model=...)` holds neither its data nor its loss: it predicts, and cannot be evaluated."
+            "A Run of `train(model=...)` holds neither its data nor its loss: it predicts, and "
+            "cannot be evaluated."
         )
 
 
@@ -38,10 +41,11 @@ class ModelTask(Task):
 
     Args:
         model: A function that builds the model, or a built `keras.Model`.
-        data: `Splits`; or what to train on: a source, a tuple of arrays `(inputs, targets[, weights])`,
-            or a `tf.data.Dataset` of batches.
+        data: `Splits`; or what to train on: a source, a tuple of arrays `(inputs, targets[,
+            weights])`, or a `tf.data.Dataset` of batches.
         loss: A Keras loss or its name, or a function to losses per example.
-        metrics: Keras metrics or their names; "accuracy" is that which goes with a cross-entropy of Keras.
+        metrics: Keras metrics or their names; "accuracy" is that which goes with a cross-entropy of
+            Keras.
     Raises: ValueError when one of the first three is missing.
     """
 
@@ -73,7 +77,9 @@ class ModelTask(Task):
         if not isinstance(self._model, keras.Model):
             return self._model()
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
-            raise ValueError("On several replicas `model` must be a function that builds the model.")
+            raise ValueError(
+                "On several replicas `model` must be a function that builds the model."
+            )
         return self._model
 
     def loss(self):
@@ -84,7 +90,9 @@ class ModelTask(Task):
 
     @functools.cached_property
     def _first(self):
-        """The first metric, or None. Not made before it is asked for: a cluster wants no variable before itself."""
+        """The first metric, or None. Not made before it is asked for: a cluster wants no
+        variable before itself.
+        """
         return next((self._metric(metric) for metric in self._metrics), None)
 
     def _metric(self, metric):
@@ -94,7 +102,9 @@ class ModelTask(Task):
         return copied(keras.metrics.get(metric))
 
     def _accuracy(self):
-        """The accuracy that goes with the loss, which is an object, a function, or a name of either."""
+        """The accuracy that goes with the loss, which is an object, a function, or a name of
+        either.
+        """
         loss = keras.losses.get(self._loss)
         for kind, accuracy in _ACCURACY.items():
             if isinstance(loss, kind) or loss is kind().fn:

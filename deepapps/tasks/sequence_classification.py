@@ -28,10 +28,15 @@ class SequenceSettings(Settings):
 
     data: str = setting(
         "sample",
-        "Training sequences: `sample`, `tfds:NAME`, a .tsv, .csv, .jsonl or label-first .txt file, or an .npz file.",
+        "Training sequences: `sample`, `tfds:NAME`, a .tsv, .csv, .jsonl or label-first .txt "
+        "file, or an .npz file.",
     )
-    validation: str | None = setting(None, "Validation sequences; default: 10 % of the training sequences.")
-    test: str | None = setting(None, "Test sequences; default: those that come with the data, else 10 %.")
+    validation: str | None = setting(
+        None, "Validation sequences; default: 10 % of the training sequences."
+    )
+    test: str | None = setting(
+        None, "Test sequences; default: those that come with the data, else 10 %."
+    )
     text_column: str | None = setting(None, "Column or key of the text; default: found.")
     label_column: str | None = setting(None, "Column or key of the label; default: found.")
     second_text_column: str | None = setting(None, "Column or key of the second text of a pair.")
@@ -43,36 +48,49 @@ class SequenceSettings(Settings):
         choices=tuple(SEQUENCE_NETWORKS),
     )
     tokens: str = setting(
-        "auto", "What a text is read by; auto: characters where texts have under 3 words on average, else words.",
+        "auto",
+        "What a text is read by; auto: characters where texts have under 3 words on average, else "
+        "words.",
         choices=("auto", "words", "characters", "subwords"),
-    )  # fmt: skip
+    )
     vocabulary_size: int = setting(
         20_000, "Most different tokens of the training texts, the commonest ones.", minimum=300
     )
     minimum_count: int | None = setting(
-        None, "Times that a token must occur in training to be known; default: 2, with `embeddings` 1.",
+        None,
+        "Times that a token must occur in training to be known; default: 2, with `embeddings` 1.",
         minimum=1,
-    )  # fmt: skip
+    )
     lowercase: bool | None = setting(None, "Read all in lower case; default: words alone.")
-    max_length: int = setting(512, "Tokens, or steps of a series, after which the rest is cut.", minimum=1)
+    max_length: int = setting(
+        512, "Tokens, or steps of a series, after which the rest is cut.", minimum=1
+    )
     embeddings: str | None = setting(
         None,
-        "Text file of word vectors, as GloVe and word2vec write; up to 100,000 of its words are known, too.",
+        "Text file of word vectors, as GloVe and word2vec write; up to 100,000 of its words are "
+        "known, too.",
     )
     embedding_size: int = setting(64, "Width of a token's vector, where none are given.", minimum=1)
     ngrams: int | None = setting(
-        None, "Runs of up to this many tokens have vectors, too; default: 4 of characters, 1, which is none, else.",
-        minimum=1, maximum=8,
-    )  # fmt: skip
+        None,
+        "Runs of up to this many tokens have vectors, too; default: 4 of characters, 1, which is "
+        "none, else.",
+        minimum=1,
+        maximum=8,
+    )
     units: int = setting(
         96, "Width of the network: its states, or half as many filters of each size.", minimum=2
     )
-    depth: int | None = setting(None, "Layers; default: 1 recurrent one, 2 of `transformer`.", minimum=1)
+    depth: int | None = setting(
+        None, "Layers; default: 1 recurrent one, 2 of `transformer`.", minimum=1
+    )
     dropout: float = setting(0.5, "Share of outputs dropped in training.", minimum=0, maximum=0.9)
     embedding_dropout: float = setting(
         0.3, "Share of a token's vector dropped, the same at all steps.", minimum=0, maximum=0.9
     )
-    word_dropout: float = setting(0.15, "Share of tokens made unknown in training.", minimum=0, maximum=0.9)
+    word_dropout: float = setting(
+        0.15, "Share of tokens made unknown in training.", minimum=0, maximum=0.9
+    )
     label_smoothing: float = setting(
         0.1, "Share of a target spread over all classes.", minimum=0, maximum=0.9
     )
@@ -82,8 +100,9 @@ class SequenceSettings(Settings):
 class SequenceClassification(Task):
     """Which class does a text, a name or a time series belong to?
 
-    Inputs are token numbers `(B, T)`, of pairs `(B, 2, T)`, or steps of series `(B, T, features)`, padded with 0;
-    targets int32 class indices `(B,)`, or float32 `(B, classes)` of 0 and 1; outputs logits `(B, classes)`.
+    Inputs are token numbers `(B, T)`, of pairs `(B, 2, T)`, or steps of series `(B, T, features)`,
+    padded with 0; targets int32 class indices `(B,)`, or float32 `(B, classes)` of 0 and 1; outputs
+    logits `(B, classes)`.
     """
 
     Settings = SequenceSettings
@@ -94,7 +113,9 @@ class SequenceClassification(Task):
 
     @staticmethod
     def space(hp):
-        """Network, its width, dropout of three kinds, and how it is trained: for an hour or so on a laptop."""
+        """Network, its width, dropout of three kinds, and how it is trained: for an hour or so
+        on a laptop.
+        """
         return {
             "network": hp.Choice("network", ["attention-lstm", "gru", "cnn"]),
             "units": hp.Choice("units", [32, 64, 128], default=64),
@@ -129,7 +150,9 @@ class SequenceClassification(Task):
         form = self.encoder.form()
         if self.settings.embeddings is not None:
             form["vectors"] = self._vectors()
-        return SEQUENCE_NETWORKS[self.settings.network](self.settings, len(self.class_names), **form)
+        return SEQUENCE_NETWORKS[self.settings.network](
+            self.settings, len(self.class_names), **form
+        )
 
     def loss(self):
         return self._losses.smoothed(self.settings.label_smoothing, self.settings.multi_label)
@@ -184,7 +207,9 @@ class SequenceClassification(Task):
         """The worst mistakes, with their texts and the tokens that got the most attention."""
         mistakes = figures.get("mistakes", ())
         return [
-            m | {"text": self._shown(predictor.model, source, m["index"])} for m in mistakes if source.raw
+            m | {"text": self._shown(predictor.model, source, m["index"])}
+            for m in mistakes
+            if source.raw
         ]
 
     def sections(self, figures, examples, folder):
@@ -219,7 +244,9 @@ class SequenceClassification(Task):
             return f"{len(raw)} steps"
         texts = self.encoder.texts_of(raw)
         tokens = source.inputs.padded(np.array([index]))
-        weights = self._explanations.attention_weights(model, tokens[0] if self.encoder.pairs else tokens)
+        weights = self._explanations.attention_weights(
+            model, tokens[0] if self.encoder.pairs else tokens
+        )
         shown = " | ".join(texts)
         if weights is None:
             return shown
@@ -227,7 +254,9 @@ class SequenceClassification(Task):
         lengths = np.atleast_1d(source.inputs.lengths[index])
         shares = np.concatenate([row[:n] for row, n in zip(weights, lengths, strict=True)])
         heaviest = np.argsort(-shares, kind="stable")[:most]
-        words = (f"“{spans[at][0][spans[at][1] : spans[at][2]]}” {shares[at]:.2f}" for at in heaviest)
+        words = (
+            f"“{spans[at][0][spans[at][1] : spans[at][2]]}” {shares[at]:.2f}" for at in heaviest
+        )
         return f"{shown} (most attention: {', '.join(words)})"
 
     def _vectors(self):

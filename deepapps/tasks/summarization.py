@@ -12,7 +12,8 @@ class SummarizerSettings(TranslatorSettings):
 
     data: str | None = setting(
         None,
-        "Training pairs of text and summary: `tfds:NAME`, a tab-separated .tsv or .txt file, or SOURCE_FILE:TARGET_FILE.",
+        "Training pairs of text and summary: `tfds:NAME`, a tab-separated .tsv or .txt file, or "
+        "SOURCE_FILE:TARGET_FILE.",
     )
     source_language: str | None = setting(
         None, "Language of the texts, for the record: nothing depends on it."
@@ -26,7 +27,8 @@ class SummarizerSettings(TranslatorSettings):
     )
     max_ratio: float | None = setting(
         None,
-        "Most times that one side of a training pair is longer, in subwords, where it has over 10; default: no bound.",
+        "Most times that one side of a training pair is longer, in subwords, where it has over "
+        "10; default: no bound.",
         minimum=1,
     )
 
@@ -47,5 +49,6 @@ class Summarization(Translation):
         super().__init__(settings, learned)
         if self.settings.data is None:
             raise ValueError(
-                "`data` must name pairs of a text and its summary, such as a .tsv file (--data FILE)."
+                "`data` must name pairs of a text and its summary, such as a .tsv file (--data "
+                "FILE)."
             )

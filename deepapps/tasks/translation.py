@@ -14,7 +14,8 @@ from deepapps.networks import TRANSLATION_NETWORKS
 from deepapps.settings import FOR_SEQUENCES, Settings, setting
 from deepapps.task import Task
 
-ALIGNED = (0.5, 0.75, 0.95)  # of the sources, ordered by words, those here are aligned in the report
+# of the sources, ordered by words, those here are aligned in the report
+ALIGNED = (0.5, 0.75, 0.95)
 _logger = logging.getLogger(__name__)
 
 
@@ -24,18 +25,25 @@ class TranslatorSettings(Settings):
 
     data: str | None = setting(
         "sample",
-        "Training pairs: `sample`, `tfds:NAME`, a tab-separated .tsv or .txt file, or SOURCE_FILE:TARGET_FILE.",
+        "Training pairs: `sample`, `tfds:NAME`, a tab-separated .tsv or .txt file, or "
+        "SOURCE_FILE:TARGET_FILE.",
     )
     validation: str | None = setting(None, "Validation pairs; default: 10 % of the training pairs.")
-    test: str | None = setting(None, "Test pairs; default: those that come with the data, else 10 %.")
+    test: str | None = setting(
+        None, "Test pairs; default: those that come with the data, else 10 %."
+    )
     reverse: bool = setting(False, "Swap source and target of all data.")
-    source_language: str | None = setting(None, "Locale of the source; the sample is in `en` by default.")
+    source_language: str | None = setting(
+        None, "Locale of the source; the sample is in `en` by default."
+    )
     target_language: str | None = setting(
         None, "Locale of the target, by which BLEU finds words; the sample is in `fr` by default."
     )
     skip_bad_lines: bool = setting(False, "Leave lines that cannot be used out, and say how many.")
     max_length: int = setting(
-        128, "Subwords from which on a training pair is left out, and any other sentence cut.", minimum=2
+        128,
+        "Subwords from which on a training pair is left out, and any other sentence cut.",
+        minimum=2,
     )
     cut_sources: bool = setting(
         False, "Cut sources of training pairs that are too long, in place of leaving the pairs out."
@@ -46,15 +54,20 @@ class TranslatorSettings(Settings):
         minimum=1,
     )
     vocabulary: str = setting(
-        "joint", "One vocabulary of subwords for both sides, or one for each.", choices=("joint", "separate")
+        "joint",
+        "One vocabulary of subwords for both sides, or one for each.",
+        choices=("joint", "separate"),
     )
     vocabulary_size: int = setting(8_000, "Most subwords of a vocabulary.", minimum=300)
     batch_tokens: int | None = setting(
         None,
-        "Most subwords of a training batch on its longer side, padding included; default: no bound.",
+        "Most subwords of a training batch on its longer side, padding included; default: no "
+        "bound.",
         minimum=1,
     )
-    network: str = setting("attention-lstm", "Network to train.", choices=tuple(TRANSLATION_NETWORKS))
+    network: str = setting(
+        "attention-lstm", "Network to train.", choices=tuple(TRANSLATION_NETWORKS)
+    )
     attention: str = setting(
         "bahdanau",
         "Attention of `attention-lstm`: before the step, or after it.",
@@ -63,7 +76,8 @@ class TranslatorSettings(Settings):
     units: int = setting(256, "Width of the network and of the vectors of subwords.", minimum=2)
     depth: int | None = setting(
         None,
-        "Layers of the encoder, and of the decoder of `transformer`; default: 1, of `transformer` 3.",
+        "Layers of the encoder, and of the decoder of `transformer`; default: 1, of `transformer` "
+        "3.",
         minimum=1,
     )
     dropout: float = setting(0.1, "Share of outputs dropped in training.", minimum=0, maximum=0.9)
@@ -78,11 +92,14 @@ class TranslatingSettings(Settings):
 
     beam: int | None = setting(
         None,
-        "Beginnings of a sentence kept at each step; 1: greedy search; default: 4, with `temperature` 1.",
+        "Beginnings of a sentence kept at each step; 1: greedy search; default: 4, with "
+        "`temperature` 1.",
         minimum=1,
     )
     length_penalty: float = setting(
-        1.0, "The log-probability of a sentence is divided by its subwords to this power.", minimum=0
+        1.0,
+        "The log-probability of a sentence is divided by its subwords to this power.",
+        minimum=0,
     )
     coverage_penalty: float = setting(
         0.0, "Weight of what is taken off where parts of the source are passed over.", minimum=0
@@ -94,7 +111,9 @@ class TranslatingSettings(Settings):
     temperature: float | None = setting(
         None, "Draw subwords at this temperature instead of searching.", above=0
     )
-    top_k: int = setting(0, "Draw from this many of the likeliest subwords; 0: from all.", minimum=0)
+    top_k: int = setting(
+        0, "Draw from this many of the likeliest subwords; 0: from all.", minimum=0
+    )
     top_p: float = setting(
         1.0, "Draw from the likeliest subwords of this probability together.", above=0, maximum=1
     )
@@ -104,8 +123,8 @@ class TranslatingSettings(Settings):
 class Translation(Task):
     """What is a sentence in another language?
 
-    Inputs are subword numbers of the sources `(B, Ts)` and of the beginnings of the targets `(B, Tt)`, targets the
-    next subwords `(B, Tt)`, padded with 0; outputs logits `(B, Tt, vocabulary)`.
+    Inputs are subword numbers of the sources `(B, Ts)` and of the beginnings of the targets `(B,
+    Tt)`, targets the next subwords `(B, Tt)`, padded with 0; outputs logits `(B, Tt, vocabulary)`.
     """
 
     Settings, Answering = TranslatorSettings, TranslatingSettings
@@ -114,12 +133,15 @@ class Translation(Task):
     answer_name = "translation"
     explanations = PAGE_OR_PICTURE
     files = ("encoder.json",)
-    longest = (3, 20)  # an answer has at most this many times the subwords of its source, and these more
+    # an answer has at most this many times the subwords of its source, and these more
+    longest = (3, 20)
     training = FOR_SEQUENCES | {"epochs": 10, "batch_size": 64}
 
     @staticmethod
     def space(hp):
-        """Network, its width and depth, subwords, and how it is trained: a trial takes minutes on a laptop."""
+        """Network, its width and depth, subwords, and how it is trained: a trial takes minutes
+        on a laptop.
+        """
         return {
             "network": hp.Choice("network", ["attention-lstm", "transformer"]),
             "units": hp.Choice("units", [128, 192, 256], default=256),
@@ -190,12 +212,16 @@ class Translation(Task):
         if not isinstance(raw, str):
             raise ValueError(f"One text is explained at a time. Received: {raw!r:.80}")
         if target is None:
-            target = self._search(predictor, self.encode(raw), TranslatingSettings(), wanted=1)[0][0].text
+            target = self._search(predictor, self.encode(raw), TranslatingSettings(), wanted=1)[0][
+                0
+            ].text
         return align(predictor.model, self.encoder, raw, target)
 
     def evaluate(self, predictor, source, **settings):
         ours, references = self._pairs(predictor, source, **settings)
-        return sentence_figures(self._metric(), ours, references, source.sources.sizes, source.kinds)
+        return sentence_figures(
+            self._metric(), ours, references, source.sources.sizes, source.kinds
+        )
 
     def validate(self, predictor, source):
         """The main figure and exact match of greedy search, which is several times faster."""
@@ -206,7 +232,9 @@ class Translation(Task):
         }
 
     def examples(self, predictor, source, figures):
-        """The best and the worst translations, and alignments of some of middling to great length."""
+        """The best and the worst translations, and alignments of some of middling to great
+        length.
+        """
         samples = [
             {"group": group, "source": pair[0], "reference": pair[1], **sample}
             for group in ("worst", "best")
@@ -221,7 +249,9 @@ class Translation(Task):
     def sections(self, figures, examples, folder):
         from deepapps.reporting.sentences import sentence_sections
 
-        return sentence_sections(figures, examples, folder, self.monitor, self._metric().name_of_each)
+        return sentence_sections(
+            figures, examples, folder, self.monitor, self._metric().name_of_each
+        )
 
     def evaluation_source(self, data):
         return load_evaluation_pairs(data, self.encoder, self.settings)

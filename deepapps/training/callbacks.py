@@ -1,4 +1,6 @@
-"""Keras callbacks in our loop: made from settings, given their direction, and kept over a resume."""
+"""Keras callbacks in our loop: made from settings, given their direction, and kept over a
+resume.
+"""
 
 import logging
 
@@ -15,19 +17,32 @@ _STATE_OF = {
     keras.callbacks.EarlyStopping: ("wait", "stopped_epoch", "best", "best_epoch", "best_weights"),
     keras.callbacks.ReduceLROnPlateau: ("wait", "cooldown_counter", "best"),
     keras.callbacks.ModelCheckpoint: (
-        "best", "epochs_since_last_save", "_batches_seen_since_last_saving", "_last_batch_seen", "_current_epoch",
+        "best",
+        "epochs_since_last_save",
+        "_batches_seen_since_last_saving",
+        "_last_batch_seen",
+        "_current_epoch",
     ),
-}  # fmt: skip
+}
 _STATELESS = (
-    keras.callbacks.LearningRateScheduler, keras.callbacks.CSVLogger, keras.callbacks.TerminateOnNaN,
-    keras.callbacks.LambdaCallback, keras.callbacks.TensorBoard, keras.callbacks.History, ProgressReport,
-)  # fmt: skip
+    keras.callbacks.LearningRateScheduler,
+    keras.callbacks.CSVLogger,
+    keras.callbacks.TerminateOnNaN,
+    keras.callbacks.LambdaCallback,
+    keras.callbacks.TensorBoard,
+    keras.callbacks.History,
+    ProgressReport,
+)
 
 
 _WRITERS = (
-    keras.callbacks.BackupAndRestore, keras.callbacks.CSVLogger, keras.callbacks.ModelCheckpoint,
-    keras.callbacks.RemoteMonitor, keras.callbacks.TensorBoard, ProgressReport,
-)  # fmt: skip
+    keras.callbacks.BackupAndRestore,
+    keras.callbacks.CSVLogger,
+    keras.callbacks.ModelCheckpoint,
+    keras.callbacks.RemoteMonitor,
+    keras.callbacks.TensorBoard,
+    ProgressReport,
+)
 
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
 
@@ -51,7 +66,8 @@ class Muted(keras.callbacks.Callback):
 
 
 def make_callbacks(session, callbacks):
-    """All callbacks of a training in a Keras `CallbackList`: the user's, then those of the settings.
+    """All callbacks of a training in a Keras `CallbackList`: the user's, then those of the
+    settings.
 
     Args:
         session: The `Session`.
@@ -62,14 +78,21 @@ def make_callbacks(session, callbacks):
     monitor = f"val_{task.monitor}"
     callbacks = list(callbacks)
     if settings.patience is not None:
-        patience = keras.callbacks.EarlyStopping(monitor, patience=settings.patience, mode=task.direction)
+        patience = keras.callbacks.EarlyStopping(
+            monitor, patience=settings.patience, mode=task.direction
+        )
         callbacks.append(patience)
     if settings.tensorboard:
         if session.keeper.folder is None:
-            raise ValueError("`tensorboard` needs the folder of a Run: there is none in this training.")
+            raise ValueError(
+                "`tensorboard` needs the folder of a Run: there is none in this training."
+            )
         callbacks.append(keras.callbacks.TensorBoard(session.keeper.folder / "tensorboard"))
     if settings.progress:
-        said = settings.strategy == "auto" and state.workers.strategy is not tf.distribute.get_strategy()
+        said = (
+            settings.strategy == "auto"
+            and state.workers.strategy is not tf.distribute.get_strategy()
+        )
         first = [f"strategy: {state.workers}"] if said else []
         callbacks.append(ProgressReport("\n".join([*first, session.splits.description])))
     directions = {metric.name: better_direction(metric) for metric in state.metrics}
@@ -82,11 +105,14 @@ def make_callbacks(session, callbacks):
 
 
 def check_no_batch_hooks(callbacks):
-    """Raises ValueError when a callback has something to do at every batch, of which parameter servers keep no order."""
+    """Raises ValueError when a callback has something to do at every batch, of which parameter
+    servers keep no order.
+    """
     for callback in callbacks:
         if _follows_batches(callback):
             raise ValueError(
-                "With parameter servers no batch comes after another: callbacks must do without batch hooks. "
+                "With parameter servers no batch comes after another: callbacks must do without "
+                "batch hooks. "
                 f"Received: {_name(callback)}"
             )
 
@@ -106,26 +132,34 @@ def set_directions(callbacks, directions):
 
 
 def state_of(callbacks):
-    """The state of the callbacks that have any: a list of what JSON can hold, and the arrays among it by name."""
+    """The state of the callbacks that have any: a list of what JSON can hold, and the arrays
+    among it by name.
+    """
     states, arrays = [], {}
     for index, callback in enumerate(_with_state(callbacks)):
         state = _get_state(callback)
         for name, value in (state or {}).items():
             if isinstance(value, list) and value and isinstance(value[0], np.ndarray):
-                arrays |= {f"callback/{index}/{name}/{place}": array for place, array in enumerate(value)}
+                arrays |= {
+                    f"callback/{index}/{name}/{place}": array for place, array in enumerate(value)
+                }
                 state[name] = {"arrays": len(value)}
         states.append({"class": _name(callback), "state": state})
     return states, arrays
 
 
 def restore_state(callbacks, states, arrays):
-    """Gives callbacks back what `state_of` took; those without a state start anew, with one warning."""
+    """Gives callbacks back what `state_of` took; those without a state start anew, with one
+    warning.
+    """
     callbacks = _with_state(callbacks)
     names = [_name(callback) for callback in callbacks]
     if names != [state["class"] for state in states]:
         _logger.warning("The callbacks are not those of the stopped run: all start anew.")
         return
-    anew = [name for name, callback in zip(names, callbacks, strict=True) if not _restores(callback)]
+    anew = [
+        name for name, callback in zip(names, callbacks, strict=True) if not _restores(callback)
+    ]
     if anew:
         _logger.warning(
             "These callbacks have no get_state and set_state, and start anew: %s", ", ".join(anew)
@@ -134,7 +168,9 @@ def restore_state(callbacks, states, arrays):
         state = dict(saved["state"] or {})
         for name, value in state.items():
             if isinstance(value, dict) and set(value) == {"arrays"}:
-                state[name] = [arrays[f"callback/{index}/{name}/{place}"] for place in range(value["arrays"])]
+                state[name] = [
+                    arrays[f"callback/{index}/{name}/{place}"] for place in range(value["arrays"])
+                ]
         _set_state(callback, state)
 
 
@@ -143,7 +179,9 @@ def _name(callback):
 
 
 def _follows_batches(callback):
-    """Whether a callback has a batch hook; of those of Keras, which have some at any rate, whether it is used."""
+    """Whether a callback has a batch hook; of those of Keras, which have some at any rate,
+    whether it is used.
+    """
     if isinstance(callback, keras.callbacks.ModelCheckpoint | keras.callbacks.BackupAndRestore):
         return callback.save_freq != "epoch"
     if isinstance(callback, keras.callbacks.TensorBoard):
@@ -151,7 +189,8 @@ def _follows_batches(callback):
     if isinstance(callback, keras.callbacks.TerminateOnNaN):
         return False  # the loop itself looks at every batch
     return any(
-        getattr(getattr(callback, hook), "__func__", None) is not getattr(keras.callbacks.Callback, hook)
+        getattr(getattr(callback, hook), "__func__", None)
+        is not getattr(keras.callbacks.Callback, hook)
         for hook in _BATCH_HOOKS
     )
 
@@ -173,7 +212,8 @@ def _set_state(callback, state):
 
 def _built_in_state(callback):
     names = next((names for kind, names in _STATE_OF.items() if isinstance(callback, kind)), ())
-    return [name for name in names if hasattr(callback, name)]  # some depend on the callback's arguments
+    # some depend on the callback's arguments
+    return [name for name in names if hasattr(callback, name)]
 
 
 def _restores(callback):
@@ -181,10 +221,14 @@ def _restores(callback):
 
 
 def _with_state(callbacks):
-    """The callbacks but those that need none, so that `progress` and the like can change in a resume."""
+    """The callbacks but those that need none, so that `progress` and the like can change in a
+    resume.
+    """
     own = [callback.callback if isinstance(callback, Muted) else callback for callback in callbacks]
     pairs = zip(callbacks, own, strict=True)
-    return [one for one, its in pairs if not isinstance(its, _STATELESS) or hasattr(its, "set_state")]
+    return [
+        one for one, its in pairs if not isinstance(its, _STATELESS) or hasattr(its, "set_state")
+    ]
 
 
 def _plain(value):

@@ -68,14 +68,18 @@ def read_variables(workers, variables):
         workers: The `Workers` of the strategy.
         variables: `{name: keras.Variable}`.
     """
-    apart = {name: variable.value for name, variable in variables.items() if _is_kept_apart(variable)}
+    apart = {
+        name: variable.value for name, variable in variables.items() if _is_kept_apart(variable)
+    }
     values = dict(zip(apart, workers.gather(list(apart.values())), strict=True))
     shared = [name for name in variables if name not in apart and workers.is_chief]
     return values | {name: variables[name].value.numpy()[np.newaxis] for name in shared}
 
 
 def check_variables(workers, variables, arrays):
-    """Raises ValueError when names, shapes or replicas of what `read_variables` gave do not agree."""
+    """Raises ValueError when names, shapes or replicas of what `read_variables` gave do not
+    agree.
+    """
     for name, variable in variables.items():
         copies = workers.count * workers.replicas if _is_kept_apart(variable) else 1
         wanted = (copies, *variable.shape)

@@ -48,9 +48,11 @@ class Measure:
 
 
 def evaluate_model(task, predictor, source, batch_size, workers, **answering):
-    """All metrics of a model on a source: the loss, the task's Keras metrics, and what the task adds.
+    """All metrics of a model on a source: the loss, the task's Keras metrics, and what the task
+    adds.
 
-    A task that measures outputs needs a single pass over the source: its loss and metrics come from the same outputs.
+    A task that measures outputs needs a single pass over the source: its loss and metrics come from
+    the same outputs.
 
     Args:
         task: The `Task`.
@@ -82,6 +84,8 @@ def _measured(task, predictor, outputs, targets, weights):
     weights = np.ones(len(tree.flatten(targets)[0]), "float32") if weights is None else weights
     for start in range(0, len(weights), READ):
         rows = slice(start, start + READ)
-        part = tree.map_structure(lambda array, rows=rows: tf.constant(array[rows]), (targets, outputs))
+        part = tree.map_structure(
+            lambda array, rows=rows: tf.constant(array[rows]), (targets, outputs)
+        )
         code.measure(*part, tf.constant(weights[rows], "float32"))
     return figures_of(code.metrics)

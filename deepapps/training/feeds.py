@@ -1,9 +1,10 @@
 """Feeds: from a source to the batches of the compiled step, in the order of `deepapps.data.order`.
 
-Every feed has `steps`, the number of global batches of an epoch; `start(epoch, step)`, which gives the block that compiled
-calls take batches from; and, inside the calls, `element(block, index)`, this worker's share of one global batch, and
-`load(element)`, `(inputs, targets, weights)` of a replica's slice of it. `resumes_within_epoch` tells whether `start` can
-begin at any step, `is_xla` whether XLA can compile `element` and `load`.
+Every feed has `steps`, the number of global batches of an epoch; `start(epoch, step)`, which gives
+the block that compiled calls take batches from; and, inside the calls, `element(block, index)`,
+this worker's share of one global batch, and `load(element)`, `(inputs, targets, weights)` of a
+replica's slice of it. `resumes_within_epoch` tells whether `start` can begin at any step, `is_xla`
+whether XLA can compile `element` and `load`.
 """
 
 import functools
@@ -19,10 +20,12 @@ from deepapps.data.source import ArraySource
 
 @functools.singledispatch
 def make_feed(source, batch_size, seed=None, share=(0, 1)):
-    """The feed that fits the class of a source; `make_feed.register` adds one for a class of your own.
+    """The feed that fits the class of a source; `make_feed.register` adds one for a class of your
+    own.
 
     Args:
-        source: What `Splits` holds. A source of an unknown class is read by index, in the background.
+        source: What `Splits` holds. A source of an unknown class is read by index, in the
+            background.
         batch_size: Examples of a global batch; a dataset brings its own.
         seed: Seed of the order. None keeps the order of the source, for evaluation.
         share: `(index, count)` of the worker whose share of the batches it is. Defaults to all.
@@ -46,7 +49,8 @@ class ArrayFeed:
         return tuple(tf.convert_to_tensor(share_of(part, self.share)) for part in block)
 
     def element(self, block, index):
-        return tuple(tf.gather(part, index) for part in block)  # a slice would have XLA compile each start
+        # a slice would have XLA compile each start
+        return tuple(tf.gather(part, index) for part in block)
 
     def load(self, element):
         rows, valid = element
@@ -63,8 +67,12 @@ class SourceFeed:
         self.size, self.batch_size, self.seed, self.share = len(source), batch_size, seed, share
         self.steps = -(-self.size // batch_size)
         self._source = source
-        sample = self._read(*(share_of(part, share)[0] for part in index_batches(self.size, batch_size)))
-        self._signature = tree.map_structure(lambda array: tf.TensorSpec(array.shape, array.dtype), sample)
+        sample = self._read(
+            *(share_of(part, share)[0] for part in index_batches(self.size, batch_size))
+        )
+        self._signature = tree.map_structure(
+            lambda array: tf.TensorSpec(array.shape, array.dtype), sample
+        )
 
     def start(self, epoch, step):
         block = index_batches(self.size, self.batch_size, self.seed, epoch)
@@ -89,14 +97,17 @@ class SourceFeed:
 
 
 class DatasetFeed:
-    """Takes the batches of a `tf.data.Dataset` as they come: a resume starts at the epoch's beginning."""
+    """Takes the batches of a `tf.data.Dataset` as they come: a resume starts at the epoch's
+    beginning.
+    """
 
     resumes_within_epoch = is_xla = False
 
     def __init__(self, dataset, share):
         if share[1] > 1:
             raise ValueError(
-                "A tf.data.Dataset trains in one process: give several workers a source with random access. "
+                "A tf.data.Dataset trains in one process: give several workers a source with "
+                "random access. "
                 f"Received: {share[1]} workers"
             )
         self.steps = int(dataset.cardinality())
@@ -125,7 +136,9 @@ class DatasetFeed:
         size = tf.shape(tree.flatten(batch)[0])[0]
         rows = tf.range(self.batch_size) % size
         valid = tf.cast(tf.range(self.batch_size) < size, "float32")
-        return with_weights(tree.map_structure(lambda tensor: tf.gather(tensor, rows), batch), valid)
+        return with_weights(
+            tree.map_structure(lambda tensor: tf.gather(tensor, rows), batch), valid
+        )
 
 
 class BucketedFeed:
@@ -149,8 +162,11 @@ class BucketedFeed:
 
     def start(self, epoch, step):
         rows, valid, widths = self.batches(epoch)
-        widths = np.repeat(widths[:, None], self.batch_size, axis=1)  # to be shared out like the rest
-        return tuple(tf.convert_to_tensor(share_of(part, self.share)) for part in (rows, valid, widths))
+        # to be shared out like the rest
+        widths = np.repeat(widths[:, None], self.batch_size, axis=1)
+        return tuple(
+            tf.convert_to_tensor(share_of(part, self.share)) for part in (rows, valid, widths)
+        )
 
     def element(self, block, index):
         return tuple(tf.gather(part, index) for part in block)
@@ -158,7 +174,10 @@ class BucketedFeed:
     def load(self, element):
         rows, valid, widths = element
         inputs = padded(
-            self._values, tf.gather(self._starts, rows), tf.gather(self._lengths, rows), tf.reduce_max(widths)
+            self._values,
+            tf.gather(self._starts, rows),
+            tf.gather(self._lengths, rows),
+            tf.reduce_max(widths),
         )
         return with_weights((inputs, *(tf.gather(array, rows) for array in self._arrays)), valid)
 
@@ -181,7 +200,11 @@ class PairFeed(BucketedFeed):
     def load(self, element):
         rows, valid, widths = element
         used = tf.where(rows >= 0)[:, 0]
-        rows, valid, widths = tf.gather(rows, used), tf.gather(valid, used), tf.reduce_max(widths, axis=0)
+        rows, valid, widths = (
+            tf.gather(rows, used),
+            tf.gather(valid, used),
+            tf.reduce_max(widths, axis=0),
+        )
         sources, targets = (
             padded(values, tf.gather(starts, rows), tf.gather(lengths, rows), widths[number])
             for number, (values, starts, lengths) in enumerate(self._sides)
@@ -201,7 +224,9 @@ def _(source: tf.data.Dataset, batch_size, seed=None, share=(0, 1)):
 
 
 def with_weights(batch, valid):
-    """Makes `(inputs, targets, weights)` of a batch that may bring sample weights, and 0 or 1 an example."""
+    """Makes `(inputs, targets, weights)` of a batch that may bring sample weights, and 0 or 1 an
+    example.
+    """
     inputs, targets, *weights = batch
     if not weights:
         return inputs, targets, valid
@@ -210,10 +235,14 @@ def with_weights(batch, valid):
 
 
 def padded(values, starts, lengths, width):
-    """Sequences that lie end to end in `values`, padded with 0 to `width` steps: `(B, [K,] width, ...)`."""
+    """Sequences that lie end to end in `values`, padded with 0 to `width` steps: `(B, [K,]
+    width, ...)`.
+    """
     steps = tf.range(width)
     real = steps < lengths[..., None]
     places = tf.where(real, starts[..., None] + tf.cast(steps, starts.dtype), 0)
     inputs = tf.gather(values, places)
-    real = tf.reshape(real, tf.concat([tf.shape(real), [1] * (inputs.shape.rank - real.shape.rank)], 0))
+    real = tf.reshape(
+        real, tf.concat([tf.shape(real), [1] * (inputs.shape.rank - real.shape.rank)], 0)
+    )
     return tf.where(real, inputs, tf.zeros((), inputs.dtype))

@@ -1,4 +1,6 @@
-"""SIGTERM and Ctrl-C: the first lets the call finish and a checkpoint be written, the second ends at once."""
+"""SIGTERM and Ctrl-C: the first lets the call finish and a checkpoint be written, the second
+ends at once.
+"""
 
 import contextlib
 import os
@@ -19,7 +21,8 @@ def stop_requests():
         yield requests
         return
     previous = {
-        number: signal.signal(number, lambda number, _: requests.append(number)) for number in _SIGNALS
+        number: signal.signal(number, lambda number, _: requests.append(number))
+        for number in _SIGNALS
     }
     try:
         with _end_at_second_signal():
@@ -31,7 +34,9 @@ def stop_requests():
 
 @contextlib.contextmanager
 def _end_at_second_signal():
-    """Python calls handlers only between compiled calls, so a thread reads the signals as they come in."""
+    """Python calls handlers only between compiled calls, so a thread reads the signals as they
+    come in.
+    """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     previous = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)

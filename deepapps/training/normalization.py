@@ -1,8 +1,10 @@
-"""Synchronized batch normalization, with one message between the replicas in place of Keras's three.
+"""Synchronized batch normalization, with one message between the replicas in place of Keras's
+three.
 
-The mean and the variance of all replicas' examples follow from three sums: of the inputs, of their squares, and
-of their number. Keras adds up one after the other over the replicas, and between workers a message takes
-its time, however small. Here all travel together, and so do their gradients.
+The mean and the variance of all replicas' examples follow from three sums: of the inputs, of their
+squares, and of their number. Keras adds up one after the other over the replicas, and between
+workers a message takes its time, however small. Here all travel together, and so do their
+gradients.
 """
 
 import functools
@@ -14,10 +16,11 @@ from deepapps.keras_internals import layers_of, moments, reduction_axes, replace
 
 
 def join_messages(model):
-    """Has the synchronized batch normalizations of a model exchange one message a batch, and one for the gradient.
+    """Has the synchronized batch normalizations of a model exchange one message a batch, and one
+    for the gradient.
 
-    The layers stay Keras's own, and `model.keras` readable without deepapps. Under a mask, where Keras
-    leaves each replica to itself, they synchronize, too.
+    The layers stay Keras's own, and `model.keras` readable without deepapps. Under a mask, where
+    Keras leaves each replica to itself, they synchronize, too.
     """
     for layer in layers_of(model):
         if type(layer) is keras.layers.BatchNormalization and layer.synchronized:
@@ -25,7 +28,9 @@ def join_messages(model):
 
 
 def _moments(layer, inputs, mask):
-    """Mean and variance, `(D,)` each, over the examples of all replicas; `mask` hides some of them."""
+    """Mean and variance, `(D,)` each, over the examples of all replicas; `mask` hides some of
+    them.
+    """
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return moments(layer, inputs, mask)

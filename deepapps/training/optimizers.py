@@ -43,7 +43,11 @@ def serialized(value):
 
 def make_schedule(settings, updates):
     """The learning rate: a number, or the Keras schedule stretched over `updates` updates."""
-    rate, name, final = settings.learning_rate, settings.learning_rate_schedule, settings.final_learning_rate
+    rate, name, final = (
+        settings.learning_rate,
+        settings.learning_rate_schedule,
+        settings.final_learning_rate,
+    )
     schedules = keras.optimizers.schedules
     if isinstance(name, dict):
         return schedules.deserialize(_checked(name))
@@ -57,9 +61,13 @@ def make_schedule(settings, updates):
     makers = {
         "constant": lambda: rate,
         "CosineDecay": lambda: schedules.CosineDecay(rate, updates, alpha=final),
-        "PolynomialDecay": lambda: schedules.PolynomialDecay(rate, updates, end_learning_rate=final * rate),
+        "PolynomialDecay": lambda: schedules.PolynomialDecay(
+            rate, updates, end_learning_rate=final * rate
+        ),
         "ExponentialDecay": lambda: schedules.ExponentialDecay(rate, updates, decay_rate=final),
-        "InverseTimeDecay": lambda: schedules.InverseTimeDecay(rate, updates, decay_rate=1 / final - 1),
+        "InverseTimeDecay": lambda: schedules.InverseTimeDecay(
+            rate, updates, decay_rate=1 / final - 1
+        ),
     }
     return makers[name]()
 
@@ -70,16 +78,24 @@ def current_learning_rate(optimizer):
 
 
 def _adam_step(optimizer, gradient, variable, learning_rate):
-    """Keras's update of a variable by Adam, as the one operation that TensorFlow has for it: half the time."""
+    """Keras's update of a variable by Adam, as the one operation that TensorFlow has for it:
+    half the time.
+    """
     dtype, (mean, variance) = variable.dtype, adam_slots(optimizer, variable)
     beta_1, beta_2 = (tf.constant(beta, dtype) for beta in (optimizer.beta_1, optimizer.beta_2))
     step = tf.cast(optimizer.iterations + 1, dtype)
     tf.raw_ops.ResourceApplyAdam(
-        var=variable.handle, m=mean.value.handle, v=variance.value.handle,
-        beta1=beta_1, beta2=beta_2, beta1_power=beta_1**step, beta2_power=beta_2**step,
-        lr=tf.cast(learning_rate, dtype), epsilon=tf.constant(optimizer.epsilon, dtype),
+        var=variable.handle,
+        m=mean.value.handle,
+        v=variance.value.handle,
+        beta1=beta_1,
+        beta2=beta_2,
+        beta1_power=beta_1**step,
+        beta2_power=beta_2**step,
+        lr=tf.cast(learning_rate, dtype),
+        epsilon=tf.constant(optimizer.epsilon, dtype),
         grad=tf.cast(tf.convert_to_tensor(gradient), dtype),
-    )  # fmt: skip
+    )
 
 
 def _made_optimizer(settings):
@@ -91,7 +107,9 @@ def _made_optimizer(settings):
 
 
 def _checked(config):
-    """A copy of a config, as Keras changes what it gets; ValueError where it names what a Run must not bring."""
+    """A copy of a config, as Keras changes what it gets; ValueError where it names what a Run
+    must not bring.
+    """
     config = copy.deepcopy(config)
     check_config(config)
     return config
@@ -111,6 +129,8 @@ def _named_optimizer(settings, updates):
 def _options(settings):
     """The optimizer's options that are set."""
     names = ("weight_decay", "momentum", "clipnorm", "global_clipnorm", "clipvalue")
-    options = {name: getattr(settings, name) for name in names if getattr(settings, name) is not None}
+    options = {
+        name: getattr(settings, name) for name in names if getattr(settings, name) is not None
+    }
     ema = {"use_ema": True, "ema_momentum": settings.ema_momentum}
     return options | ema if settings.use_ema else options

@@ -22,7 +22,9 @@ class Pace:
 
     @contextlib.contextmanager
     def call(self, steps: int):
-        """Times a call of so many steps, of which the first one also compiles and does not count."""
+        """Times a call of so many steps, of which the first one also compiles and does not
+        count.
+        """
         beat()
         began = time.monotonic()
         yield

@@ -62,7 +62,8 @@ class ProgressReport(keras.callbacks.Callback):
 def _line(figures):
     """`loss 0.0312  accuracy 0.9901  ...`"""
     names = sorted(
-        figures or {}, key=lambda name: (name == "learning_rate", name.startswith("val_"), "loss" not in name)
+        figures or {},
+        key=lambda name: (name == "learning_rate", name.startswith("val_"), "loss" not in name),
     )
     shown = {name: figures[name] for name in names if isinstance(figures[name], int | float)}
     return "  ".join(f"{name} {value:.4g}" for name, value in shown.items())

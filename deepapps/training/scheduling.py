@@ -1,4 +1,6 @@
-"""Calls that the workers of parameter servers do for the chief, in pieces and each at its own pace."""
+"""Calls that the workers of parameter servers do for the chief, in pieces and each at its own
+pace.
+"""
 
 import keras
 import tensorflow as tf
@@ -12,13 +14,14 @@ class ScheduledCall:
     """A compiled call of a `Step`, cut into one piece a worker.
 
     The chief waits for all pieces, so between calls nothing moves, and it can validate and write
-    checkpoints. A piece that a lost worker had is done again by another, so some updates may come twice.
+    checkpoints. A piece that a lost worker had is done again by another, so some updates may come
+    twice.
 
     Args:
-        step: The `Step`. Every piece gets metrics of its own, which are added to the step's: workers
-            that add to the same ones at the same time would lose what the others add.
-        make_call: `make_call(step)` compiles the call `(block, start, count, *rest)`, whose `count` is
-            what is cut. `rest` is empty or holds the batches of one of them.
+        step: The `Step`. Every piece gets metrics of its own, which are added to the step's:
+            workers that add to the same ones at the same time would lose what the others add.
+        make_call: `make_call(step)` compiles the call `(block, start, count, *rest)`, whose `count`
+            is what is cut. `rest` is empty or holds the batches of one of them.
     """
 
     def __init__(self, step, make_call):
@@ -40,7 +43,9 @@ class ScheduledCall:
         self._coordinator.join()
         self._add_metrics()
         results = [(first, piece.fetch()) for first, piece in pieces]
-        bad = [first + int(result) for first, result in results if result is not None and result >= 0]
+        bad = [
+            first + int(result) for first, result in results if result is not None and result >= 0
+        ]
         return min(bad, default=-1)
 
     def _add_metrics(self):
@@ -53,21 +58,26 @@ class ScheduledCall:
 
 def _copy(metric):
     copy = copied(metric)
-    late = metric.variables[len(copy.variables) :]  # of a metric that is built when it is first used
+    # of a metric that is built when it is first used
+    late = metric.variables[len(copy.variables) :]
     for variable in late:
         copy.add_variable(variable.shape, "zeros", variable.dtype, name=variable.name)
     return copy
 
 
 def check_asynchronous(model, source):
-    """Raises ValueError when a layer of the model would wait for the other replicas, or the data cannot be sent."""
+    """Raises ValueError when a layer of the model would wait for the other replicas, or the data
+    cannot be sent.
+    """
     if not isinstance(source, ArraySource):
         raise ValueError(
-            f"Parameter servers need data in memory, an ArraySource. Received: {type(source).__name__}"
+            "Parameter servers need data in memory, an ArraySource. Received: "
+            f"{type(source).__name__}"
         )
     for layer in layers_of(model):
         if isinstance(layer, keras.layers.BatchNormalization) and layer.synchronized:
             raise ValueError(
-                "Batch normalization cannot be synchronized with parameter servers, whose workers do not wait "
+                "Batch normalization cannot be synchronized with parameter servers, whose workers "
+                "do not wait "
                 f"for each other. Received: {layer.name} with synchronized=True"
             )

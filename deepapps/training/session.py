@@ -1,4 +1,6 @@
-"""A training, without a folder: `Session` holds all that a training needs, and `fit` is the one loop."""
+"""A training, without a folder: `Session` holds all that a training needs, and `fit` is the one
+loop.
+"""
 
 import logging
 import numbers
@@ -84,7 +86,9 @@ class Session:
     ):
         self.task = task
         self.settings = settings or TrainingSettings(**task.training)
-        strategy = make_strategy(self.settings.strategy if isinstance(strategy, str | None) else strategy)
+        strategy = make_strategy(
+            self.settings.strategy if isinstance(strategy, str | None) else strategy
+        )
         _set_seeds(self.settings)
         self.splits = task.data() if splits is None else splits
         self.state = State(task, self.settings, strategy, self.splits.train, model)
@@ -113,7 +117,8 @@ class Session:
         self.model.set_weights(arrays)
 
     def fit(self, epochs=None):
-        """Trains until a number of epochs is done, or until a callback or a signal ends the training.
+        """Trains until a number of epochs is done, or until a callback or a signal ends the
+        training.
 
         Args:
             epochs: Epochs in all, those that are done included. Defaults to that of the settings.
@@ -129,7 +134,9 @@ class Session:
             self.keeper.restore(self)
             try:
                 self._settle(requests)
-                while self.state.epoch < epochs and not (self.model.stop_training or self.state.signal):
+                while self.state.epoch < epochs and not (
+                    self.model.stop_training or self.state.signal
+                ):
                     self._fit_epoch(requests)
             finally:
                 self.callbacks.on_train_end()
@@ -148,7 +155,9 @@ class Session:
         return evaluate_model(self.task, self.predictor, source, size, self.workers, **answering)
 
     def _prepare(self):
-        """Makes what the first `fit` needs; callbacks such as TensorBoard write as soon as they are made."""
+        """Makes what the first `fit` needs; callbacks such as TensorBoard write as soon as they
+        are made.
+        """
         if self.callbacks is None:
             self.callbacks = make_callbacks(self, self._given_callbacks)
             validation, size = self.splits.validation, self.settings.batch_size
@@ -156,7 +165,9 @@ class Session:
                 self._measure = Measure(self.state.code, validation, size, self.callbacks)
 
     def _fit_epoch(self, requests):
-        """Trains for an epoch, or the rest of one; validates, and hands the best weights and the state to the keeper."""
+        """Trains for an epoch, or the rest of one; validates, and hands the best weights and the
+        state to the keeper.
+        """
         state, callbacks = self.state, self.callbacks
         callbacks.on_epoch_begin(state.epoch)
         block, began = state.feed.start(state.epoch, state.step), time.monotonic() - state.seconds
@@ -188,13 +199,17 @@ class Session:
         self._settle(requests)
 
     def _next_updates(self):
-        """The updates of the next call, and the batches of each; fewer batches make the last update of an epoch."""
+        """The updates of the next call, and the batches of each; fewer batches make the last
+        update of an epoch.
+        """
         rest = self.state.feed.steps - self.state.step
         batches = min(self.settings.gradient_accumulation_steps, rest)
         return min(max(self._pace.steps // batches, 1), rest // batches), batches
 
     def _settle(self, requests):
-        """All workers settle on a signal to stop for, whether a checkpoint is due, and how long a call is."""
+        """All workers settle on a signal to stop for, whether a checkpoint is due, and how long
+        a call is.
+        """
         due = self.state.seconds_since_saved() >= self.settings.checkpoint_seconds
         decisions = due, self._pace.steps, bool(self.model.stop_training)
         settled = self.workers.settle(requests, *decisions)
@@ -207,7 +222,9 @@ class Session:
         metrics = self._measure()
         if self.task.monitor not in metrics:
             further = self.task.validate(self.predictor, self.splits.validation)
-            metrics |= {name: value for name, value in further.items() if isinstance(value, numbers.Real)}
+            metrics |= {
+                name: value for name, value in further.items() if isinstance(value, numbers.Real)
+            }
         return {f"val_{name}": plain(value) for name, value in metrics.items()}
 
     def _monitored(self, metrics):
@@ -215,7 +232,8 @@ class Session:
         if f"val_{self.task.monitor}" not in metrics:
             names = (name.removeprefix("val_") for name in metrics if name.startswith("val_"))
             raise ValueError(
-                f"The task monitors {self.task.monitor!r}, and validation gives only {', '.join(names)}."
+                f"The task monitors {self.task.monitor!r}, and validation gives only "
+                f"{', '.join(names)}."
             )
         return metrics[f"val_{self.task.monitor}"]
 
@@ -223,15 +241,23 @@ class Session:
         """The message of a loss that is no longer finite."""
         rate = current_learning_rate(self.state.optimizer)
         return (
-            f"The loss is not finite at epoch {self.state.epoch + 1}, step {step + 1}, with learning rate {rate:.3g}. "
-            f"{self.keeper.after_failure(self)} Lower `learning_rate`, or bound the gradients with `global_clipnorm`."
+            f"The loss is not finite at epoch {self.state.epoch + 1}, step {step + 1}, with "
+            f"learning rate {rate:.3g}. "
+            f"{self.keeper.after_failure(self)} Lower `learning_rate`, or bound the gradients "
+            "with `global_clipnorm`."
         )
 
     def _leave(self):
         """Says how to go on, and ends the process or, after Ctrl-C, raises KeyboardInterrupt."""
         report = _logger.warning if self.workers.is_chief else _logger.info
         name, advice = signal.Signals(self.state.signal).name, self.keeper.after_stop(self)
-        report("Stopped by %s at epoch %d, step %d; %s", name, self.state.epoch + 1, self.state.step, advice)
+        report(
+            "Stopped by %s at epoch %d, step %d; %s",
+            name,
+            self.state.epoch + 1,
+            self.state.step,
+            advice,
+        )
         if self.state.signal == signal.SIGINT:
             raise KeyboardInterrupt
         raise SystemExit(128 + self.state.signal)
@@ -242,7 +268,9 @@ def _check_monitor(task, settings, metrics, validation):
     known = [metric.name for metric in metrics]
     adds_none = type(task).evaluate is Task.evaluate and type(task).measure is Task.measure
     if task.monitor not in known and adds_none:
-        raise ValueError(f"The task monitors {task.monitor!r}, and has only the figures {', '.join(known)}.")
+        raise ValueError(
+            f"The task monitors {task.monitor!r}, and has only the figures {', '.join(known)}."
+        )
     if settings.patience is not None and validation is None:
         raise ValueError("`patience` needs validation data.")
 

@@ -35,8 +35,8 @@ class State:
         feed: The feed of the training data.
         code: The `Step` that is compiled.
         workers: The `Workers` of the strategy.
-        signal, is_due: What the workers have settled: the signal that stops them, or None; whether a
-            checkpoint is due.
+        signal, is_due: What the workers have settled: the signal that stops them, or None; whether
+            a checkpoint is due.
     """
 
     def __init__(self, task, settings, strategy, train_source, model=None):
@@ -59,9 +59,15 @@ class State:
         self.workers.adopt(self.model)
         join_messages(self.model)
         self.code = Step(
-            self.model, self.optimizer, loss, self.metrics, self.workers, augmentation, class_weight,
+            self.model,
+            self.optimizer,
+            loss,
+            self.metrics,
+            self.workers,
+            augmentation,
+            class_weight,
             use_jit(settings.jit_compile, self.model, self.workers),
-        )  # fmt: skip
+        )
         self._variables = _named(
             model=self.model.variables,
             optimizer=self.optimizer.variables,
@@ -98,7 +104,9 @@ class State:
             variable.assign(value)
 
     def improves(self, value):
-        """Whether a value of the monitor is the best so far, and keeps it; the later of equal ones counts."""
+        """Whether a value of the monitor is the best so far, and keeps it; the later of equal
+        ones counts.
+        """
         sign = 1 if self._task.direction == "max" else -1
         better = self.best is None or sign * value >= sign * self.best
         if better and math.isfinite(value):
@@ -111,7 +119,9 @@ class State:
         self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
 
     def save(self, folder, callbacks):
-        """Writes a checkpoint, where the data allow going on from here; all workers must call this together."""
+        """Writes a checkpoint, where the data allow going on from here; all workers must call
+        this together.
+        """
         if self.step and not self.feed.resumes_within_epoch:
             return
         arrays = checkpoints.read_variables(self.workers, self._variables)
@@ -140,7 +150,8 @@ class State:
         path, arrays, state = found
         if state["examples"] != self.feed.size:
             raise ValueError(
-                f"{path}: is of {state['examples']} training examples, and the data now hold {self.feed.size}."
+                f"{path}: is of {state['examples']} training examples, and the data now hold "
+                f"{self.feed.size}."
             )
         checkpoints.check_variables(self.workers, self._variables, arrays)
         self._found = arrays, state
@@ -157,7 +168,9 @@ class State:
 
     def _restore(self, arrays, state, callbacks):
         if not self.feed.resumes_within_epoch:
-            _logger.warning("A tf.data.Dataset resumes at the beginning of an epoch: %d.", state["epoch"] + 1)
+            _logger.warning(
+                "A tf.data.Dataset resumes at the beginning of an epoch: %d.", state["epoch"] + 1
+            )
         checkpoints.write_variables(self.workers, self._variables, arrays)
         fold_replica_into_seeds(self.workers.strategy, self._seeds)
         restore_state(callbacks, state["callbacks"], arrays)
@@ -170,7 +183,8 @@ class State:
         return time.monotonic() - self._saved
 
     def _build(self, loss, class_weight):
-        """Builds what is built lazily, with one example: in a compiled call on replicas it would fail.
+        """Builds what is built lazily, with one example: in a compiled call on replicas it would
+        fail.
 
         Raises: ValueError when the loss or a metric does not fit the targets and the outputs.
         """
@@ -179,7 +193,9 @@ class State:
         if class_weight and (
             tree.is_nested(targets) or len(targets.shape) != 1 or not targets.dtype.is_integer
         ):
-            raise ValueError("`class_weight` needs targets that are class indices, one integer an example.")
+            raise ValueError(
+                "`class_weight` needs targets that are class indices, one integer an example."
+            )
         outputs = self.model(inputs, training=False)
         self.optimizer.build(self.model.trainable_variables)
 
@@ -197,7 +213,8 @@ class State:
             ]
             reason = str(error).strip().splitlines()[0]
             raise ValueError(
-                f"The loss or a metric does not fit targets of shape {shapes[0]} and outputs of shape {shapes[1]} "
+                f"The loss or a metric does not fit targets of shape {shapes[0]} and outputs of "
+                f"shape {shapes[1]} "
                 f"for an example: {reason}"
             ) from None
         self.take_figures()
@@ -241,4 +258,8 @@ def _check_batch_size(feed, replicas):
 
 
 def _named(**groups):
-    return {f"{group}/{index}": v for group, variables in groups.items() for index, v in enumerate(variables)}
+    return {
+        f"{group}/{index}": v
+        for group, variables in groups.items()
+        for index, v in enumerate(variables)
+    }

@@ -33,7 +33,15 @@ class Step:
     """
 
     def __init__(
-        self, model, optimizer, loss, metrics, workers, augmentation=None, class_weight=None, jit=False
+        self,
+        model,
+        optimizer,
+        loss,
+        metrics,
+        workers,
+        augmentation=None,
+        class_weight=None,
+        jit=False,
     ):
         self.model, self.optimizer, self.loss, self.metrics = model, optimizer, loss, metrics
         self.workers, self.strategy, self.class_weight = workers, workers.strategy, class_weight
@@ -47,8 +55,9 @@ class Step:
 
     def training_call(self, feed):
         """Compiles `call(block, start, updates, accumulate)`, which does that many updates, of
-        `accumulate` batches each, from batch `start`. It returns the index of the first update whose
-        loss is not finite, or -1."""
+        `accumulate` batches each, from batch `start`. It returns the index of the first update
+        whose loss is not finite, or -1.
+        """
         if self.workers.is_asynchronous:
             return ScheduledCall(self, lambda step: step._training_call(feed))
         return self._training_call(feed)
@@ -107,18 +116,26 @@ class Step:
         if self.augmentation is None:
             return self._with_load(load, update, feed)
         update, augment = self._jitted(update), on_pairs(self.augmentation)
-        return lambda elements: update([(*augment(*pair), weights) for *pair, weights in load(elements)])
+        return lambda elements: update(
+            [(*augment(*pair), weights) for *pair, weights in load(elements)]
+        )
 
     def _with_load(self, load, function, feed):
-        """`function(load(elements))`, where `load` stays outside of XLA if that cannot compile it."""
+        """`function(load(elements))`, where `load` stays outside of XLA if that cannot compile
+        it.
+        """
         if feed.is_xla:
             return self._jitted(lambda elements: function(load(elements)))
         function = self._jitted(function)
         return lambda elements: function(load(elements))
 
     def _compiled(self, call, feed, steps_are_xla=True):
-        """The call, compiled: by XLA as a whole where it holds nothing that XLA leaves to TensorFlow."""
-        whole = self._jit and steps_are_xla and feed.is_xla and self.strategy.num_replicas_in_sync == 1
+        """The call, compiled: by XLA as a whole where it holds nothing that XLA leaves to
+        TensorFlow.
+        """
+        whole = (
+            self._jit and steps_are_xla and feed.is_xla and self.strategy.num_replicas_in_sync == 1
+        )
         # to rewrite the code would take AutoGraph two seconds
         return tf.function(call, jit_compile=whole or None, autograph=False)
 
@@ -129,21 +146,26 @@ class Step:
     def _update(self, batches, examples):
         """One update from batches of `examples` each, which all replicas do together.
 
-        Several replicas sum all they have in one message, the number of their examples included. So they divide
+        Several replicas sum all they have in one message, the number of their examples included. So
+        they divide
         first by what is the same on each: the number with the padding.
         """
         variables, alone = self.model.trainable_variables, self.strategy.num_replicas_in_sync == 1
         count = tf.add_n([_count(weights) for *_, weights in batches])
         whole = count if alone else tf.add_n([_room(weights, examples) for *_, weights in batches])
         parts = [self._gradients(batch, whole, variables) for batch in batches]
-        parts = parts[0] if len(parts) == 1 else [_add(tensors) for tensors in zip(*parts, strict=True)]
+        parts = (
+            parts[0] if len(parts) == 1 else [_add(tensors) for tensors in zip(*parts, strict=True)]
+        )
         shapes = [(), *(variable.shape for variable in variables)]
         loss, *gradients = parts if alone else _over_replicas(parts, shapes, count / whole)
         self.optimizer.apply(_of_one_dtype(gradients), variables)
         return loss
 
     def _gradients(self, batch, count, variables):
-        """This batch's part of the loss and of the gradients, where `count` examples make the whole."""
+        """This batch's part of the loss and of the gradients, where `count` examples make the
+        whole.
+        """
         inputs, targets, weights = batch
         with tf.GradientTape() as tape:
             outputs = self.model(inputs, training=True)
@@ -157,7 +179,9 @@ class Step:
         return [loss, *map(self._whole_rows, gradients)]
 
     def _whole_rows(self, gradient):
-        """A gradient; of an embedding, each row once, since Keras clips and squares the parts of a row one by one."""
+        """A gradient; of an embedding, each row once, since Keras clips and squares the parts of
+        a row one by one.
+        """
         if not isinstance(gradient, tf.IndexedSlices):
             return gradient
         # XLA has no `unique`, and replicas must have the same rows
@@ -174,7 +198,11 @@ class Step:
 
     def _penalty(self, dtype):
         """The regularization losses of the layers."""
-        return tf.add_n([tf.cast(loss, dtype) for loss in self.model.losses]) if self.model.losses else 0.0
+        return (
+            tf.add_n([tf.cast(loss, dtype) for loss in self.model.losses])
+            if self.model.losses
+            else 0.0
+        )
 
     def _measure(self, targets, outputs, weights, losses):
         """Adds a batch to the metrics; the padding, of weight 0, stays out."""
@@ -189,7 +217,9 @@ class Step:
             return inputs, targets, weights
         table = [self.class_weight.get(label, 1.0) for label in range(max(self.class_weight) + 1)]
         known = tf.cast(targets, "int32") < len(table)
-        factors = tf.gather(tf.constant(table, "float32"), tf.where(known, tf.cast(targets, "int32"), 0))
+        factors = tf.gather(
+            tf.constant(table, "float32"), tf.where(known, tf.cast(targets, "int32"), 0)
+        )
         return inputs, targets, weights * tf.where(known, factors, 1.0)
 
     def _slice(self, element):
@@ -205,9 +235,19 @@ def jit_pays(model):
     """
     layers = keras.layers
     measured = (
-        layers.InputLayer, layers.Rescaling, layers.Flatten, layers.Reshape, layers.Dense, layers.Activation,
-        layers.ReLU, layers.Softmax, layers.Dropout, layers.LayerNormalization, layers.Add, layers.Concatenate,
-    )  # fmt: skip
+        layers.InputLayer,
+        layers.Rescaling,
+        layers.Flatten,
+        layers.Reshape,
+        layers.Dense,
+        layers.Activation,
+        layers.ReLU,
+        layers.Softmax,
+        layers.Dropout,
+        layers.LayerNormalization,
+        layers.Add,
+        layers.Concatenate,
+    )
     return all(type(layer) in measured for layer in layers_of(model))
 
 
@@ -221,11 +261,15 @@ def per_example(loss):
 
 
 def figures_of(metrics):
-    """The results of metrics, `{name: float}`, or a list of floats where there is one for each class."""
+    """The results of metrics, `{name: float}`, or a list of floats where there is one for each
+    class.
+    """
     results = [(metric.name, metric.result()) for metric in metrics]
     named = [value if isinstance(value, dict) else {name: value} for name, value in results]
     return {
-        name: keras.ops.convert_to_numpy(value).tolist() for group in named for name, value in group.items()
+        name: keras.ops.convert_to_numpy(value).tolist()
+        for group in named
+        for name, value in group.items()
     }
 
 
@@ -240,7 +284,8 @@ def _room(weights, examples):
 
 
 def _over_replicas(parts, shapes, share):
-    """The replicas' parts of the loss and of each gradient, summed, and divided by the sum of their shares.
+    """The replicas' parts of the loss and of each gradient, summed, and divided by the sum of their
+    shares.
 
     All of a dtype go in one message. None, the gradient of an unused variable, stays None.
     """
@@ -256,12 +301,15 @@ def _over_replicas(parts, shapes, share):
             sums[place] = total
     share, *sums = sums
     return [
-        None if total is None else tf.math.divide_no_nan(total, tf.cast(share, total.dtype)) for total in sums
+        None if total is None else tf.math.divide_no_nan(total, tf.cast(share, total.dtype))
+        for total in sums
     ]
 
 
 def _of_one_dtype(gradients):
-    """The gradients in the widest of their dtypes: Keras takes the norm of all together only then."""
+    """The gradients in the widest of their dtypes: Keras takes the norm of all together only
+    then.
+    """
     dtypes = {gradient.dtype.name for gradient in gradients if gradient is not None}
     if len(dtypes) < 2:
         return gradients
@@ -271,4 +319,8 @@ def _of_one_dtype(gradients):
 
 def _add(tensors):
     """Sum of the same gradient over accumulated batches."""
-    return None if tensors[0] is None else tf.add_n([tf.convert_to_tensor(tensor) for tensor in tensors])
+    return (
+        None
+        if tensors[0] is None
+        else tf.add_n([tf.convert_to_tensor(tensor) for tensor in tensors])
+    )

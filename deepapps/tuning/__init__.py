@@ -1,4 +1,6 @@
-"""Hyperparameter search: Keras Tuner picks the settings, each trial is a Run in a process of its own."""
+"""Hyperparameter search: Keras Tuner picks the settings, each trial is a Run in a process of its
+own.
+"""
 
 from deepapps.registry import Registry
 

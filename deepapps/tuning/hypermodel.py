@@ -31,7 +31,9 @@ class TaskHyperModel(keras_tuner.HyperModel):
         task.data()
         return task.network()
 
-    def fit(self, hp, model, callbacks=(), epochs=None, initial_epoch=0, verbose="auto", **training):
+    def fit(
+        self, hp, model, callbacks=(), epochs=None, initial_epoch=0, verbose="auto", **training
+    ):
         """Trains the model; the figures of the best epoch, and `parameters`.
 
         Args:

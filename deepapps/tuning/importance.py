@@ -16,8 +16,8 @@ class Column:
 
     Attributes:
         name: Its name.
-        numbers: `(N,)`; NaN where a trial has it not. Choices count from 0, a logarithmic range is taken by its
-            power of ten.
+        numbers: `(N,)`; NaN where a trial has it not. Choices count from 0, a logarithmic range is
+            taken by its power of ten.
         choices: The choices, or empty.
         is_logarithmic: Whether the range is.
     """
@@ -42,9 +42,13 @@ def columns_of(rows, space):
         space: The descriptions of the hyperparameters, as in search.json.
     """
     columns = [
-        _column(rows, one["class_name"], one["config"]) for one in space if one["class_name"] != "Fixed"
+        _column(rows, one["class_name"], one["config"])
+        for one in space
+        if one["class_name"] != "Fixed"
     ]
-    return [column for column in columns if len(set(column.numbers[np.isfinite(column.numbers)])) > 1]
+    return [
+        column for column in columns if len(set(column.numbers[np.isfinite(column.numbers)])) > 1
+    ]
 
 
 def _column(rows, kind, config):
@@ -55,19 +59,22 @@ def _column(rows, kind, config):
         return Column(config["name"], np.array(numbers, float), choices)
     is_logarithmic = config.get("sampling") in ("log", "reverse_log")
     numbers = np.array([np.nan if value is None else value for value in values], float)
-    return Column(config["name"], np.log10(numbers) if is_logarithmic else numbers, (), is_logarithmic)
+    return Column(
+        config["name"], np.log10(numbers) if is_logarithmic else numbers, (), is_logarithmic
+    )
 
 
 def importances(columns, scores, seed=0):
-    """How much worse a random forest predicts the score when one hyperparameter is shuffled (Breiman 2001).
+    """How much worse a random forest predicts the score when one hyperparameter is shuffled
+    (Breiman 2001).
 
     Args:
         columns: What `columns_of` returned.
         scores: `(N,)`.
         seed: Seed of the forests. Defaults to 0.
-    Returns: `{name: (mean, standard deviation)}`, shares of the variance of the scores, over forests that are each
-        grown on another draw of the trials and asked about those left out; the largest first. Empty for fewer than
-        `FEWEST` trials or scores that are all alike.
+    Returns: `{name: (mean, standard deviation)}`, shares of the variance of the scores, over
+        forests that are each grown on another draw of the trials and asked about those left out;
+        the largest first. Empty for fewer than `FEWEST` trials or scores that are all alike.
     """
     scores = np.asarray(scores, float)
     if len(scores) < FEWEST or not columns or np.ptp(scores) == 0:
@@ -80,7 +87,9 @@ def importances(columns, scores, seed=0):
         left = np.setdiff1d(np.arange(len(scores)), chosen)
         if len(left) < 2:
             continue
-        forest = RandomForestRegressor(TREES, random_state=sample).fit(inputs[chosen], scores[chosen])
+        forest = RandomForestRegressor(TREES, random_state=sample).fit(
+            inputs[chosen], scores[chosen]
+        )
         worse = permutation_importance(
             forest,
             inputs[left],

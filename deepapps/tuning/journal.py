@@ -1,7 +1,7 @@
 """The journal of a search: what its oracle decided and was told, a line each, in order.
 
-An oracle that is told the same again stands where the first one stood. So a search that was killed at
-any instant goes on as if it had not been, whatever the oracle keeps in memory.
+An oracle that is told the same again stands where the first one stood. So a search that was killed
+at any instant goes on as if it had not been, whatever the oracle keeps in memory.
 """
 
 import dataclasses
@@ -66,7 +66,13 @@ class Journal:
     def end(self, trial, completed, figures, message=""):
         """Notes how a trial has ended."""
         self._append(
-            {"event": "end", "trial": trial, "completed": completed, "figures": figures, "message": message}
+            {
+                "event": "end",
+                "trial": trial,
+                "completed": completed,
+                "figures": figures,
+                "message": message,
+            }
         )
 
     def rows(self):
@@ -78,7 +84,9 @@ class Journal:
                 continue
             row = rows[event["trial"]]
             row.figures, row.message = event["figures"], event["message"]
-            row.status = FAILED if not event["completed"] else PRUNED if row.figures["pruned"] else COMPLETED
+            row.status = (
+                FAILED if not event["completed"] else PRUNED if row.figures["pruned"] else COMPLETED
+            )
         return rows
 
     def _append(self, event):

@@ -8,10 +8,11 @@ DEFAULT_TRIALS = 20
 
 
 class _Remembered:
-    """An oracle whose decisions and results stand in a journal; Keras Tuner's own files are not written.
+    """An oracle whose decisions and results stand in a journal; Keras Tuner's own files are not
+    written.
 
-    Keras Tuner forgets the grid and the random state of the Gaussian process as it saves, and a kill
-    between two of its files loses a trial.
+    Keras Tuner forgets the grid and the random state of the Gaussian process as it saves, and a
+    kill between two of its files loses a trial.
     """
 
     journal, recorded = (
@@ -53,7 +54,10 @@ class _Remembered:
         Raises: ValueError when the oracle decides otherwise than the journal says.
         """
         events = journal.events()
-        self.journal, self.recorded = _Silent(), {e["trial"]: e["values"] for e in events if "values" in e}
+        self.journal, self.recorded = (
+            _Silent(),
+            {e["trial"]: e["values"] for e in events if "values" in e},
+        )
         for event in events:
             self._repeat(event, journal.path)
         left = list(self.ongoing_trials.values())
@@ -64,10 +68,12 @@ class _Remembered:
 
     def _repeat(self, event, path):
         if event["event"] == "begin":
-            trial = self.create_trial(event["trial"])  # in a worker's place: which it was decides nothing
+            # in a worker's place: which it was decides nothing
+            trial = self.create_trial(event["trial"])
             if (trial.trial_id, trial.hyperparameters.values) != (event["trial"], event["values"]):
                 raise ValueError(
-                    f"{path}: trial {event['trial']} does not follow from the seed and the trials before it."
+                    f"{path}: trial {event['trial']} does not follow from the seed and the trials "
+                    "before it."
                 )
             return
         trial = self.trials[event["trial"]]
@@ -97,7 +103,8 @@ class _Hyperband(_Remembered, oracles.HyperbandOracle):
 
 
 class _Bayesian(_Remembered, oracles.BayesianOptimizationOracle):
-    """The Gaussian process with random numbers that follow from seed and trial, and with several objectives.
+    """The Gaussian process with random numbers that follow from seed and trial, and with several
+    objectives.
 
     Several are made one by ParEGO (Knowles 2006): for each trial other weights, drawn at random.
     """

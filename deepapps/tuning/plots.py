@@ -32,7 +32,9 @@ def plot_progress(scores, objective, path):
     places, values = range(1, len(scores) + 1), list(scores.values())
     best = (np.maximum if objective.direction == "max" else np.minimum).accumulate(values)
     axes.plot(places, values, "o", color=MUTED, markersize=5, label="Trial")
-    axes.step(places, best, where="post", color=TRAINING["color"], linewidth=1.8, label="Best so far")
+    axes.step(
+        places, best, where="post", color=TRAINING["color"], linewidth=1.8, label="Best so far"
+    )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     _name(axes, "Trials that have ended", figure_name(objective.figure))
     axes.legend(frameon=False, fontsize=9, labelcolor=INK)
@@ -40,7 +42,8 @@ def plot_progress(scores, objective, path):
 
 
 def plot_parallel(columns, scores, objective, path):
-    """Draws a line for each trial through its hyperparameters; the better, the darker, and the best stands out.
+    """Draws a line for each trial through its hyperparameters; the better, the darker, and the best
+    stands out.
 
     Args:
         columns: The `Column`s.
@@ -62,7 +65,9 @@ def plot_parallel(columns, scores, objective, path):
         axes.axvline(place, color=FAINT, linewidth=1)
         for height, text in _marks(column):
             place_of_text = {"xytext": (4, 0), "textcoords": "offset points", "va": "center"}
-            axes.annotate(text, (place, height), **place_of_text, fontsize=8, color=INK, parse_math=False)
+            axes.annotate(
+                text, (place, height), **place_of_text, fontsize=8, color=INK, parse_math=False
+            )
     names = [column.name for column in columns]
     axes.set_xticks(range(len(names)), names, rotation=20, ha="right", color=INK, parse_math=False)
     axes.set_yticks([])
@@ -82,7 +87,9 @@ def plot_importances(found, path):
     figure = Figure(figsize=(7, 0.4 * len(found) + 1.1), layout="constrained")
     axes = figure.add_subplot()
     means, deviations = zip(*found.values(), strict=True)
-    axes.barh(range(len(found)), means, xerr=deviations, color=TRAINING["color"], ecolor=MUTED, capsize=3)
+    axes.barh(
+        range(len(found)), means, xerr=deviations, color=TRAINING["color"], ecolor=MUTED, capsize=3
+    )
     axes.set_yticks(range(len(found)), found, color=INK, parse_math=False)
     axes.invert_yaxis()
     axes.set_xlabel("Share of the variance of the score", color=INK)

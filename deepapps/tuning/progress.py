@@ -26,12 +26,19 @@ class Progress:
     """
 
     def __init__(self, journal, objectives, total, shown):
-        self._journal, self._objectives, self._total, self._shown = journal, objectives, total, shown
+        self._journal, self._objectives, self._total, self._shown = (
+            journal,
+            objectives,
+            total,
+            shown,
+        )
         self._running, self._note = {}, ""
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._live = None
         if shown and self._console.is_terminal:
-            self._live = Live(get_renderable=self._table, console=self._console, refresh_per_second=2)
+            self._live = Live(
+                get_renderable=self._table, console=self._console, refresh_per_second=2
+            )
 
     def __enter__(self):
         if self._live:
@@ -65,7 +72,8 @@ class Progress:
         told = row.message if row.status == FAILED else figures
         ahead = f"  (best: trial {best.trial})" if best else ""
         self._console.print(
-            f"trial {trial_id} [{ended}{of}] {row.status}: {told}  {settings_text(row.values)}{ahead}",
+            f"trial {trial_id} [{ended}{of}] {row.status}: {told}  "
+            f"{settings_text(row.values)}{ahead}",
             markup=False,
         )
 
@@ -80,16 +88,25 @@ class Progress:
         ended = [row for row in rows.values() if row.status not in (RUNNING, FAILED)]
         failed = sum(row.status == FAILED for row in rows.values())
         best = ranked(ended, self._objectives)[:SHOWN]
-        running = [row for row in rows.values() if row.trial in self._running and row.status == RUNNING]
+        running = [
+            row for row in rows.values() if row.trial in self._running and row.status == RUNNING
+        ]
         table = Table(
-            "trial", "status", *(one.figure for one in self._objectives), "epochs", "seconds", "settings"
+            "trial",
+            "status",
+            *(one.figure for one in self._objectives),
+            "epochs",
+            "seconds",
+            "settings",
         )
         for row in [*best, *running]:
             cells = _cells(row, self._objectives)
             status = row.status if row.status != RUNNING else self._epoch(row.trial)
             table.add_row(row.trial, status, *cells.values(), settings_text(row.values))
         of = f" of {self._total}" if self._total else ""
-        return Group(table, Text(f"{len(ended) + failed}{of} trials, {failed} failed  {self._note}"))
+        return Group(
+            table, Text(f"{len(ended) + failed}{of} trials, {failed} failed  {self._note}")
+        )
 
     def _epoch(self, trial_id):
         folder = self._running.get(trial_id)  # None: it has just ended
@@ -139,4 +156,6 @@ def _cells(row, objectives):
     """The objectives, epochs and seconds as texts."""
     figures = row.figures
     shown = {one.figure: f"{figures[one.figure]:.4g}" if figures else "" for one in objectives}
-    return shown | {name: f"{figures[name]:.4g}" if figures else "" for name in ("epochs", "seconds")}
+    return shown | {
+        name: f"{figures[name]:.4g}" if figures else "" for name in ("epochs", "seconds")
+    }

@@ -1,7 +1,7 @@
 """Pruners: which trials are hopeless, by what the histories of the others say.
 
-A trial reads them from the Runs beside its own, so pruning needs no contact with the search, and decides
-the same again after a resume.
+A trial reads them from the Runs beside its own, so pruning needs no contact with the search, and
+decides the same again after a resume.
 """
 
 import json
@@ -16,7 +16,8 @@ FACTOR = 2  # of the trials that reach a rung, one in so many goes on, to so man
 
 
 def by_median(epoch, value, others):
-    """The median rule (Golovin et al. 2017, "Google Vizier"): worse than half of the others at this epoch?
+    """The median rule (Golovin et al. 2017, "Google Vizier"): worse than half of the others at this
+    epoch?
 
     Args:
         epoch: Finished epochs, from 1.
@@ -28,7 +29,8 @@ def by_median(epoch, value, others):
 
 
 def by_halving(epoch, value, others):
-    """Asynchronous successive halving (Li et al. 2020): not among the best half at rungs of 1, 2, 4, 8, ... epochs?
+    """Asynchronous successive halving (Li et al. 2020): not among the best half at rungs of 1, 2,
+    4, 8, ... epochs?
 
     Args:
         epoch, value, others: As of `by_median`.
@@ -54,7 +56,11 @@ class Pruning(keras.callbacks.Callback):
 
     def __init__(self, pruner, objective, folder):
         super().__init__()
-        self._prune, self._objective, self._folder = PRUNERS[pruner], objective, pathlib.Path(folder)
+        self._prune, self._objective, self._folder = (
+            PRUNERS[pruner],
+            objective,
+            pathlib.Path(folder),
+        )
         self.best, self.pruned = None, False
 
     def on_epoch_end(self, epoch, logs=None):
@@ -75,7 +81,9 @@ class Pruning(keras.callbacks.Callback):
         self.best, self.pruned = state["best"], state["pruned"]
 
     def _others(self):
-        """The values of each other trial, one an epoch; more is better. Further repeats do not count."""
+        """The values of each other trial, one an epoch; more is better. Further repeats do not
+        count.
+        """
         folders = self._folder.parent.glob("*[0-9]")
         paths = [
             folder / "history.jsonl"

@@ -12,7 +12,9 @@ from deepapps.tuning.statistics import mean_and_error, pareto_front
 
 
 def write_search_report(found):
-    """Writes the report of a `Search` into its folder, in place of an earlier one; returns its path."""
+    """Writes the report of a `Search` into its folder, in place of an earlier one; returns its
+    path.
+    """
     return write_page(found.path, lambda folder: _contents(found, folder))
 
 
@@ -41,18 +43,25 @@ def _summary(found, rows):
     epochs = round(sum(row.figures.get("epochs", 0) for row in rows))
     counts = {status: sum(row.status == status for row in rows) for status in (PRUNED, FAILED)}
     told = "".join(f", {count} {status}" for status, count in counts.items() if count)
-    return f"{len(rows)} trials{told}; {epochs} epochs, {duration(seconds)} of training, {found.settings.workers} at a time."
+    return (
+        f"{len(rows)} trials{told}; {epochs} epochs, {duration(seconds)} of training, "
+        f"{found.settings.workers} at a time."
+    )
 
 
 def _headlines(found, scored):
     if not scored:
         return []
-    best = [(figure_name(one.figure), _short(scored[0].figures[one.figure])) for one in found.objectives]
+    best = [
+        (figure_name(one.figure), _short(scored[0].figures[one.figure])) for one in found.objectives
+    ]
     return [*best, ("Best trial", scored[0].trial)]
 
 
 def _best(found, scored):
-    """The score of the best trial beside the figures of its settings with fresh seeds: what picking it flatters."""
+    """The score of the best trial beside the figures of its settings with fresh seeds: what
+    picking it flatters.
+    """
     if not scored:
         return []
     test = {name: mean_and_error(values) for name, values in found.test_figures.items()}
@@ -69,12 +78,17 @@ def _best(found, scored):
     ]
     settings = [(name, [_short(value)]) for name, value in found.best_settings.items()]
     text = (
-        "A search picks the trial that did best on the validation split, luck included. So its settings were trained "
+        "A search picks the trial that did best on the validation split, luck included. So its "
+        "settings were trained "
         "again with fresh seeds and measured on the test split, which no trial has seen."
     )
     columns = [f"Trial {scored[0].trial}, validation", "Fresh seeds, test", "Standard error"]
     sections = [Section("The best settings", [Table("Setting", ["Value"], settings)])]
-    return [*sections, Section("Is it luck?", [Table("Figure", columns, rows)], text)] if test else sections
+    return (
+        [*sections, Section("Is it luck?", [Table("Figure", columns, rows)], text)]
+        if test
+        else sections
+    )
 
 
 def _curves(found, rows, scored, space, folder):
@@ -84,7 +98,9 @@ def _curves(found, rows, scored, space, folder):
     ended = {row.trial: row.figures[first.figure] for row in rows if first.figure in row.figures}
     plots.plot_progress(ended, first, folder / "progress.png")
     sections = [
-        Section("Over the trials", [Picture("progress.png", "Score of each trial, and the best so far")])
+        Section(
+            "Over the trials", [Picture("progress.png", "Score of each trial, and the best so far")]
+        )
     ]
     columns = columns_of(scored, space)
     scores = [row.figures[first.figure] for row in scored]
@@ -94,14 +110,20 @@ def _curves(found, rows, scored, space, folder):
     picture = Picture(
         "parallel.png", "A line for each trial through its hyperparameters; the best one stands out"
     )
-    sections.append(Section("Hyperparameters together", [picture], "The best trial is the orange line."))
+    sections.append(
+        Section("Hyperparameters together", [picture], "The best trial is the orange line.")
+    )
     if weights := importances(columns, scores):
         plots.plot_importances(weights, folder / "importances.png")
         text = (
-            "How much worse a random forest predicts the score of trials it has not seen when one hyperparameter is "
-            "shuffled; the lines are one standard deviation over forests grown on other draws of the trials."
+            "How much worse a random forest predicts the score of trials it has not seen when one "
+            "hyperparameter is "
+            "shuffled; the lines are one standard deviation over forests grown on other draws of "
+            "the trials."
         )
-        picture = Picture("importances.png", "Importance of each hyperparameter, with its uncertainty")
+        picture = Picture(
+            "importances.png", "Importance of each hyperparameter, with its uncertainty"
+        )
         sections.append(Section("Importance", [picture], text))
         columns = sorted(columns, key=lambda column: list(weights).index(column.name))
     plots.plot_slices(columns, scores, first, folder / "slices.png")
@@ -121,11 +143,16 @@ def _front(found, scored, folder):
         contents.append(Picture("front.png", "Trials by both objectives, and the Pareto front"))
     names = [one.figure for one in found.objectives]
     cells = [
-        (scored[place].trial, [_short(scored[place].figures[name]) for name in names]) for place in front
+        (scored[place].trial, [_short(scored[place].figures[name]) for name in names])
+        for place in front
     ]
     contents.append(Table("Trial", [figure_name(name) for name in names], cells))
     return [
-        Section("Pareto front", contents, "Each other trial is worse than one of these in every objective.")
+        Section(
+            "Pareto front",
+            contents,
+            "Each other trial is worse than one of these in every objective.",
+        )
     ]
 
 
@@ -147,7 +174,9 @@ def _table(found, rows, scored):
         )
         for row in order
     ]
-    return Section("Trials", [Table("Trial", ["Status", *map(figure_name, shown), *values, *told], cells)])
+    return Section(
+        "Trials", [Table("Trial", ["Status", *map(figure_name, shown), *values, *told], cells)]
+    )
 
 
 def _short(value):
@@ -158,7 +187,11 @@ def _short(value):
 
 
 def _lists(found, versions):
-    parts = {"Search": found.settings.as_dict(), "Fixed settings": found.fixed, "Versions": versions}
+    parts = {
+        "Search": found.settings.as_dict(),
+        "Fixed settings": found.fixed,
+        "Versions": versions,
+    }
     return {
         title: [(name, setting_text(value)) for name, value in part.items()]
         for title, part in parts.items()

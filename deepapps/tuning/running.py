@@ -1,4 +1,6 @@
-"""A search at work: the trials, the tables, the best settings with fresh seeds. Imports Keras Tuner."""
+"""A search at work: the trials, the tables, the best settings with fresh seeds. Imports Keras
+Tuner.
+"""
 
 import contextlib
 import functools
@@ -20,13 +22,21 @@ from deepapps.tuning.trial import PRELOADED, is_helper
 from deepapps.tuning.tuner import NoneSucceeded, Stopped, TrialTuner
 
 _OWN = (
-    "search.json", "journal.jsonl", "trials.csv", "best.json", "trials", "best", "report",
-)  # fmt: skip
+    "search.json",
+    "journal.jsonl",
+    "trials.csv",
+    "best.json",
+    "trials",
+    "best",
+    "report",
+)
 _logger = logging.getLogger(__name__)
 
 
 def run_search(found, space):
-    """Runs the trials of a search, trains the best settings afresh, and writes the report; returns the `Search`."""
+    """Runs the trials of a search, trains the best settings afresh, and writes the report;
+    returns the `Search`.
+    """
 
     settings, context = found.settings, start_server(PRELOADED)
     oracle = make_oracle(settings, found.objectives, _epochs(found, space))
@@ -57,7 +67,9 @@ def run_search(found, space):
 
 @contextlib.contextmanager
 def _held(found):
-    """The folder is there, and no other process searches into it; one that stays empty is deleted again."""
+    """The folder is there, and no other process searches into it; one that stays empty is
+    deleted again.
+    """
     found.path.mkdir(parents=True, exist_ok=True)
     try:
         with locked(found.path / "search.json", found.mark, "search"):
@@ -89,7 +101,9 @@ def _start(found, oracle, space):
         },
     )
     if found.settings.tuner == "bayesian":  # three times as many would be most of the trials
-        oracle.num_initial_points = 3 + sum(type(one).__name__ != "Fixed" for one in hyperparameters.space)
+        oracle.num_initial_points = 3 + sum(
+            type(one).__name__ != "Fixed" for one in hyperparameters.space
+        )
     found.journal.mend()
     oracle.replay(found.journal)
 
@@ -100,16 +114,22 @@ def _write_tables(found, oracle, space):
     write_table(found.path / "trials.csv", rows)
     best = best_row(rows, found.objectives)
     if best is not None:
-        write_json(found.path / "best.json", space(oracle.trials[best.trial].hyperparameters.copy()))
+        write_json(
+            found.path / "best.json", space(oracle.trials[best.trial].hyperparameters.copy())
+        )
 
 
 def _check_some_succeeded(found):
-    """Raises RuntimeError when no trial has; if all have failed, after showing what the first one said."""
+    """Raises RuntimeError when no trial has; if all have failed, after showing what the first
+    one said.
+    """
     ended = [row for row in found.trials if row.status != RUNNING]
     if any(row.status != FAILED for row in ended):
         return
     if not ended:
-        raise RuntimeError(f"No trial has ended within the time limit. Go on with: {found.resume_command}")
+        raise RuntimeError(
+            f"No trial has ended within the time limit. Go on with: {found.resume_command}"
+        )
     log = found.path / "trials" / f"{ended[0].trial}.log"
     if log.exists():
         _logger.error("%s", log.read_text(encoding="utf-8", errors="replace").rstrip())
@@ -126,7 +146,9 @@ def _leave(found, number):
 
 
 def _clear(path):
-    """Deletes the old search; its search.json last, so that the folder still counts as one of a search."""
+    """Deletes the old search; its search.json last, so that the folder still counts as one of a
+    search.
+    """
     for name in reversed(_OWN):
         if (path / name).is_dir():
             shutil.rmtree(path / name)

@@ -43,7 +43,10 @@ class Search:
         self.path, self.task, self.settings = pathlib.Path(path), task, settings
         self.fixed, self.objectives, self.space_file = fixed, objectives, space_file
         self.is_resumed, self.kind = is_resumed, None
-        self.journal, self.mark = Journal(self.path / "journal.jsonl"), mark_of(self.path / "search.json")
+        self.journal, self.mark = (
+            Journal(self.path / "journal.jsonl"),
+            mark_of(self.path / "search.json"),
+        )
 
     def __repr__(self):
         return f"Search({str(self.path)!r}, task={self.task!r}, {len(self.trials)} trials)"
@@ -63,7 +66,9 @@ class Search:
 
     @property
     def best_run(self):
-        """The `Run` of the best settings: the first with a fresh seed; with `retrain=0` the trial itself."""
+        """The `Run` of the best settings: the first with a fresh seed; with `retrain=0` the
+        trial itself.
+        """
         best = best_row(self.trials, self.objectives)
         if best is None:
             raise ValueError(f"{self.path}: no trial has ended well yet.")
@@ -71,10 +76,14 @@ class Search:
 
     @property
     def front(self):
-        """The trials that no other one beats in all objectives, the best by the first objective first."""
+        """The trials that no other one beats in all objectives, the best by the first objective
+        first.
+        """
         rows = ranked(self.trials, self.objectives)
         points = [[row.figures[one.figure] for one in self.objectives] for row in rows]
-        return [rows[place] for place in pareto_front(points, [one.sign for one in self.objectives])]
+        return [
+            rows[place] for place in pareto_front(points, [one.sign for one in self.objectives])
+        ]
 
     @property
     def test_figures(self):
@@ -96,7 +105,12 @@ class Search:
             return f"deepapps.search(..., output={str(self.path)!r})"
         space = ["--space", self.space_file] if self.space_file else []
         return shell_command(
-            "tune", self.task, *flags(self.settings.changed() | fixed), *space, "--output", str(self.path)
+            "tune",
+            self.task,
+            *flags(self.settings.changed() | fixed),
+            *space,
+            "--output",
+            str(self.path),
         )
 
     @property
@@ -117,7 +131,9 @@ class Search:
     def _best_folders(self):
         best = best_row(self.trials, self.objectives)
         found = self.path.glob(f"best/{best.trial}-*/metrics.json") if best else ()
-        return sorted((path.parent for path in found), key=lambda folder: int(folder.name.partition("-")[2]))
+        return sorted(
+            (path.parent for path in found), key=lambda folder: int(folder.name.partition("-")[2])
+        )
 
 
 def search(task, space=None, output=None, resume=False, overwrite=False, **settings):
@@ -125,13 +141,13 @@ def search(task, space=None, output=None, resume=False, overwrite=False, **setti
 
     Args:
         task: The name of an app, such as "mnist", or a `Task`.
-        space: A function `hp -> settings`, where `hp` is a `keras_tuner.HyperParameters`; or a Python file
-            that defines it as `space`. Defaults to the task's own, `Task.space`.
+        space: A function `hp -> settings`, where `hp` is a `keras_tuner.HyperParameters`; or a
+            Python file that defines it as `space`. Defaults to the task's own, `Task.space`.
         output: Folder of the search. Defaults to a new `runs/tune-<task>-<date>-<time>`.
         resume: Go on with the search in `output`; start where there is none.
         overwrite: Replace a search that stands in `output`.
-        **settings: Those of `SearchSettings`, such as `trials`; any others are settings of the task and
-            the training that no trial changes.
+        **settings: Those of `SearchSettings`, such as `trials`; any others are settings of the task
+            and the training that no trial changes.
     Returns: the `Search`, whose `best_settings` have the best validation figure.
     Raises:
         ValueError: for a mistake in the settings or the space.
@@ -158,11 +174,14 @@ def open_search(task, space, output, resume, overwrite, settings):
         raise ValueError("`resume` needs the folder of the search to go on with (--output FOLDER).")
     if find_cluster() is not None:
         raise ValueError(
-            "A search is no job for a cluster of TF_CONFIG: it starts the processes of its trials itself."
+            "A search is no job for a cluster of TF_CONFIG: it starts the processes of its trials "
+            "itself."
         )
     overwrite = overwrite or is_helper()  # which leaves the folder to the chief
     given = {name: value for name, value in settings.items() if name in SearchSettings.names()}
-    kind = find_task(task) if isinstance(task, str) else task if isinstance(task, type) else type(task)
+    kind = (
+        find_task(task) if isinstance(task, str) else task if isinstance(task, type) else type(task)
+    )
     if not issubclass(kind, Task):
         raise ValueError(f"`task` must be the name of an app or a Task. Received: {task!r}")
     fixed = _checked(kind, {name: value for name, value in settings.items() if name not in given})
@@ -180,7 +199,9 @@ def open_search(task, space, output, resume, overwrite, settings):
     else:
         check_free(path, overwrite, "search.json", "search")
     if not isinstance(task, Task):
-        task = kind(kind.Settings(**{key: fixed[key] for key in fixed if key in kind.Settings.names()}))
+        task = kind(
+            kind.Settings(**{key: fixed[key] for key in fixed if key in kind.Settings.names()})
+        )
     function = load_space(file) if file else space or task.space
     made = SearchSettings(**given)
     objectives = objectives_of(made.objective, task)
@@ -204,7 +225,9 @@ def load_search(path, task=None):
     try:
         objectives = [Objective(*pair) for pair in stored["objectives"]]
         settings = SearchSettings(**stored["settings"])
-        found = Search(path, stored["task"], settings, stored["fixed"], objectives, stored["space_file"])
+        found = Search(
+            path, stored["task"], settings, stored["fixed"], objectives, stored["space_file"]
+        )
     except (KeyError, TypeError) as error:
         raise ValueError(f"{file}: is damaged ({error}).") from None
     found.kind = task
@@ -216,11 +239,17 @@ def _checked(kind, fixed):
 
     Raises: ValueError for an unknown one, one out of range, or a strategy of many processes.
     """
-    check_keywords(fixed, {*SearchSettings.names(), *kind.Settings.names(), *TrainingSettings.names()})
+    check_keywords(
+        fixed, {*SearchSettings.names(), *kind.Settings.names(), *TrainingSettings.names()}
+    )
     own, training = split_settings(kind, fixed)
-    values = kind.Settings(**own).as_dict() | TrainingSettings(**{**kind.training, **training}).as_dict()
+    values = (
+        kind.Settings(**own).as_dict() | TrainingSettings(**{**kind.training, **training}).as_dict()
+    )
     if values["strategy"] in ("multi-worker", "parameter-server"):
-        raise ValueError(f"A trial is one process: `strategy` cannot be {values['strategy']!r} in a search.")
+        raise ValueError(
+            f"A trial is one process: `strategy` cannot be {values['strategy']!r} in a search."
+        )
     return {name: values[name] for name in fixed}
 
 

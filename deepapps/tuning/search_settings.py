@@ -10,27 +10,38 @@ FREE_ON_RESUME = ("trials", "workers", "time_limit", "retrain", "progress")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SearchSettings(Settings):
-    """How to search. Everything else that `search` and `deepapps tune` take fixes a setting of the trials."""
+    """How to search. Everything else that `search` and `deepapps tune` take fixes a setting of
+    the trials.
+    """
 
     trials: int | None = setting(
-        None, "Trials at most; default: 20; of `grid` and `hyperband` all that they ask for.", minimum=1
+        None,
+        "Trials at most; default: 20; of `grid` and `hyperband` all that they ask for.",
+        minimum=1,
     )
-    workers: int = setting(1, "Trials at a time; the cores, or the GPUs, are shared out to them.", minimum=1)
+    workers: int = setting(
+        1, "Trials at a time; the cores, or the GPUs, are shared out to them.", minimum=1
+    )
     threads: int | None = setting(
         None, "Threads of a trial; default: the cores, shared out to the workers.", minimum=1
     )
     tuner: str = setting(
-        "bayesian", "What picks the next trial.", choices=("random", "grid", "bayesian", "hyperband")
+        "bayesian",
+        "What picks the next trial.",
+        choices=("random", "grid", "bayesian", "hyperband"),
     )
     pruner: str = setting(
         "none",
-        "What stops hopeless trials early: `median`, or `halving` (asynchronous successive halving).",
+        "What stops hopeless trials early: `median`, or `halving` (asynchronous successive "
+        "halving).",
         choices=("none", "median", "halving"),
     )
     objective: str | None = setting(
         None,
-        "Validation figures to maximize, `parameters`, `latency` (ms an example) or `seconds`, with commas; a minus "
-        "before one to minimize it. The first picks the best trial. Default: what the task monitors.",
+        "Validation figures to maximize, `parameters`, `latency` (ms an example) or `seconds`, "
+        "with commas; a minus "
+        "before one to minimize it. The first picks the best trial. Default: what the task "
+        "monitors.",
     )
     repeats: int = setting(
         1, "Trainings of each trial, with seeds of their own; their mean counts.", minimum=1
@@ -39,9 +50,13 @@ class SearchSettings(Settings):
         3, "Trainings of the best settings with fresh seeds, measured on the test split.", minimum=0
     )
     time_limit: float | None = setting(
-        None, "Seconds after which the search ends; trials that run then go on with a resume.", above=0
+        None,
+        "Seconds after which the search ends; trials that run then go on with a resume.",
+        above=0,
     )
-    trial_time_limit: float | None = setting(None, "Seconds after which a trial counts as failed.", above=0)
+    trial_time_limit: float | None = setting(
+        None, "Seconds after which a trial counts as failed.", above=0
+    )
     seed: int = setting(
         0, "Seed of the search; those of the trials follow from it.", minimum=0, maximum=2**31 - 1
     )
@@ -76,7 +91,8 @@ def objectives_of(text, task):
     Args:
         text: Such as "accuracy,-parameters", or None.
         task: The `Task`.
-    Raises: ValueError for an empty name, one that stands twice, or one that nobody wants to maximize.
+    Raises: ValueError for an empty name, one that stands twice, or one that nobody wants to
+        maximize.
     """
     if text is None:
         return [Objective(f"val_{task.monitor}", task.direction)]
@@ -84,7 +100,8 @@ def objectives_of(text, task):
     plain = [name.removeprefix("-") for name in names]
     if not all(plain) or len(set(plain)) < len(plain):
         raise ValueError(
-            f"`objective` must be different figures with commas between. Received: objective={text!r}"
+            "`objective` must be different figures with commas between. Received: "
+            f"objective={text!r}"
         )
     for name in names:
         if name in MINIMIZED:
@@ -92,6 +109,9 @@ def objectives_of(text, task):
                 f"`objective` would maximize {name}: write -{name}. Received: objective={text!r}"
             )
     return [
-        Objective(name if name in MINIMIZED[1:] else f"val_{name}", "min" if sign.startswith("-") else "max")
+        Objective(
+            name if name in MINIMIZED[1:] else f"val_{name}",
+            "min" if sign.startswith("-") else "max",
+        )
         for sign, name in zip(names, plain, strict=True)
     ]

@@ -1,4 +1,6 @@
-"""A space: a function `hp -> settings`, such as `Task.space`, checked before anything is trained."""
+"""A space: a function `hp -> settings`, such as `Task.space`, checked before anything is
+trained.
+"""
 
 import dataclasses
 import linecache
@@ -16,8 +18,8 @@ class Space:
     Args:
         function: `hp -> settings`, a dict; None in it means the task's own.
         task: The `Task` that is searched: its settings hold where the space gives none.
-        fixed: Settings of the task and the training that no trial changes; where the function asks for a
-            hyperparameter of that name, it gets this value.
+        fixed: Settings of the task and the training that no trial changes; where the function asks
+            for a hyperparameter of that name, it gets this value.
     """
 
     function: object
@@ -83,14 +85,18 @@ class _Narrowed:
         def declare(name, *arguments, **options):
             if not isinstance(self._fixed.get(name), bool | int | float | str):
                 return member(name, *arguments, **options)
-            parents = {key: options[key] for key in ("parent_name", "parent_values") if key in options}
+            parents = {
+                key: options[key] for key in ("parent_name", "parent_values") if key in options
+            }
             return self._hp.Fixed(name, self._fixed[name], **parents)
 
         return declare
 
 
 def _ends(hyperparameter):
-    """The values of a hyperparameter that a setting may refuse: all choices, or the ends of the range."""
+    """The values of a hyperparameter that a setting may refuse: all choices, or the ends of the
+    range.
+    """
     if hasattr(hyperparameter, "min_value"):
         return hyperparameter.min_value, hyperparameter.max_value
     return tuple(hyperparameter.values)
@@ -105,7 +111,9 @@ def load_space(path):
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from None
+        raise ValueError(
+            f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})."
+        ) from None
     module = types.ModuleType("space")
     try:
         exec(compile(text, str(path), "exec"), module.__dict__)
@@ -128,6 +136,8 @@ def load_space(path):
 def _place(error, path):
     """File and line of the file's own code where an error came up."""
     lines = [
-        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == str(path)
     ]
     return f"{path}, line {lines[-1]} ({linecache.getline(str(path), lines[-1]).strip()})"

@@ -27,12 +27,17 @@ def pareto_front(points, signs):
     Args:
         points: `(N, K)`, K figures each.
         signs: 1 for a figure of which more is better, else -1.
-    Returns: the places of those points of which each other point is worse in some figure, or equal in all.
+    Returns: the places of those points of which each other point is worse in some figure, or equal
+        in all.
     """
-    points = [tuple(value * sign for value, sign in zip(point, signs, strict=True)) for point in points]
+    points = [
+        tuple(value * sign for value, sign in zip(point, signs, strict=True)) for point in points
+    ]
 
     def beats(one, other):
         return one != other and all(a >= b for a, b in zip(one, other, strict=True))
 
-    beaten = {b for a, b in itertools.permutations(range(len(points)), 2) if beats(points[a], points[b])}
+    beaten = {
+        b for a, b in itertools.permutations(range(len(points)), 2) if beats(points[a], points[b])
+    }
     return [place for place in range(len(points)) if place not in beaten]

@@ -25,7 +25,8 @@ class Trial:
         pruner: A name of `PRUNERS`, or "none".
         origin: Folder of a Run to go on from, or None.
         values: The hyperparameters, for TensorBoard.
-        reported: Whether it is a whole Run, with test figures and a report; else `trial.json` holds its result.
+        reported: Whether it is a whole Run, with test figures and a report; else `trial.json` holds
+            its result.
     """
 
     task: object
@@ -56,4 +57,6 @@ class Trial:
 
 def is_helper():
     """Whether this process trains trials for the chief of a search on several machines."""
-    return "KERASTUNER_ORACLE_IP" in os.environ and "chief" not in os.environ.get("KERASTUNER_TUNER_ID", "")
+    return "KERASTUNER_ORACLE_IP" in os.environ and "chief" not in os.environ.get(
+        "KERASTUNER_TUNER_ID", ""
+    )

@@ -27,7 +27,9 @@ def train_trial(trial, threads):
     run = open_run(trial.task, training, trial.folder, resume=True)
     if run.finished:
         return
-    pruning = [] if trial.pruner == "none" else [Pruning(trial.pruner, trial.objectives[0], trial.folder)]
+    pruning = (
+        [] if trial.pruner == "none" else [Pruning(trial.pruner, trial.objectives[0], trial.folder)]
+    )
     with session_of(run, callbacks=pruning) as session:
         session.fit()
         finish(run, session) if trial.reported else _write_result(trial, pruning, run, session)
@@ -45,9 +47,12 @@ def _copy_origin(trial):
 
 
 def _write_result(trial, pruning, run, session):
-    """Writes `trial.json`: the figures of the best epoch by the first objective, and what the trial took."""
+    """Writes `trial.json`: the figures of the best epoch by the first objective, and what the
+    trial took.
+    """
     first = trial.objectives[0]
-    known = [line for line in run.history if line.get(first.figure) is not None]  # None: it was not finite
+    # None: it was not finite
+    known = [line for line in run.history if line.get(first.figure) is not None]
     best = max(known, key=lambda line: first.sign * line[first.figure]) if known else run.history[0]
     figures = {
         name: value

@@ -55,7 +55,8 @@ class TrialTuner(base_tuner.BaseTuner):
     def search(self):
         """Runs all trials, `workers` at a time; returns whether they have all ended.
 
-        Raises: Stopped where it is asked to stop; `NoneSucceeded`; what goes wrong outside of the trials.
+        Raises: Stopped where it is asked to stop; `NoneSucceeded`; what goes wrong outside of the
+            trials.
         """
         failures, threads = [], []
         for index, slot in enumerate(self.slots):
@@ -65,10 +66,13 @@ class TrialTuner(base_tuner.BaseTuner):
             threads.append(threading.Thread(target=tuner._search, args=(failures,), daemon=True))
         for thread in threads:
             thread.start()
-        while any(thread.is_alive() for thread in threads) and not (_real(failures) or self.requests):
+        while any(thread.is_alive() for thread in threads) and not (
+            _real(failures) or self.requests
+        ):
             time.sleep(POLL_SECONDS)
         self.stopping.set()
-        for thread in threads:  # Keras Tuner keeps its lock where a disk is full: others may wait for ever
+        # Keras Tuner keeps its lock where a disk is full: others may wait for ever
+        for thread in threads:
             thread.join(0 if _real(failures) else None)
         if _real(failures):
             raise _real(failures)[0]
@@ -100,7 +104,9 @@ class TrialTuner(base_tuner.BaseTuner):
             if one.result["pruned"]:
                 break
         means = {name: float(np.mean([result[name] for result in results])) for name in results[0]}
-        totals = {name: float(sum(result[name] for result in results)) for name in ("epochs", "seconds")}
+        totals = {
+            name: float(sum(result[name] for result in results)) for name in ("epochs", "seconds")
+        }
         return means | totals | {"pruned": float(results[0]["pruned"])}
 
     def on_trial_end(self, trial):
@@ -114,7 +120,8 @@ class TrialTuner(base_tuner.BaseTuner):
             raise NoneSucceeded
 
     def train_afresh(self, trial_id, settings):
-        """Trains the settings of a trial with fresh seeds, whole Runs with test figures, below the folder `best`.
+        """Trains the settings of a trial with fresh seeds, whole Runs with test figures, below the
+        folder `best`.
 
         Raises: Stopped where the search is to stop; FailedTrialError.
         """
@@ -132,7 +139,9 @@ class TrialTuner(base_tuner.BaseTuner):
         """The oracle's journal is what is kept."""
 
     def _trial(self, trial, settings, repeat):
-        """The `Trial` of a repeat of a trial of Keras Tuner's; `hyperband` goes on from an earlier one."""
+        """The `Trial` of a repeat of a trial of Keras Tuner's; `hyperband` goes on from an
+        earlier one.
+        """
         values = trial.hyperparameters.values
         number, origin = trial.trial_id, None
         if "tuner/epochs" in values:
@@ -150,7 +159,9 @@ class TrialTuner(base_tuner.BaseTuner):
 
     def _first(self, trial_id):
         """The trial whose training the trial goes on with, and so its seed."""
-        while earlier := self.oracle.get_trial(trial_id).hyperparameters.values.get("tuner/trial_id"):
+        while earlier := self.oracle.get_trial(trial_id).hyperparameters.values.get(
+            "tuner/trial_id"
+        ):
             trial_id = earlier
         return trial_id
 

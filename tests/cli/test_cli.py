@@ -1,4 +1,6 @@
-"""The command line as a user runs it: answers, exit statuses, one line on stderr, signals, a full disk."""
+"""The command line as a user runs it: answers, exit statuses, one line on stderr, signals, a
+full disk.
+"""
 
 import json
 import os
@@ -58,7 +60,9 @@ def test_help_is_instant_and_without_tensorflow():
     assert ended.returncode == 0 and "train" in ended.stdout
     imported = {line.split("|")[-1].strip() for line in ended.stderr.splitlines()}
     assert "deepapps.cli.main" in imported
-    assert not {"tensorflow", "keras", "matplotlib", "sklearn"} & {name.split(".")[0] for name in imported}
+    assert not {"tensorflow", "keras", "matplotlib", "sklearn"} & {
+        name.split(".")[0] for name in imported
+    }
     seconds = []
     for _ in range(3):
         began = time.perf_counter()
@@ -116,7 +120,8 @@ def test_a_wrong_argument_is_one_line_without_tensorflow(case):
 @pytest.mark.parametrize("flag", ["--network", "--eposh"])
 def test_a_wrong_argument_really_loads_no_tensorflow(flag):
     program = (
-        f"import sys, deepapps.cli.main; status = deepapps.cli.main.main(['train', 'mnist', '{flag}', '1']); "
+        "import sys, deepapps.cli.main; status = deepapps.cli.main.main(['train', 'mnist', "
+        f"'{flag}', '1']); "
         "print(status, sorted({'tensorflow', 'keras'} & set(sys.modules)))"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
@@ -129,7 +134,16 @@ def test_a_run_in_the_way_is_found_without_tensorflow(run, tmp_path):
     into = (*QUICK, "--output")
     fails(2, *into, run, words=["holds a Run already", "--resume", "--overwrite"], **wrong)
     fails(2, *into, tmp_path, "--overwrite", words=["holds no Run"], **wrong)
-    fails(2, *into, run, "--resume", "--batch-size", 7, words=["its `batch_size` is", "become 7"], **wrong)
+    fails(
+        2,
+        *into,
+        run,
+        "--resume",
+        "--batch-size",
+        7,
+        words=["its `batch_size` is", "become 7"],
+        **wrong,
+    )
     fails(2, *into, run, "--resume", "--top-k", 2, words=["its `top_k` is 3", "become 2"], **wrong)
 
 
@@ -161,7 +175,10 @@ def test_train_leaves_a_run_and_prints_its_figures(trained):
     metrics = json.loads((folder / "metrics.json").read_text())
     figures = [f"{metrics[split]['accuracy']:.4f}" for split in ("validation", "test")]
     assert re.search(rf"accuracy\W+{figures[0]}\W+{figures[1]}", ended.out)
-    assert ended.out.splitlines()[-2:] == [f"Run:    {folder}", f"Report: {folder}/report/index.html"]
+    assert ended.out.splitlines()[-2:] == [
+        f"Run:    {folder}",
+        f"Report: {folder}/report/index.html",
+    ]
 
 
 def test_progress_where_stderr_is_no_terminal_and_the_default_output(idx, tmp_path, monkeypatch):
@@ -202,7 +219,11 @@ def test_predict(run, picture):
 def test_predict_reads_stdin_and_answers_an_empty_line_with_one(run, picture):
     expected = deepapps.load_run(run).predict(picture)[0]
     lines = f"{picture}\n\n{picture}\n"
-    assert processes.deepapps("predict", run, "-", stdin=lines) == (0, f"{expected}\n\n{expected}\n", "")
+    assert processes.deepapps("predict", run, "-", stdin=lines) == (
+        0,
+        f"{expected}\n\n{expected}\n",
+        "",
+    )
     answers = processes.deepapps("predict", run, "-", "--json", stdin=lines).out.splitlines()
     assert [json.loads(answer).get("label") for answer in answers] == [expected, None, expected]
     assert processes.deepapps("predict", run, "-", stdin="\n") == (0, "\n", "")
@@ -258,10 +279,16 @@ def test_a_resumed_run_goes_on_and_an_overwritten_one_starts_anew(run, idx, tmp_
     folder = shutil.copytree(run, tmp_path / "run")
     resume = ("train", "mnist", "--resume", "--output", folder, "--no-progress", "--json")
     ended = processes.deepapps(*resume)  # it is finished: it comes back as it is
-    assert (json.loads(ended.out), ended.err) == (json.loads((run / "metrics.json").read_text()), "")
+    assert (json.loads(ended.out), ended.err) == (
+        json.loads((run / "metrics.json").read_text()),
+        "",
+    )
     assert processes.deepapps(*resume, "--epochs", 4)[::2] == (0, "")
     first, resumed = deepapps.load_run(run), deepapps.load_run(folder)
-    assert resumed.history[:3] == first.history and len(resumed.history) == resumed.training.epochs == 4
+    assert (
+        resumed.history[:3] == first.history
+        and len(resumed.history) == resumed.training.epochs == 4
+    )
     overwrite = ("--data", idx, "--output", folder, "--overwrite", "--epochs", 2, "--seed", 1)
     assert processes.deepapps(*QUICK, *overwrite).status == 0
     overwritten = deepapps.load_run(folder)
@@ -282,7 +309,16 @@ def test_settings_of_a_file_and_flags_before_them(idx, tmp_path):
 
 
 def test_mirrored_makes_its_devices_by_itself(run, idx, tmp_path):
-    arguments = ("--data", idx, "--epochs", 3, "--output", tmp_path / "two", "--strategy", "mirrored:2")
+    arguments = (
+        "--data",
+        idx,
+        "--epochs",
+        3,
+        "--output",
+        tmp_path / "two",
+        "--strategy",
+        "mirrored:2",
+    )
     ended = processes.deepapps(*QUICK, *arguments)
     assert (ended.status, ended.err) == (0, "")
     one, two = deepapps.load_run(run), deepapps.load_run(tmp_path / "two")
@@ -308,9 +344,20 @@ def test_debug_shows_the_traceback_and_keeps_the_status():
 
 
 def test_a_loss_that_is_not_finite(idx, tmp_path):
-    arguments = ("--data", idx, "--optimizer", "sgd", "--learning-rate", "1e30", "--output", tmp_path / "run")
+    arguments = (
+        "--data",
+        idx,
+        "--optimizer",
+        "sgd",
+        "--learning-rate",
+        "1e30",
+        "--output",
+        tmp_path / "run",
+    )
     error = fails(1, *QUICK, *arguments)
-    assert re.search(r"not finite at epoch 1, step \d+, with learning rate \d.*e\+\d+.*checkpoint", error)
+    assert re.search(
+        r"not finite at epoch 1, step \d+, with learning rate \d.*e\+\d+.*checkpoint", error
+    )
 
 
 def test_a_full_disk_costs_nothing(run, idx, tmp_path):
@@ -371,12 +418,25 @@ def test_sigterm_says_how_to_go_on_and_that_goes_on(idx, tmp_path):
 def test_ctrl_c(idx, tmp_path):
     ended = stopped_in_training(signal.SIGINT, idx, tmp_path / "run")
     assert (ended.status, ended.out) == (130, "")
-    assert len(ended.err.split("\n")) <= 3 and "Stopped by SIGINT" in ended.err and "--resume" in ended.err
+    assert (
+        len(ended.err.split("\n")) <= 3
+        and "Stopped by SIGINT" in ended.err
+        and "--resume" in ended.err
+    )
     assert list((tmp_path / "run" / "checkpoints").glob("*.npz"))
 
 
 def test_a_second_sigterm_ends_at_once(idx, tmp_path):
-    arguments = ("--data", idx, "--output", tmp_path / "run", "--epochs", 15, "--steps-per-execution", 1)
+    arguments = (
+        "--data",
+        idx,
+        "--output",
+        tmp_path / "run",
+        "--epochs",
+        15,
+        "--steps-per-execution",
+        1,
+    )
     command = processes.Command(*QUICK, *arguments, before=commands.slow_checkpoints)
     wait_for(command.written, command)
     for _ in range(2):

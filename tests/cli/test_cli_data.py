@@ -1,4 +1,6 @@
-"""Data that cannot be used, through the command line: exit status 2, one line, and nothing left behind."""
+"""Data that cannot be used, through the command line: exit status 2, one line, and nothing left
+behind.
+"""
 
 import numpy as np
 import pytest
@@ -55,10 +57,16 @@ def few(folder, images, labels):
 
 
 UNUSABLE = {
-    empty: "is empty", truncated: "is cut short", truncated_gz: "cannot be read", corrupt: "is no idx file",
-    corrupt_npz: "cannot be read as .npz", label_out_of_range: "label 200 at index 7", one_class: "two classes or more",
-    other_test_classes: "no example in training", few: "`batch_size` must be at most the number of training examples",
-}  # fmt: skip
+    empty: "is empty",
+    truncated: "is cut short",
+    truncated_gz: "cannot be read",
+    corrupt: "is no idx file",
+    corrupt_npz: "cannot be read as .npz",
+    label_out_of_range: "label 200 at index 7",
+    one_class: "two classes or more",
+    other_test_classes: "no example in training",
+    few: "`batch_size` must be at most the number of training examples",
+}
 
 
 @pytest.mark.parametrize("make", UNUSABLE, ids=lambda make: make.__name__)

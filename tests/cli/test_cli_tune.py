@@ -15,7 +15,16 @@ from deepapps.settings import TrainingSettings
 from deepapps.tuning.search import load_search
 from deepapps.tuning.search_settings import SearchSettings
 
-QUICK = ("tune", "mnist", "--network", "mlp", "--no-jit-compile", "--no-augment", "--tuner", "random")
+QUICK = (
+    "tune",
+    "mnist",
+    "--network",
+    "mlp",
+    "--no-jit-compile",
+    "--no-augment",
+    "--tuner",
+    "random",
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +51,10 @@ def test_a_search_prints_its_trials_and_figures(tuned):
     folder, ended = tuned
     assert ended.status == 0
     lines = [line for line in ended.err.splitlines() if line.startswith("trial ")]
-    assert [line.split()[:3] for line in lines] == [["trial", "0000", "[1/2]"], ["trial", "0001", "[2/2]"]]
+    assert [line.split()[:3] for line in lines] == [
+        ["trial", "0000", "[1/2]"],
+        ["trial", "0001", "[2/2]"],
+    ]
     assert all("val_accuracy 0." in line and "network=mlp" in line for line in lines)
     assert "fresh seeds: test" in ended.out and str(folder / "best.json") in ended.out
 
@@ -69,14 +81,27 @@ def test_the_report_and_the_figures_as_json(tuned):
     ended = processes.deepapps("report", folder)
     assert (ended.status, ended.out) == (0, f"{folder / 'report' / 'index.html'}\n")
     assert (folder / "report" / "index.html").read_text() == before
-    ended = processes.deepapps("tune", "mnist", "--resume", "--output", folder, "--json", "--no-progress")
+    ended = processes.deepapps(
+        "tune", "mnist", "--resume", "--output", folder, "--json", "--no-progress"
+    )
     printed = json.loads(ended.out)
     assert printed["settings"] == load_search(folder).best_settings
     assert printed["test"]["accuracy"]["mean"] == load_search(folder).test_figures["accuracy"][0]
 
 
 def test_sigterm_says_how_to_go_on_and_that_goes_on(idx, tmp_path):
-    arguments = ("--data", idx, "--epochs", 60, "--trials", 1, "--retrain", 0, "--output", tmp_path / "s")
+    arguments = (
+        "--data",
+        idx,
+        "--epochs",
+        60,
+        "--trials",
+        1,
+        "--retrain",
+        0,
+        "--output",
+        tmp_path / "s",
+    )
     command = processes.Command(*QUICK, *arguments)
     path = tmp_path / "s" / "trials" / "0000" / "history.jsonl"
     while command.process.exitcode is None and not path.exists():
@@ -115,8 +140,26 @@ def test_a_mistake_is_one_line_before_tensorflow_starts(arguments, words, tmp_pa
 
 
 def test_a_search_of_another_task_and_an_unknown_objective(tuned, idx, tmp_path):
-    fails(2, "tune", "sequence", "--resume", "--output", tuned[0], words=("of mnist, not of sequence",))
-    arguments = ("--data", idx, "--epochs", 1, "--trials", 1, "--objective", "acuracy", "--no-progress")
+    fails(
+        2,
+        "tune",
+        "sequence",
+        "--resume",
+        "--output",
+        tuned[0],
+        words=("of mnist, not of sequence",),
+    )
+    arguments = (
+        "--data",
+        idx,
+        "--epochs",
+        1,
+        "--trials",
+        1,
+        "--objective",
+        "acuracy",
+        "--no-progress",
+    )
     fails(2, *QUICK, *arguments, "--output", tmp_path / "s", words=("acuracy", "'accuracy'"))
 
 

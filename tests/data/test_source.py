@@ -11,7 +11,9 @@ SHARES = (0.8, 0.1, 0.1)
 
 def test_array_source_gives_rows_of_every_array():
     source = ArraySource(
-        {"a": np.arange(7), "b": np.arange(14).reshape(7, 2)}, np.arange(7) * 3, np.ones(7, "float32")
+        {"a": np.arange(7), "b": np.arange(14).reshape(7, 2)},
+        np.arange(7) * 3,
+        np.ones(7, "float32"),
     )
     inputs, targets, weights = source[np.array([5, 2])]
     assert len(source) == 7
@@ -64,6 +66,10 @@ def test_balanced_class_weights_let_classes_count_alike():
     assert weights == {0: 8 / (2 * 6), 2: 8 / (2 * 2)}
     assert np.mean([weights[target] for target in targets]) == pytest.approx(1)
     assert class_weights(None, source) is None and class_weights({1: 2.0}, source) == {1: 2.0}
-    for other in (ArraySource(np.zeros(3), np.eye(3)), ArraySource(np.zeros(3), np.zeros(3)), range(3)):
+    for other in (
+        ArraySource(np.zeros(3), np.eye(3)),
+        ArraySource(np.zeros(3), np.zeros(3)),
+        range(3),
+    ):
         with pytest.raises(ValueError, match="needs class indices"):
             class_weights("balanced", other)

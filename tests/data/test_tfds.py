@@ -34,14 +34,19 @@ def data_dir(tmp_path_factory):
             kind = tfds.features.ClassLabel(names=NAMES)
             shape = tfds.features.Image(shape=self.picture_shape)
             features = {"id": tfds.features.Text(), "picture": shape, "kind": kind}
-            return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+            return tfds.core.DatasetInfo(
+                builder=self, features=tfds.features.FeaturesDict(features)
+            )
 
         def _split_generators(self, dl_manager):
             return {split: self._generate_examples(split) for split in SIZES}
 
         def _generate_examples(self, split):
             for index in range(SIZES[split]):
-                yield index, {"id": f"{index}", "picture": self.draw(split, index), "kind": index % 3}
+                yield (
+                    index,
+                    {"id": f"{index}", "picture": self.draw(split, index), "kind": index % 3},
+                )
 
         def draw(self, split, index):
             return picture(split, index)
@@ -97,9 +102,13 @@ def test_prepared_set_is_read_by_the_types_of_its_features(prepared, caplog):
     assert data[1].class_names == NAMES and data[1].image_shape == (5, 3, 1)
     assert "not used: the splits extra" in caplog.text
     for part, source in (("train", data[0].train), ("validation", data[0].validation)):
-        expected = sorted((picture(part, index).tobytes(), index % 3) for index in range(SIZES[part]))
+        expected = sorted(
+            (picture(part, index).tobytes(), index % 3) for index in range(SIZES[part])
+        )
         images, labels = source.arrays
-        assert sorted((i.tobytes(), int(t)) for i, t in zip(images, labels, strict=True)) == expected
+        assert (
+            sorted((i.tobytes(), int(t)) for i, t in zip(images, labels, strict=True)) == expected
+        )
     assert len(data[0].test) == 9
 
 
@@ -107,7 +116,9 @@ def test_test_part_of_a_set_is_evaluated_by_name(prepared):
     source = load_evaluation_images("tfds:signs_of_sums", ["minus", "plus", "times"], (5, 3, 1))
     images, labels = source.arrays
     expected = {picture("test", index).tobytes(): [1, 0, 2][index % 3] for index in range(9)}
-    assert {image.tobytes(): int(label) for image, label in zip(images, labels, strict=True)} == expected
+    assert {
+        image.tobytes(): int(label) for image, label in zip(images, labels, strict=True)
+    } == expected
 
 
 def test_set_that_does_not_fit(prepared):
@@ -124,10 +135,14 @@ def test_images_of_several_sizes_are_fitted_and_may_be_kept_on_disk(
         fails("tfds:signs_of_sizes", "do not fit into memory", "--cache")
     for _ in range(2):
         data = load_images("tfds:signs_of_sizes", reading=reading)
-        assert data[1].image_shape == (64, 64, 1) and "(of 4x3 to 5x3 pixels)" in data[0].description
+        assert (
+            data[1].image_shape == (64, 64, 1) and "(of 4x3 to 5x3 pixels)" in data[0].description
+        )
         assert isinstance(data[0].train, image_store.ImageSource) == beyond_memory
         images, labels = data[0].validation[np.arange(7)]
-        expected = [fit_pixels(picture("validation", i)[: 4 + (i != 1)], (64, 64, 1)) for i in range(7)]
+        expected = [
+            fit_pixels(picture("validation", i)[: 4 + (i != 1)], (64, 64, 1)) for i in range(7)
+        ]
         assert sorted(
             (image.tobytes(), int(label)) for image, label in zip(images, labels, strict=True)
         ) == sorted((image.tobytes(), index % 3) for index, image in enumerate(expected))
@@ -144,7 +159,9 @@ def test_damaged_set(prepared):
 
 
 def test_set_that_is_not_prepared_says_what_to_do_at_once(no_network):
-    prepared_set_line = f"tfds:mnist: is not prepared in {no_network}, and https://storage.googleapis.com"
+    prepared_set_line = (
+        f"tfds:mnist: is not prepared in {no_network}, and https://storage.googleapis.com"
+    )
     load_tfds()
     start = time.perf_counter()
     fails("tfds:mnist", prepared_set_line, "t.load('mnist')", "copy", "TFDS_DATA_DIR")

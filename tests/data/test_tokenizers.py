@@ -40,7 +40,13 @@ def test_subwords_know_every_text():
 def test_spans_point_into_the_text():
     tokenizer = learn_tokenizer(TEXTS, "words")
     text = "Stop!  東京\tgo"
-    assert [text[start:end] for start, end in tokenizer.spans(text)] == ["Stop", "!", "東", "京", "go"]
+    assert [text[start:end] for start, end in tokenizer.spans(text)] == [
+        "Stop",
+        "!",
+        "東",
+        "京",
+        "go",
+    ]
 
 
 def test_long_texts_are_cut_and_counted_and_empty_ones_are_unknown():
@@ -79,9 +85,16 @@ def test_further_words_are_known_behind_its_own():
     own = tokenizer.words()
     tokenizer.add(["halt", "stop", "Halt", "a-b", "new york", "", "halt", "'s"])
     assert tokenizer.words() == [*own, "halt"]  # of the others it makes other tokens, or none
-    assert (tokenizer.own_size, tokenizer.further_size, tokenizer.size) == (len(own), 1, len(own) + 1)
+    assert (tokenizer.own_size, tokenizer.further_size, tokenizer.size) == (
+        len(own),
+        1,
+        len(own) + 1,
+    )
     again = Tokenizer.loaded(**tokenizer.stored())
-    assert tokens(again, "Halt, stop!") == ["halt", "[UNK]", "stop", "[UNK]"] and again.further_size == 1
+    assert (
+        tokens(again, "Halt, stop!") == ["halt", "[UNK]", "stop", "[UNK]"]
+        and again.further_size == 1
+    )
     again.add(["new york", "wait", "cease", "rest"], most=2)
     assert again.words() == [*own, "halt", "wait", "cease"] and again.further_size == 3
 
@@ -106,13 +119,17 @@ def test_characters_know_further_characters():
 @pytest.mark.parametrize("header", ["", "\n", "3 2\n", "\n3 2\nnew york 1 2\n"])
 def test_vectors_from_a_file(header, tmp_path):
     path = tmp_path / "vectors.txt.gz"
-    path.write_bytes(gzip.compress(f"{header}stop 0.5 -1\nelsewhere 1 1\n. . . 3 4\ngo 2 0\n".encode()))
+    path.write_bytes(
+        gzip.compress(f"{header}stop 0.5 -1\nelsewhere 1 1\n. . . 3 4\ngo 2 0\n".encode())
+    )
     tokenizer = learn_tokenizer(TEXTS, "words")
     assert list(file_words(str(path)))[-4:] == ["stop", "elsewhere", ". . .", "go"]
     matrix = embedding_matrix(str(path), tokenizer)
     words = tokenizer.words()
     assert matrix.shape == (len(words), 2) and matrix.dtype == "float32"
-    assert matrix[words.index("stop")].tolist() == [0.5, -1] and matrix[words.index("go")].tolist() == [2, 0]
+    assert matrix[words.index("stop")].tolist() == [0.5, -1] and matrix[
+        words.index("go")
+    ].tolist() == [2, 0]
     np.testing.assert_array_equal(matrix, embedding_matrix(str(path), tokenizer))
 
 

@@ -17,7 +17,9 @@ def alone(monkeypatch):
 
 def describe(monkeypatch, jobs, job="worker", index=0):
     cluster = {name: [f"host{i}:2222" for i in range(count)] for name, count in jobs.items()}
-    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": {"type": job, "index": index}}))
+    monkeypatch.setenv(
+        "TF_CONFIG", json.dumps({"cluster": cluster, "task": {"type": job, "index": index}})
+    )
 
 
 @pytest.mark.parametrize(
@@ -54,10 +56,16 @@ def test_one_process_is_no_cluster(text, monkeypatch):
 
 @pytest.mark.parametrize(
     "text",
-    ["{", "[]", '{"cluster": {"worker": 3}}', '{"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}',
-     '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
-     '{"cluster": {"worker": ["a:1"], "evaluator": ["b:1"]}, "task": {"type": "evaluator", "index": 0}}'],
-)  # fmt: skip
+    [
+        "{",
+        "[]",
+        '{"cluster": {"worker": 3}}',
+        '{"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
+        '{"cluster": {"worker": ["a:1"], "evaluator": ["b:1"]}, "task": {"type": "evaluator", '
+        '"index": 0}}',
+    ],
+)
 def test_a_wrong_tf_config_is_refused(text, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(ValueError, match="TF_CONFIG must"):
@@ -77,7 +85,9 @@ def test_workers_may_not_train_each_for_itself(name, monkeypatch):
         resolve_strategy(name)
 
 
-@pytest.mark.parametrize("name", ["mirored", "mirrored:0", "mirrored:x", "none:2", "multi-worker:2"])
+@pytest.mark.parametrize(
+    "name", ["mirored", "mirrored:0", "mirrored:x", "none:2", "multi-worker:2"]
+)
 def test_unknown_names_are_refused(name):
     with pytest.raises(ValueError, match="Unknown strategy"):
         resolve_strategy(name)

@@ -1,4 +1,6 @@
-"""`deepapps launch`: a cluster of real processes that is watched, restarted, and never left behind."""
+"""`deepapps launch`: a cluster of real processes that is watched, restarted, and never left
+behind.
+"""
 
 import contextlib
 import json
@@ -32,7 +34,11 @@ POINTS = ("in a call", "after a call", "between write and rename", "while a chec
 def started(*arguments, **options):
     """`deepapps launch --workers 2 ARGUMENTS` as a process of its own."""
     return subprocess.Popen(
-        [*LAUNCH, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+        [*LAUNCH, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
     )
 
 
@@ -83,17 +89,22 @@ def undisturbed(tmp_path_factory):
     return resume_scenario.result(folder)
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 13))])
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 13))]
+)
 def test_killed_workers_and_chiefs_end_with_the_same_bits(seed, undisturbed, tmp_path):
     """Four seeded kills of one training; 52 with all seeds."""
     draw = random.Random(seed)
     kills = [
-        f"{worker}:{draw.randint(2, 4)}:{draw.choice(POINTS[: 4 - 2 * worker])}" for worker in (1, 0, 1, 0)
+        f"{worker}:{draw.randint(2, 4)}:{draw.choice(POINTS[: 4 - 2 * worker])}"
+        for worker in (1, 0, 1, 0)
     ]
     status, _, lines = ended(started(*program("cluster_program.py", tmp_path / "run", *kills)))
     assert status == 0, lines
     killed = [line for line in lines if "was killed" in line]
-    assert [line.split(" was")[0] for line in killed] == [f"deepapps: worker {w}" for w in (1, 0, 1, 0)]
+    assert [line.split(" was")[0] for line in killed] == [
+        f"deepapps: worker {w}" for w in (1, 0, 1, 0)
+    ]
     resume_scenario.assert_same(resume_scenario.result(tmp_path / "run"), undisturbed)
 
 
@@ -116,7 +127,9 @@ def test_killed_at_random_instants_five_times(seed, undisturbed, tmp_path):
 def test_sigterm_leaves_a_checkpoint_and_the_command_that_goes_on(tmp_path):
     """The command line from end to end: one Run, one report of it, one voice."""
     folder, train = tmp_path / "run", (*QUICK, "--batch-size", "400", "--checkpoint-seconds", "0.5")
-    process = started("--logs", tmp_path / "logs", "--", *train, "--epochs", 3000, "--output", folder)
+    process = started(
+        "--logs", tmp_path / "logs", "--", *train, "--epochs", 3000, "--output", folder
+    )
     wait_for(folder / "history.jsonl", process)
     workers = workers_of(process)
     process.terminate()
@@ -153,7 +166,9 @@ def test_no_worker_outlives_its_launcher(number):
 def test_a_worker_that_never_comes_up_is_named():
     status, _, lines = ended(started("--timeout", 3, *program("launch_program.py", "absent", 1)))
     assert status == 1
-    assert re.match(r"deepapps: worker 1 has not come up: .* for 3 s\. Log: .*worker-1\.log$", lines[-1])
+    assert re.match(
+        r"deepapps: worker 1 has not come up: .* for 3 s\. Log: .*worker-1\.log$", lines[-1]
+    )
 
 
 def test_a_worker_that_hangs_is_named_with_the_end_of_its_log(tmp_path):
@@ -264,7 +279,10 @@ def test_a_port_is_reserved_and_out_of_reach_from_outside():
         with socket.create_connection(("127.0.0.1", port)):
             server.accept()[0].close()
         addresses = [
-            a.address for group in psutil.net_if_addrs().values() for a in group if a.family == socket.AF_INET
+            a.address
+            for group in psutil.net_if_addrs().values()
+            for a in group
+            if a.family == socket.AF_INET
         ]
         for address in set(addresses) - {"127.0.0.1"}:
             with socket.create_connection((address, port)), pytest.raises(TimeoutError):

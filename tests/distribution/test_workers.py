@@ -1,4 +1,6 @@
-"""Several workers learn what one process learns; each reads its own share; the first alone writes."""
+"""Several workers learn what one process learns; each reads its own share; the first alone
+writes.
+"""
 
 import numpy as np
 import pytest
@@ -20,7 +22,8 @@ def alone(tmp_path_factory):
     """The Runs of all cases in one process."""
     folder = tmp_path_factory.mktemp("alone")
     return [
-        scenario.train(folder / str(i), name, "none", **settings) for i, (name, settings) in enumerate(CASES)
+        scenario.train(folder / str(i), name, "none", **settings)
+        for i, (name, settings) in enumerate(CASES)
     ]
 
 
@@ -37,7 +40,9 @@ def assert_equal(run, other):
 
 @pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_workers_learn_what_one_process_learns(count, alone, tmp_path):
-    """200 steps of SGD over an uneven last batch; 32 accumulated ones, from a source read by batches."""
+    """200 steps of SGD over an uneven last batch; 32 accumulated ones, from a source read by
+    batches.
+    """
     assert scenario.in_cluster(count, scenario.train_all, tmp_path, CASES) == [0] * count
     for number, run in enumerate(alone):
         assert_equal(run, deepapps.load_run(tmp_path / str(number)))

@@ -7,13 +7,25 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from deepapps.inference.decoding import LOWEST, Found, Search, filtered, largest, log_sums, without_repeats
+from deepapps.inference.decoding import (
+    LOWEST,
+    Found,
+    Search,
+    filtered,
+    largest,
+    log_sums,
+    without_repeats,
+)
 
 SENTENCES, TOKENS, LENGTH, END = 3, 5, 4, 1
 # the logits after the last two tokens, (sentence, before last, last, next)
-SCRIPT = 2 * np.random.default_rng(0).normal(size=(SENTENCES, TOKENS, TOKENS, TOKENS)).astype("float32")
+SCRIPT = 2 * np.random.default_rng(0).normal(size=(SENTENCES, TOKENS, TOKENS, TOKENS)).astype(
+    "float32"
+)
 PLACES = 6  # of the source
-WEIGHTS = np.random.default_rng(1).dirichlet(np.full(PLACES, 0.3), (SENTENCES, TOKENS)).astype("float32")
+WEIGHTS = (
+    np.random.default_rng(1).dirichlet(np.full(PLACES, 0.3), (SENTENCES, TOKENS)).astype("float32")
+)
 
 
 class State(typing.NamedTuple):
@@ -76,12 +88,17 @@ def test_a_beam_that_holds_all_finds_what_exhaustive_search_finds(length_penalty
 def test_coverage_penalty_is_that_of_the_formula():
     mask = np.arange(PLACES) < np.array([[6], [4], [2]])
     result, _ = found(
-        beam=TOKENS**LENGTH, wanted=1, length_penalty=0.0, coverage_penalty=0.5, mask=tf.constant(mask)
+        beam=TOKENS**LENGTH,
+        wanted=1,
+        length_penalty=0.0,
+        coverage_penalty=0.5,
+        mask=tf.constant(mask),
     )
     for sentence in range(SENTENCES):
 
         def score(tokens, sentence=sentence):
-            attention = WEIGHTS[sentence, [END, *tokens[:-1]]].sum(0)  # received as each token was chosen
+            # received as each token was chosen
+            attention = WEIGHTS[sentence, [END, *tokens[:-1]]].sum(0)
             covered = np.log(np.clip(attention, 1e-6, 1))[mask[sentence]].sum()
             return log_probability(sentence, tokens) + 0.5 * covered
 
@@ -122,7 +139,8 @@ def test_no_run_of_tokens_comes_twice():
     script = np.zeros((2, TOKENS, TOKENS, TOKENS), "float32")
     script[..., 3], script[..., END] = 5.0, -20.0
     plain, strict = (
-        found(script, WEIGHTS[:2], 8, no_repeat_ngram=size)[0].tokens[0, 0].tolist() for size in (0, 2)
+        found(script, WEIGHTS[:2], 8, no_repeat_ngram=size)[0].tokens[0, 0].tolist()
+        for size in (0, 2)
     )
     assert plain == [3] * 8
     pairs = list(zip(strict, strict[1:], strict=False))
@@ -148,7 +166,9 @@ def test_filtered_keeps_the_likeliest():
 
 
 def test_sampling_follows_the_distribution():
-    script = np.tile(np.log(np.array([0.05, 0.5, 0.25, 0.15, 0.05], "float32")), (600, TOKENS, TOKENS, 1))
+    script = np.tile(
+        np.log(np.array([0.05, 0.5, 0.25, 0.15, 0.05], "float32")), (600, TOKENS, TOKENS, 1)
+    )
     options = {"weights": np.zeros((600, TOKENS, PLACES), "float32"), "length": 1}
     drawn, again, cold = (
         found(script, temperature=temperature, seed=3, **options)[0].tokens[:, 0, 0]
@@ -178,7 +198,12 @@ def test_the_largest_of_rows_of_any_length(size, count):
 
 
 def test_log_sums_of_large_and_small_logits():
-    rows = np.random.default_rng(3).normal(size=(4, 50)) * [[0.1], [3], [200], [1]] + [[0], [0], [0], [1e4]]
+    rows = np.random.default_rng(3).normal(size=(4, 50)) * [[0.1], [3], [200], [1]] + [
+        [0],
+        [0],
+        [0],
+        [1e4],
+    ]
     expected = np.log(np.exp(rows - rows.max(1, keepdims=True)).sum(1)) + rows.max(1)
     found = log_sums(tf.constant(rows, "float32"), tf.constant(rows.argmax(1), "int32"))
     np.testing.assert_allclose(found.numpy()[:, 0], expected, rtol=1e-5, atol=1e-5)

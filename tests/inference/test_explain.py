@@ -40,12 +40,16 @@ def correlation(first, second):
 
 def test_a_linear_network_is_explained_exactly():
     inputs = keras.Input((3, 2, 1))
-    model = keras.Model(inputs, layers.Dense(4, bias_initializer="normal")(layers.Flatten()(inputs)))
+    model = keras.Model(
+        inputs, layers.Dense(4, bias_initializer="normal")(layers.Flatten()(inputs))
+    )
     weights, _ = model.get_weights()  # (6, 4)
     image, baseline = np.random.default_rng(0).uniform(0, 255, (2, 3, 2, 1)).astype("float32")
     for output in range(4):
         found = integrated_gradients(model, image, output, baseline, steps=3)
-        np.testing.assert_allclose(found, (image - baseline) * weights[:, output].reshape(3, 2, 1), rtol=1e-4)
+        np.testing.assert_allclose(
+            found, (image - baseline) * weights[:, output].reshape(3, 2, 1), rtol=1e-4
+        )
         scores = model(np.stack([image, baseline])).numpy()[:, output]
         assert found.sum() == pytest.approx(scores[0] - scores[1], rel=1e-4)
 
@@ -72,7 +76,9 @@ def test_integrated_gradients_are_complete(name, digits):
 
 
 def test_grad_cam_of_a_mean_over_all_places_equals_numpy():
-    """With a dense layer on the means the weight of a channel is that of the dense layer, over the places."""
+    """With a dense layer on the means the weight of a channel is that of the dense layer, over
+    the places.
+    """
     inputs = keras.Input((8, 6, 3))
     maps = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(5, 3)(inputs)))
     model = keras.Model(inputs, layers.Dense(4)(layers.GlobalAveragePooling2D()(maps)))
@@ -102,7 +108,9 @@ def test_further_heads_and_frozen_weights_and_half_precision_do_not_matter(digit
     names = [str(c) for c in range(10)]
     plain = network("lenet")
     expected = explain_image(plain, digits[0], names, "3")
-    middle = next(layer.output for layer in plain.layers if isinstance(layer, layers.AveragePooling2D))
+    middle = next(
+        layer.output for layer in plain.layers if isinstance(layer, layers.AveragePooling2D)
+    )
     head = layers.Dense(10)(layers.Flatten()(layers.Conv2D(3, 1)(middle)))
     two_heads = keras.Model(plain.inputs, [plain.output, head])
     two_heads.trainable = False
@@ -131,11 +139,15 @@ def test_a_run_explains_its_answer_or_another_class(trained, digits):
     other = trained.explain(digits[0, ..., 0], target=3 if answer["label"] != "3" else 4)
     assert other.label != answer["label"] and other.probability < explained.probability
     drawn = digits[0] > 0
-    assert correlation(other.integrated_gradients[drawn], explained.integrated_gradients[drawn]) < 0.5
+    assert (
+        correlation(other.integrated_gradients[drawn], explained.integrated_gradients[drawn]) < 0.5
+    )
 
 
 def test_random_weights_give_another_map(trained, digits):
-    """The sanity check of Adebayo et al. (2018): a map of what the network has learnt must not survive."""
+    """The sanity check of Adebayo et al. (2018): a map of what the network has learnt must not
+    survive.
+    """
     keras.utils.set_random_seed(1)  # 0 would give what the training began with
     random = trained.task.network()
     found = []
@@ -143,7 +155,9 @@ def test_random_weights_give_another_map(trained, digits):
         explained = trained.explain(image)
         other = trained.task.explain(Predictor(random), image, target=explained.label)
         drawn = image > 0
-        found.append(correlation(explained.integrated_gradients[drawn], other.integrated_gradients[drawn]))
+        found.append(
+            correlation(explained.integrated_gradients[drawn], other.integrated_gradients[drawn])
+        )
     assert abs(np.mean(found)) < 0.3
     again = trained.explain(image).integrated_gradients
     np.testing.assert_allclose(again, explained.integrated_gradients, atol=1e-5)
@@ -175,7 +189,9 @@ def test_the_picture(channels, tmp_path):
         label="a rather long name of a class $x",
         probability=0.25,
         probabilities={"a rather long name of a class $x": 0.25, "b": 0.75},
-        integrated_gradients=np.zeros((20, 30, channels)) if channels == 1 else rng.normal(size=(20, 30, 3)),
+        integrated_gradients=np.zeros((20, 30, channels))
+        if channels == 1
+        else rng.normal(size=(20, 30, 3)),
         grad_cam=None if channels == 1 else rng.uniform(size=(20, 30)),
     )
     from deepapps.reporting.plots import plot_explanation

@@ -1,4 +1,6 @@
-"""Why a network finds a class in a text: completeness, attention, pairs, and the two kinds of picture."""
+"""Why a network finds a class in a text: completeness, attention, pairs, and the two kinds of
+picture.
+"""
 
 import html
 import re
@@ -45,14 +47,18 @@ def test_what_the_tokens_add_sums_to_the_score(network, ngrams):
     assert found.score == pytest.approx(logits[1], abs=1e-5)
     assert found.probability == pytest.approx(np.exp(logits[1]) / np.exp(logits).sum(), abs=1e-5)
     difference = found.score - found.baseline_score
-    assert sum(found.integrated_gradients[0]) == pytest.approx(difference, abs=0.02 * abs(difference) + 1e-3)
+    assert sum(found.integrated_gradients[0]) == pytest.approx(
+        difference, abs=0.02 * abs(difference) + 1e-3
+    )
     assert (found.attention is None) == (network in ("cnn", "lstm"))
 
 
 def test_attention_is_that_of_the_network():
     model, encoder = make()
     found = explain(model, encoder, "the end of joy")
-    assert found.attention[0].shape == (4,) and found.attention[0].sum() == pytest.approx(1, abs=1e-5)
+    assert found.attention[0].shape == (4,) and found.attention[0].sum() == pytest.approx(
+        1, abs=1e-5
+    )
     assert -1 <= found.agreement <= 1
     assert explain(model, encoder, "joy").agreement is None
 

@@ -1,4 +1,6 @@
-"""Alignments: words of any script, weights and score as the network has them, and the two kinds of picture."""
+"""Alignments: words of any script, weights and score as the network has them, and the two kinds
+of picture.
+"""
 
 import html
 import re
@@ -22,7 +24,10 @@ PAIRS = [("Ein Hund rennt.", "<b>A dog</b> runs."), ("Zwei Hunde rennen.", "Two 
     "text, words",
     [
         ("Ein Hund, schnell!", ["Ein", "Hund", ",", "schnell", "!"]),
-        ("l'heure (12\u202f345,60\u00a0€) 15:30", ["l'heure", "(", "12\u202f345,60", "€)", "15:30"]),
+        (
+            "l'heure (12\u202f345,60\u00a0€) 15:30",
+            ["l'heure", "(", "12\u202f345,60", "€)", "15:30"],
+        ),
         ("हिन्दी में है", ["हिन्दी", "में", "है"]),
         ("يركض الكلب في الحديقة.", ["يركض", "الكلب", "في", "الحديقة", "."]),
         ("狗跑。", ["狗", "跑", "。"]),
@@ -36,7 +41,11 @@ def test_words_whatever_the_script(text, words):
     found = words_of(text, tokenizer)
     assert [word for word, _ in found] == words
     numbers = [number for _, number in found]
-    assert numbers[0] == 0 and numbers == sorted(set(numbers)) and numbers[-1] < len(tokenizer.spans(text))
+    assert (
+        numbers[0] == 0
+        and numbers == sorted(set(numbers))
+        and numbers[-1] < len(tokenizer.spans(text))
+    )
 
 
 def make(network, **settings):
@@ -82,7 +91,9 @@ def test_the_page_escapes_words(tmp_path):
     assert page.count("<td ") == 5 * page.count('<th scope="row">')
 
 
-@pytest.mark.parametrize("words, side", [(["one", "two", "(end)"], 0), (["كلب", "في", "(end)"], -1)])
+@pytest.mark.parametrize(
+    "words, side", [(["one", "two", "(end)"], 0), (["كلب", "في", "(end)"], -1)]
+)
 def test_the_picture_runs_as_the_source_is_read(words, side, tmp_path):
     weights = np.tile([1.0, 0.0, 0.0], (4, 1))
     plot_alignment(words, ["$a_1$", "b", "c\nd", ""], weights, tmp_path / "why.png")

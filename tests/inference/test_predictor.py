@@ -14,7 +14,9 @@ from deepapps.tasks.answers import class_answers, label_answers
 def test_outputs_come_in_the_order_of_the_inputs(count):
     inputs = keras.Input((None,), dtype="int32")
     mask = keras.ops.cast(inputs > 0, "float32")
-    model = keras.Model(inputs, keras.ops.stack([keras.ops.sum(mask, 1), keras.ops.sum(inputs, 1)], axis=1))
+    model = keras.Model(
+        inputs, keras.ops.stack([keras.ops.sum(mask, 1), keras.ops.sum(inputs, 1)], axis=1)
+    )
     lengths = np.random.default_rng(0).integers(1, 40, count)
     values = np.random.default_rng(1).integers(1, 9, lengths.sum()).astype("int32")
     outputs = Predictor(model).predict(Ragged(values, lengths))

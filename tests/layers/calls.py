@@ -1,7 +1,9 @@
-"""The ways to call a layer on TensorFlow, and what each must give: the outputs and all gradients of the formula.
+"""The ways to call a layer on TensorFlow, and what each must give: the outputs and all gradients of
+the formula.
 
-The layer, called eagerly in float64 without blocks, must have the outputs of the NumPy reference and, in every weight and
-input, the slope of its differences. What that call gives is then expected of every other way to call.
+The layer, called eagerly in float64 without blocks, must have the outputs of the NumPy reference
+and, in every weight and input, the slope of its differences. What that call gives is then expected
+of every other way to call.
 """
 
 import functools
@@ -25,7 +27,9 @@ def project(outputs):
 
 @functools.cache
 def expectation(scenario):
-    """Outputs and gradients of the eager call in float64, `{name: array}`, held against the formula."""
+    """Outputs and gradients of the eager call in float64, `{name: array}`, held against the
+    formula.
+    """
     layer, arrays = scenario.layer(), scenario.arrays()
     outputs, gradients = _taped(scenario, layer, arrays)
     weights = [np.asarray(weight, "float64") for weight in layer.get_weights()]
@@ -33,7 +37,9 @@ def expectation(scenario):
         np.testing.assert_allclose(output, wanted, rtol=1e-8, atol=1e-8, err_msg=str(scenario))
     for name, (direction, slope) in scenario.slopes(layer).items():
         found = np.sum(gradients[name] * direction)
-        np.testing.assert_allclose(found, slope, rtol=1e-5, atol=1e-6, err_msg=f"{scenario}: {name}")
+        np.testing.assert_allclose(
+            found, slope, rtol=1e-5, atol=1e-6, err_msg=f"{scenario}: {name}"
+        )
     return outputs, gradients
 
 
@@ -69,11 +75,14 @@ def _taped(scenario, layer, arrays, compile_options=None):
             outputs = scenario.outputs(layer, tensors)
             total = project(outputs)
         gradients = tape.gradient(total, [*variables, *[tensors[name] for name in names]])
-        gradients = [tf.cast(gradient, "float64") for gradient in map(tf.convert_to_tensor, gradients)]
+        gradients = [
+            tf.cast(gradient, "float64") for gradient in map(tf.convert_to_tensor, gradients)
+        ]
         return [tf.cast(output, "float64") for output in outputs], gradients
 
     typed = {
-        name: tf.constant(array if name in masks else array.astype(dtype)) for name, array in arrays.items()
+        name: tf.constant(array if name in masks else array.astype(dtype))
+        for name, array in arrays.items()
     }
     if compile_options is not None:
         call = tf.function(call, autograph=False, **_signature(scenario, typed), **compile_options)
@@ -86,7 +95,11 @@ def _taped(scenario, layer, arrays, compile_options=None):
 def _signature(scenario, tensors):
     if scenario.lengths == "static":
         return {}
-    return {"input_signature": [{n: tf.TensorSpec(_shape(scenario, n), t.dtype) for n, t in tensors.items()}]}
+    return {
+        "input_signature": [
+            {n: tf.TensorSpec(_shape(scenario, n), t.dtype) for n, t in tensors.items()}
+        ]
+    }
 
 
 def _shape(scenario, name):
@@ -96,7 +109,9 @@ def _shape(scenario, name):
 
 
 class Gain(keras.layers.Layer):
-    """Multiplies each feature by a weight, which is 1: so a gradient of the inputs becomes one of a weight."""
+    """Multiplies each feature by a weight, which is 1: so a gradient of the inputs becomes one
+    of a weight.
+    """
 
     def build(self, input_shape):
         self.gain = self.add_weight(shape=input_shape[-1:], initializer="ones")
@@ -113,27 +128,41 @@ class Projected(keras.Model):
 
 
 def _fit(scenario, layer, arrays):
-    """Outputs, and gradients by name as a step of gradient descent with rate 1 shows them; see `_of_gains`."""
+    """Outputs, and gradients by name as a step of gradient descent with rate 1 shows them; see
+    `_of_gains`.
+    """
     masks, policy = scenario.case.masks, scenario.policy
     inputs = {
         name: keras.Input(
-            batch_shape=_shape(scenario, name), dtype="bool" if name in masks else "float64", name=name
+            batch_shape=_shape(scenario, name),
+            dtype="bool" if name in masks else "float64",
+            name=name,
         )
         for name in arrays
     }
     gains = {name: Gain(dtype=policy) for name in scenario.sources}
-    tensors = {name: gains[name](tensor) if name in gains else tensor for name, tensor in inputs.items()}
+    tensors = {
+        name: gains[name](tensor) if name in gains else tensor for name, tensor in inputs.items()
+    }
     model = Projected(inputs, scenario.outputs(layer, tensors))
     model.compile(keras.optimizers.SGD(1.0), jit_compile=policy == "float32", auto_scale_loss=False)
     outputs = keras.tree.flatten(model.predict_on_batch(arrays))
     weights = {str(number): weight for number, weight in enumerate(layer.trainable_weights)}
     weights |= {name: gain.gain for name, gain in gains.items()}
-    before = {name: np.asarray(tf.cast(weight.value, "float64")) for name, weight in weights.items()}
-    specs = {name: tf.TensorSpec(_shape(scenario, name), array.dtype) for name, array in arrays.items()}
+    before = {
+        name: np.asarray(tf.cast(weight.value, "float64")) for name, weight in weights.items()
+    }
+    specs = {
+        name: tf.TensorSpec(_shape(scenario, name), array.dtype) for name, array in arrays.items()
+    }
     # the shapes that `fit` sees are those of the data set
-    model.fit(tf.data.Dataset.from_generator(lambda: iter([(arrays,)]), output_signature=(specs,)), verbose=0)
+    model.fit(
+        tf.data.Dataset.from_generator(lambda: iter([(arrays,)]), output_signature=(specs,)),
+        verbose=0,
+    )
     return outputs, {
-        name: old - np.asarray(tf.cast(weights[name].value, "float64")) for name, old in before.items()
+        name: old - np.asarray(tf.cast(weights[name].value, "float64"))
+        for name, old in before.items()
     }
 
 

@@ -16,11 +16,15 @@ SIZES = {"B": 2, "Q": 5, "T": 5, "V": 3, "D": 7, "E": 11, "K": 17, "W": 7 * 11, 
 UNITS = 13
 ATTENTION = {
     "tensors": {"query": "BQD", "value": "BVE", "key": "BVK"},
-    "masks": {"query_mask": ("BQ", ["query"]), "value_mask": ("BV", ["value", "key"]), "attention_mask": ("BQV", [])},
+    "masks": {
+        "query_mask": ("BQ", ["query"]),
+        "value_mask": ("BV", ["value", "key"]),
+        "attention_mask": ("BQV", []),
+    },
     "call": {"return_attention_scores": True},
     "zeros": {"query_mask": [0, 1], "value_mask": [0, 1], "attention_mask": [0, 1]},
     "weights": 1,
-}  # fmt: skip
+}
 SAME_WIDTH = {**ATTENTION, "tensors": {"query": "BQD", "value": "BVE", "key": "BVD"}}
 CONTEXT = {  # without the weights the context is computed in another way
     "call": {"return_attention_scores": False},
@@ -131,12 +135,16 @@ class Case:
 
     def expected(self, weights, arrays):
         """The outputs that the reference gives."""
-        call = {name: value for name, value in self.call.items() if name != "return_attention_scores"}
+        call = {
+            name: value for name, value in self.call.items() if name != "return_attention_scores"
+        }
         outputs = self.reference(weights, **arrays, **call)
         return outputs if self.call.get("return_attention_scores", True) else outputs[:1]
 
     def arrays(self, dtype="float32", seed=0, masked=True, **sizes):
-        """Random tensors; masks that leave something everywhere, True everywhere if not `masked`."""
+        """Random tensors; masks that leave something everywhere, True everywhere if not
+        `masked`.
+        """
         random, sizes, found = np.random.default_rng(seed), SIZES | sizes, {}
         for name, letters in self.tensors.items():
             found[name] = random.normal(size=[sizes[letter] for letter in letters]).astype(dtype)
@@ -153,7 +161,9 @@ class Case:
         layer = self.make(dtype=dtype, **kwargs)
         self.run(layer, self.arrays())
         random = np.random.default_rng(7)
-        layer.set_weights([random.normal(size=w.shape) / max(w.shape) ** 0.5 for w in layer.weights])
+        layer.set_weights(
+            [random.normal(size=w.shape) / max(w.shape) ** 0.5 for w in layer.weights]
+        )
         return layer
 
     def run(self, layer, arrays, **changes):
@@ -173,35 +183,69 @@ def recurrent(layer, cell, reference, parts=RNN, **changes):
 
 CASES = [
     case(
-        layers.AdditiveAttention, lambda **k: layers.AdditiveAttention(UNITS, **k), references.additive,
-        {**ATTENTION, **CONTEXT}, blocks=True,
+        layers.AdditiveAttention,
+        lambda **k: layers.AdditiveAttention(UNITS, **k),
+        references.additive,
+        {**ATTENTION, **CONTEXT},
+        blocks=True,
     ),
     case(
-        layers.ConcatAttention, lambda **k: layers.ConcatAttention(UNITS, **k), references.concat,
-        ATTENTION, blocks=True,
+        layers.ConcatAttention,
+        lambda **k: layers.ConcatAttention(UNITS, **k),
+        references.concat,
+        ATTENTION,
+        blocks=True,
     ),
-    case(layers.DotProductAttention, layers.DotProductAttention, references.dot_product, {**SAME_WIDTH, **CONTEXT}, blocks=True),
     case(
-        layers.ScaledDotProductAttention, layers.ScaledDotProductAttention, references.scaled_dot_product,
-        SAME_WIDTH, blocks=True,
+        layers.DotProductAttention,
+        layers.DotProductAttention,
+        references.dot_product,
+        {**SAME_WIDTH, **CONTEXT},
+        blocks=True,
     ),
-    case(layers.Attention, BilinearWithDistance, references.bilinear_with_distance, ATTENTION, blocks=True),
     case(
-        layers.MultiHeadAttention, lambda **k: layers.MultiHeadAttention(19, 23, **k), references.multi_head,
-        {**ATTENTION, **CONTEXT}, blocks=True,
+        layers.ScaledDotProductAttention,
+        layers.ScaledDotProductAttention,
+        references.scaled_dot_product,
+        SAME_WIDTH,
+        blocks=True,
+    ),
+    case(
+        layers.Attention,
+        BilinearWithDistance,
+        references.bilinear_with_distance,
+        ATTENTION,
+        blocks=True,
     ),
     case(
         layers.MultiHeadAttention,
-        lambda **k: layers.MultiHeadAttention(3, 19, value_dim=23, use_gate=True, sliding_window=2, **k),
+        lambda **k: layers.MultiHeadAttention(19, 23, **k),
+        references.multi_head,
+        {**ATTENTION, **CONTEXT},
+        blocks=True,
+    ),
+    case(
+        layers.MultiHeadAttention,
+        lambda **k: layers.MultiHeadAttention(
+            3, 19, value_dim=23, use_gate=True, sliding_window=2, **k
+        ),
         functools.partial(references.multi_head, use_gate=True, sliding_window=2),
-        ATTENTION, call={"return_attention_scores": True, "use_causal_mask": True}, name="MultiHeadAttention-gate",
+        ATTENTION,
+        call={"return_attention_scores": True, "use_causal_mask": True},
+        name="MultiHeadAttention-gate",
     ),
     *(
         case(
-            layers.LSTM, lambda **k: layers.LSTM(UNITS, return_sequences=True, return_state=True, **k),
+            layers.LSTM,
+            lambda **k: layers.LSTM(UNITS, return_sequences=True, return_state=True, **k),
             references.plain_lstm,
-            {"tensors": {"sequences": "BTD"}, "masks": {"mask": ("BT", ["sequences"])}, "zeros": {"mask": [0, 1, 2]}},
-            call={"training": training}, name="LSTM-training" if training else "",
+            {
+                "tensors": {"sequences": "BTD"},
+                "masks": {"mask": ("BT", ["sequences"])},
+                "zeros": {"mask": [0, 1, 2]},
+            },
+            call={"training": training},
+            name="LSTM-training" if training else "",
         )
         for training in (False, True)
     ),
@@ -212,32 +256,64 @@ CASES = [
     case(
         (layers.AttentionRNN, layers.AttentionCell),
         lambda dtype=None, **k: layers.AttentionRNN(
-            GatedCell(UNITS, layers.ConcatAttention(29, dtype=dtype), dtype=dtype), dtype=dtype, **ALL, **k
+            GatedCell(UNITS, layers.ConcatAttention(29, dtype=dtype), dtype=dtype),
+            dtype=dtype,
+            **ALL,
+            **k,
         ),
-        references.gated_rnn, RNN,
+        references.gated_rnn,
+        RNN,
     ),
     case(
-        layers.AttentionPooling, lambda **k: layers.AttentionPooling(UNITS, **k), references.pooling,
-        {"tensors": {"inputs": "BTD"}, "masks": {"mask": ("BT", ["inputs"])}, "zeros": {"mask": [0, 1]}},
-        call={"return_attention_scores": True}, weights=1,
+        layers.AttentionPooling,
+        lambda **k: layers.AttentionPooling(UNITS, **k),
+        references.pooling,
+        {
+            "tensors": {"inputs": "BTD"},
+            "masks": {"mask": ("BT", ["inputs"])},
+            "zeros": {"mask": [0, 1]},
+        },
+        call={"return_attention_scores": True},
+        weights=1,
     ),
     case(
-        layers.TransformerEncoder, lambda **k: layers.TransformerEncoder(7, 13, **k), references.encoder,
-        ENCODER, blocks=True,
+        layers.TransformerEncoder,
+        lambda **k: layers.TransformerEncoder(7, 13, **k),
+        references.encoder,
+        ENCODER,
+        blocks=True,
     ),
     case(
-        layers.TransformerEncoder, lambda **k: layers.TransformerEncoder(7, 13, norm_first=False, **k),
-        functools.partial(references.encoder, norm_first=False), ENCODER, name="TransformerEncoder-norm-after",
+        layers.TransformerEncoder,
+        lambda **k: layers.TransformerEncoder(7, 13, norm_first=False, **k),
+        functools.partial(references.encoder, norm_first=False),
+        ENCODER,
+        name="TransformerEncoder-norm-after",
     ),
     case(
-        layers.TransformerDecoder, lambda **k: layers.TransformerDecoder(7, 13, **k), references.decoder,
-        {"tensors": {"inputs": "BTW", "memory": "BVE"}, "masks": RNN["masks"], "zeros": {"memory_mask": [1]}},
-        call={"return_attention_scores": True}, weights=1, blocks=True,
+        layers.TransformerDecoder,
+        lambda **k: layers.TransformerDecoder(7, 13, **k),
+        references.decoder,
+        {
+            "tensors": {"inputs": "BTW", "memory": "BVE"},
+            "masks": RNN["masks"],
+            "zeros": {"memory_mask": [1]},
+        },
+        call={"return_attention_scores": True},
+        weights=1,
+        blocks=True,
     ),
     case(layers.SinusoidalPositions, layers.SinusoidalPositions, references.sinusoidal, POSITIONS),
     case(
-        layers.LearnedPositions, lambda **k: layers.LearnedPositions(29, **k), references.learned_positions,
+        layers.LearnedPositions,
+        lambda **k: layers.LearnedPositions(29, **k),
+        references.learned_positions,
         POSITIONS,
     ),
-    case(layers.RotaryPositions, layers.RotaryPositions, references.rotary, {"tensors": {"inputs": "BTP"}}),
-]  # fmt: skip
+    case(
+        layers.RotaryPositions,
+        layers.RotaryPositions,
+        references.rotary,
+        {"tensors": {"inputs": "BTP"}},
+    ),
+]

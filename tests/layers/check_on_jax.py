@@ -1,4 +1,6 @@
-"""What `test_jax.py` runs with KERAS_BACKEND=jax: every layer of the table, its gradients, decoding."""
+"""What `test_jax.py` runs with KERAS_BACKEND=jax: every layer of the table, its gradients,
+decoding.
+"""
 
 import sys
 
@@ -33,14 +35,20 @@ def check_scenario(scenario):
         )
     tolerance = TOLERANCE[keras.DTypePolicy(scenario.policy).compute_dtype]
     weights = [np.asarray(weight, "float64") for weight in layer.get_weights()]
-    for number, (output, wanted) in enumerate(zip(outputs, scenario.reference(weights, arrays), strict=True)):
+    for number, (output, wanted) in enumerate(
+        zip(outputs, scenario.reference(weights, arrays), strict=True)
+    ):
         assert_near(output, wanted, tolerance, 0.0, f"{scenario}: output {number}")
     gradients |= {str(number): gradient for number, gradient in enumerate(of_weights)}
     gradients = {name: np.asarray(gradient, "float64") for name, gradient in gradients.items()}
     largest = max(map(np.linalg.norm, gradients.values()))
     for name, (direction, slope) in scenario.slopes(layer).items():
         gradient = gradients[name]
-        size = (np.linalg.norm(gradient) + 0.05 * largest) * np.linalg.norm(direction) / gradient.size**0.5
+        size = (
+            (np.linalg.norm(gradient) + 0.05 * largest)
+            * np.linalg.norm(direction)
+            / gradient.size**0.5
+        )
         off = abs(np.sum(gradient * direction) - slope)
         assert off <= 3 * tolerance * size + 1e-6, (
             f"{scenario}: gradient of {name} off by {off:.3g} of {size:.3g}"
@@ -50,9 +58,10 @@ def check_scenario(scenario):
 def some_of(case, count):
     """Ways to call a layer on JAX: compiled in float32, and the first ones of a covering set."""
     scenarios = [
-        scenario for scenario in covering(case, 1, mode=["eager", "jit"], lengths=["static"])
+        scenario
+        for scenario in covering(case, 1, mode=["eager", "jit"], lengths=["static"])
         if scenario.policy != "float64"
-    ]  # fmt: skip
+    ]
     return [Scenario(case, mode="jit"), *scenarios[:count]]
 
 
@@ -75,7 +84,9 @@ def check_decoding():
 
 def check_training():
     """Hard attention, dropout and a recurrence train in one compiled step, and draw anew."""
-    layer = layers.AttentionLSTM(13, layers.AdditiveAttention(5, hard=True, dropout=0.5, seed=1), dropout=0.5)
+    layer = layers.AttentionLSTM(
+        13, layers.AdditiveAttention(5, hard=True, dropout=0.5, seed=1), dropout=0.5
+    )
     inputs, memory = normal(2, 5, 7), normal(2, 3, 11)
     layer(inputs, memory)
 
@@ -98,6 +109,8 @@ if __name__ == "__main__":
     check_decoding()
     check_training()
     for case in CASES:
-        for scenario in some_of(case, 100 if sys.argv[1:] == ["all"] else int(str(case) in FAMILIES)):
+        for scenario in some_of(
+            case, 100 if sys.argv[1:] == ["all"] else int(str(case) in FAMILIES)
+        ):
             check_scenario(scenario)
         print(case)

@@ -32,7 +32,11 @@ def _attention(draw):
     make, reference, parts = draw(
         st.sampled_from(
             [
-                (functools.partial(layers.AdditiveAttention, units), references.additive, ATTENTION),
+                (
+                    functools.partial(layers.AdditiveAttention, units),
+                    references.additive,
+                    ATTENTION,
+                ),
                 (functools.partial(layers.ConcatAttention, units), references.concat, ATTENTION),
                 (layers.DotProductAttention, references.dot_product, SAME_WIDTH),
                 (layers.ScaledDotProductAttention, references.scaled_dot_product, SAME_WIDTH),
@@ -46,7 +50,10 @@ def _attention(draw):
 def _heads(draw):
     heads, width, value_width = (draw(st.integers(1, 4)) for _ in range(3))
     make = functools.partial(layers.MultiHeadAttention, heads, width, value_width)
-    options = {"sliding_window": draw(st.none() | st.integers(1, 4)), "use_gate": draw(st.booleans())}
+    options = {
+        "sliding_window": draw(st.none() | st.integers(1, 4)),
+        "use_gate": draw(st.booleans()),
+    }
     return _row(make, references.multi_head, ATTENTION, **options)
 
 
@@ -54,6 +61,10 @@ def _row(make, reference, parts, **options):
     covered = make.func if isinstance(make, functools.partial) else make
     arguments = ",".join(map(str, [*getattr(make, "args", ()), *options.values()]))
     return case(
-        covered, functools.partial(make, **options), functools.partial(reference, **options), parts, blocks=True,
+        covered,
+        functools.partial(make, **options),
+        functools.partial(reference, **options),
+        parts,
+        blocks=True,
         name=f"{covered.__name__}({arguments})",
-    )  # fmt: skip
+    )

@@ -1,7 +1,7 @@
 """What the layers compute, in NumPy and float64, from the formulas: one step, one head at a time.
 
-Every reference takes the layer's weights in the order of `get_weights`, then its call arguments by name, and
-returns the list of the outputs.
+Every reference takes the layer's weights in the order of `get_weights`, then its call arguments by
+name, and returns the list of the outputs.
 """
 
 import numpy as np
@@ -21,9 +21,14 @@ def sigmoid(x):
 
 
 def visible_pairs(
-    shape, query_mask=None, value_mask=None, key_mask=None, attention_mask=None,
-    use_causal_mask=False, sliding_window=None,
-):  # fmt: skip
+    shape,
+    query_mask=None,
+    value_mask=None,
+    key_mask=None,
+    attention_mask=None,
+    use_causal_mask=False,
+    sliding_window=None,
+):
     """What may be attended to, `(B, Tq, Tv)`."""
     visible = np.ones(shape, "bool")
     for mask in (value_mask, key_mask):
@@ -77,11 +82,15 @@ def scaled_dot_product(weights, **call):
 def bilinear_with_distance(weights, query, value, **call):
     """The user's attention of the conformance table."""
     distance = np.arange(query.shape[1])[:, None] - np.arange(value.shape[1])
-    return attention(lambda q, k: dot(q @ weights[0], k), query, value, bias=-np.abs(distance) / 4, **call)
+    return attention(
+        lambda q, k: dot(q @ weights[0], k), query, value, bias=-np.abs(distance) / 4, **call
+    )
 
 
 def multi_head(weights, query, value, key=None, use_gate=False, encode=None, **masks):
-    """Output `(B, Tq, D)` and weights `(B, H, Tq, Tv)`; `encode(x)` puts positions into `(B, T, key_dim)`."""
+    """Output `(B, Tq, D)` and weights `(B, H, Tq, Tv)`; `encode(x)` puts positions into `(B, T,
+    key_dim)`.
+    """
     query, value = np.nan_to_num(query), np.nan_to_num(value)
     key = value if key is None else np.nan_to_num(key)
     encode = encode or (lambda heads: heads)
@@ -111,7 +120,8 @@ def multi_head(weights, query, value, key=None, use_gate=False, encode=None, **m
 
 
 def recurrence(step, inputs, state, mask=None):
-    """All outputs, the last state, all weights, of `state, weights = step(x, state)`; the output is state[0].
+    """All outputs, the last state, all weights, of `state, weights = step(x, state)`; the output is
+    state[0].
 
     A padding step carries the state on, and its weights are zero.
     """
@@ -172,7 +182,9 @@ def bahdanau_lstm(
 
 
 def luong_lstm(weights, inputs, memory, mask=None, memory_mask=None):
-    """The state is the attentional vector, h and c; returned in the order of the layer: h, c, vector."""
+    """The state is the attentional vector, h and c; returned in the order of the layer: h, c,
+    vector.
+    """
     kernel, recurrent, bias, attentional_kernel, *rest = weights
     attend = reader(additive_score(*rest), memory, memory_mask)
 
@@ -237,7 +249,9 @@ def gated_rnn(weights, inputs, memory, mask=None, memory_mask=None):
     """The user's cell of the conformance table, over concat attention."""
     keep, forget, kernel, concat_kernel, scale = weights
     units = keep.shape[1]
-    attend = reader(additive_score(concat_kernel[:units], concat_kernel[units:], scale), memory, memory_mask)
+    attend = reader(
+        additive_score(concat_kernel[:units], concat_kernel[units:], scale), memory, memory_mask
+    )
 
     def step(x, state):
         (h,) = state

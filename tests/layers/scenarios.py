@@ -1,4 +1,6 @@
-"""Ways to call a layer of the table: which inputs are one tensor, dtype policies, compilers, blocks, lengths, masks."""
+"""Ways to call a layer of the table: which inputs are one tensor, dtype policies, compilers,
+blocks, lengths, masks.
+"""
 
 import contextlib
 import dataclasses
@@ -22,13 +24,14 @@ class Scenario:
 
     Args:
         case: The row of the table.
-        tied: Which inputs are one tensor. "": each is its own. "no key": there is no key. "key is value": one tensor
-            given twice. "key copies value": two tensors of the same numbers. "all": query (or inputs), value (or
-            memory) and key are one tensor.
+        tied: Which inputs are one tensor. "": each is its own. "no key": there is no key. "key is
+            value": one tensor given twice. "key copies value": two tensors of the same numbers.
+            "all": query (or inputs), value (or memory) and key are one tensor.
         masked: Whether the masks are given.
         causal: Whether `use_causal_mask` is given.
         scores: Whether the weights are asked for.
-        blocks: "none", "forced" by `block_size`, or "own": the layer is made to take small inputs for large ones.
+        blocks: "none", "forced" by `block_size`, or "own": the layer is made to take small inputs
+            for large ones.
         mode: "eager", "function", "jit" (XLA) or "fit" (of Keras).
         lengths: "static" or "unknown", the batch included.
         policy: The dtype policy.
@@ -47,15 +50,22 @@ class Scenario:
     sizes: tuple = ()
 
     def __str__(self):
-        parts = (self.tied, *("masked" * self.masked, "causal" * self.causal, "scores" * self.scores))
+        parts = (
+            self.tied,
+            *("masked" * self.masked, "causal" * self.causal, "scores" * self.scores),
+        )
         parts += (self.blocks.replace("none", ""), self.mode, self.lengths, self.policy)
         sizes = "".join(f"{letter}{size}" for letter, size in self.sizes)
-        return "-".join([str(self.case), *(part.replace(" ", "_") for part in (*parts, sizes) if part)])
+        return "-".join(
+            [str(self.case), *(part.replace(" ", "_") for part in (*parts, sizes) if part)]
+        )
 
     @property
     def expected(self):
         """The scenario that this one must agree with."""
-        return dataclasses.replace(self, blocks="none", mode="eager", lengths="static", policy="float64")
+        return dataclasses.replace(
+            self, blocks="none", mode="eager", lengths="static", policy="float64"
+        )
 
     @property
     def axes(self):
@@ -105,7 +115,9 @@ class Scenario:
     def arrays(self):
         """The arrays of sources and masks, in float64."""
         letters = {
-            name: axes for name, axes in self.axes.items() if name in (*self.sources, *self.case.masks)
+            name: axes
+            for name, axes in self.axes.items()
+            if name in (*self.sources, *self.case.masks)
         }
         random, sizes, arrays = np.random.default_rng(0), SIZES | dict(self.sizes), {}
         for name, axes in letters.items():
@@ -124,9 +136,13 @@ class Scenario:
         """The layer, with weights all of which matter, the same for every policy."""
         options = {"block_size": 2} if self.blocks == "forced" else {}
         layer = self.case.make(dtype=self.policy, **options)
-        self.outputs(layer, {n: keras.KerasTensor(a.shape, str(a.dtype)) for n, a in self.arrays().items()})
+        self.outputs(
+            layer, {n: keras.KerasTensor(a.shape, str(a.dtype)) for n, a in self.arrays().items()}
+        )
         random = np.random.default_rng(7)
-        layer.set_weights([random.normal(size=w.shape) / max(w.shape) ** 0.5 for w in layer.weights])
+        layer.set_weights(
+            [random.normal(size=w.shape) / max(w.shape) ** 0.5 for w in layer.weights]
+        )
         return layer
 
     def outputs(self, layer, arrays):
@@ -136,16 +152,22 @@ class Scenario:
 
     def reference(self, weights, arrays):
         """The outputs that the formula gives."""
-        flags = {name: value for name, value in self.flags.items() if name != "return_attention_scores"}
+        flags = {
+            name: value for name, value in self.flags.items() if name != "return_attention_scores"
+        }
         outputs = self.case.reference(weights, **self.call_of(arrays), **flags)
         return outputs if self.flags.get("return_attention_scores", True) else outputs[:1]
 
     def slopes(self, layer):
-        """For each trainable weight, by its number, and each source a direction and the slope of `project` along it.
+        """For each trainable weight, by its number, and each source a direction and the slope of
+        `project` along it.
 
         By differences of the formula, in float64.
         """
-        weights, arrays = [np.asarray(weight, "float64") for weight in layer.get_weights()], self.arrays()
+        weights, arrays = (
+            [np.asarray(weight, "float64") for weight in layer.get_weights()],
+            self.arrays(),
+        )
         trainable = [index for index, weight in enumerate(layer.weights) if weight.trainable]
         shapes = {str(number): weights[index].shape for number, index in enumerate(trainable)}
         shapes |= {name: arrays[name].shape for name in self.sources}
@@ -164,7 +186,9 @@ class Scenario:
         return slopes
 
     def small_for_large(self):
-        """A context in which attention takes any input for a large one, where the scenario asks for it."""
+        """A context in which attention takes any input for a large one, where the scenario asks
+        for it.
+        """
         if self.blocks != "own":
             return contextlib.nullcontext()
         return unittest.mock.patch.multiple(attention, DIRECT_ELEMENTS=0, BLOCK_ELEMENTS=60)
@@ -177,7 +201,9 @@ def waves(size):
 
 def project(outputs):
     """A scalar that everything in the outputs matters to; a sum over the batch."""
-    return sum((output.reshape(len(output), -1) * waves(output[0].size)).sum() for output in outputs)
+    return sum(
+        (output.reshape(len(output), -1) * waves(output[0].size)).sum() for output in outputs
+    )
 
 
 def assert_near(found, wanted, tolerance, floor, what):
@@ -185,13 +211,20 @@ def assert_near(found, wanted, tolerance, floor, what):
     found, wanted = np.asarray(found, "float64"), np.asarray(wanted, "float64")
     assert found.shape == wanted.shape, what
     distance, norm = np.linalg.norm(found - wanted), np.linalg.norm(wanted)
-    assert distance <= tolerance * (norm + floor) + 1e-12, f"{what}: off by {distance:.3g} of {norm:.3g}"
+    assert distance <= tolerance * (norm + floor) + 1e-12, (
+        f"{what}: off by {distance:.3g} of {norm:.3g}"
+    )
 
 
 def factors(case):
     """What a layer can be called with, `{field of Scenario: values}`."""
     is_attention, has_memory = "key" in case.tensors, len(case.tensors) > 1
-    ties = {"": True, "no key": is_attention, "key is value": is_attention, "key copies value": is_attention}
+    ties = {
+        "": True,
+        "no key": is_attention,
+        "key is value": is_attention,
+        "key copies value": is_attention,
+    }
     ties["all"] = has_memory
     return {
         "tied": [tie for tie, fits in ties.items() if fits],
@@ -215,7 +248,9 @@ def all_of(case):
 
 
 def pairwise(values, seed=0):
-    """Few choices of `{factor: values}` in which every two values of two factors meet, found greedily."""
+    """Few choices of `{factor: values}` in which every two values of two factors meet, found
+    greedily.
+    """
     random = np.random.default_rng(seed)
     missing = {
         pair
@@ -245,11 +280,19 @@ def covering(case, seed=0, **values):
 
 
 # one layer of each way to compute
-FAMILIES = ("AdditiveAttention", "DotProductAttention", "MultiHeadAttention", "LSTM-training", "AttentionGRU")
+FAMILIES = (
+    "AdditiveAttention",
+    "DotProductAttention",
+    "MultiHeadAttention",
+    "LSTM-training",
+    "AttentionGRU",
+)
 
 
 def quick(case):
-    """The scenarios of the default tests: a covering set of all but the modes; of each family the modes, which cost most."""
+    """The scenarios of the default tests: a covering set of all but the modes; of each family
+    the modes, which cost most.
+    """
     scenarios = covering(case, mode=["eager"], lengths=["static"])
     if str(case) in FAMILIES:
         tie = factors(case)["tied"][-1]

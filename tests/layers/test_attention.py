@@ -37,7 +37,9 @@ def gradients(layer, tensors, **call):
         tape.watch(tensors)
         context = tf.reshape(layer(*tensors, **call), [-1])
         loss = tf.reduce_sum(context * tf.cos(tf.range(len(context), dtype=context.dtype)))
-    return tape.gradient(loss, [*tensors, *[variable.value for variable in layer.trainable_variables]])
+    return tape.gradient(
+        loss, [*tensors, *[variable.value for variable in layer.trainable_variables]]
+    )
 
 
 def test_a_window_keeps_the_keys_near_the_query():
@@ -82,12 +84,17 @@ def test_hard_attention_takes_the_best_at_inference():
     soft, hard = layers.ScaledDotProductAttention(), layers.ScaledDotProductAttention(hard=True)
     weights = weights_of(hard)
     np.testing.assert_array_equal(weights.argmax(-1), weights_of(soft).argmax(-1))
-    np.testing.assert_array_equal(np.sort(weights, -1), np.broadcast_to([0, 0, 0, 0, 1.0], weights.shape))
+    np.testing.assert_array_equal(
+        np.sort(weights, -1), np.broadcast_to([0, 0, 0, 0, 1.0], weights.shape)
+    )
     np.testing.assert_allclose(hard(QUERY, VALUE), weights @ VALUE, atol=1e-6)
 
 
 def test_hard_attention_samples_as_often_as_the_weights_say():
-    soft, hard = layers.ScaledDotProductAttention(), layers.ScaledDotProductAttention(hard=True, seed=5)
+    soft, hard = (
+        layers.ScaledDotProductAttention(),
+        layers.ScaledDotProductAttention(hard=True, seed=5),
+    )
     mask = np.array([[True, True, False, True, True]] * 2)
     query, value = np.repeat(QUERY, 1000, axis=0)[:, :2], np.repeat(VALUE, 1000, axis=0)
     masks = np.repeat(mask, 1000, axis=0)
@@ -105,7 +112,10 @@ def test_hard_attention_draws_anew_at_each_call():
 
 
 def test_hard_attention_has_the_gradient_of_the_soft_weights():
-    soft, hard = layers.ScaledDotProductAttention(), layers.ScaledDotProductAttention(hard=True, seed=5)
+    soft, hard = (
+        layers.ScaledDotProductAttention(),
+        layers.ScaledDotProductAttention(hard=True, seed=5),
+    )
     found = gradients(hard, [QUERY, VALUE], key=VALUE, training=True)[0]
     np.testing.assert_allclose(found, gradients(soft, [QUERY, VALUE], key=VALUE)[0], atol=1e-6)
 
@@ -131,7 +141,10 @@ def test_dropout_drops_the_same_for_the_gradient(options):
     layer = layers.AdditiveAttention(3, dropout=0.5, seed=1, dtype="float64", **options)
     query, value = (tf.cast(tensor, "float64") for tensor in (QUERY, VALUE))
     layer(query, value)
-    state, direction = layer.seed_generator.state.numpy(), tf.cast(normal(2, 5, 7, seed=9), "float64")
+    state, direction = (
+        layer.seed_generator.state.numpy(),
+        tf.cast(normal(2, 5, 7, seed=9), "float64"),
+    )
     projection = tf.cast(normal(2, 5, 7, seed=3), "float64")
 
     def loss(query):

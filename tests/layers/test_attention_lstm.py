@@ -1,4 +1,6 @@
-"""Recurrences that attend, where they are odd: padding, states, steps, the fast path, models around them."""
+"""Recurrences that attend, where they are odd: padding, states, steps, the fast path, models
+around them.
+"""
 
 import keras
 import numpy as np
@@ -74,12 +76,16 @@ def test_what_is_returned_is_what_is_asked_for(kind):
     assert len(state) == SIZES[kind]
     last = mask.sum(1) - 1
     for sequences, states, scores in ((0, 0, 0), (1, 0, 1), (0, 1, 1), (1, 1, 0)):
-        other, _ = make(kind, return_sequences=sequences, return_state=states, return_attention_scores=scores)
+        other, _ = make(
+            kind, return_sequences=sequences, return_state=states, return_attention_scores=scores
+        )
         other.build(INPUTS.shape, *[tensor.shape for tensor in call.values()])
         other.set_weights(layer.get_weights())
         wanted = [outputs if sequences else outputs[:, -1], *(state if states else [])]
         if scores:
-            wanted.append(weights if sequences else tf.stack([weights[row, last[row]] for row in (0, 1)]))
+            wanted.append(
+                weights if sequences else tf.stack([weights[row, last[row]] for row in (0, 1)])
+            )
         found = other(INPUTS, **call, mask=mask)
         assert isinstance(found, tuple) == (len(wanted) > 1)
         assert_close(found, wanted)
@@ -169,7 +175,9 @@ def fast_and_slow(monkeypatch, call, state, run, use_bias=True):
 
 @pytest.mark.parametrize("name", CALLS)
 def test_the_fast_path_equals_the_general_loop(name, monkeypatch):
-    assert_close(*fast_and_slow(monkeypatch, *CALLS[name], sources_and_results, use_bias=name != "all"))
+    assert_close(
+        *fast_and_slow(monkeypatch, *CALLS[name], sources_and_results, use_bias=name != "all")
+    )
 
 
 @pytest.mark.parametrize("name", ["bare", "all"])
@@ -177,7 +185,9 @@ def test_the_fast_path_in_a_training_function_equals_the_general_loop(name, monk
     """All shapes are known: XLA compiles the loops."""
 
     def run(layer, inputs, memory, state, call):
-        return tf.function(lambda: sources_and_results(layer, inputs, memory, state, call, training=True))()
+        return tf.function(
+            lambda: sources_and_results(layer, inputs, memory, state, call, training=True)
+        )()
 
     assert_close(*fast_and_slow(monkeypatch, *CALLS[name], run))
 
@@ -206,7 +216,9 @@ def test_the_gradient_of_the_last_output_alone(monkeypatch):
     for _ in range(2):
         with tf.GradientTape() as tape:
             loss = tf.reduce_sum(tf.sin(layer(INPUTS, MEMORY)))
-        found.append(tape.gradient(loss, [variable.value for variable in layer.trainable_variables]))
+        found.append(
+            tape.gradient(loss, [variable.value for variable in layer.trainable_variables])
+        )
         monkeypatch.setattr("deepapps.layers.fused.fits", lambda *_: False)
     assert_close(*found)
 
@@ -279,7 +291,9 @@ def test_luong_feeds_the_attentional_vector_back():
         outputs, h, c, vector, _ = layer(inputs, **call)
     assert_close(outputs[:, -1], vector)
     changed = layer.step(INPUTS[:, 0], [h, c, 0 * vector], layer.prepare_memory(MEMORY))[0]
-    assert not np.allclose(changed, layer.step(INPUTS[:, 0], [h, c, vector], layer.prepare_memory(MEMORY))[0])
+    assert not np.allclose(
+        changed, layer.step(INPUTS[:, 0], [h, c, vector], layer.prepare_memory(MEMORY))[0]
+    )
 
 
 @pytest.mark.parametrize("masked", [False, True], ids=["whole", "masked"])
@@ -306,7 +320,10 @@ def test_lstmn_reads_its_past_alone():
 
 def test_masks_of_embeddings_flow_in_and_that_of_the_inputs_out():
     tokens, words = np.array([[1, 2, 3, 0], [4, 0, 0, 0]]), np.array([[5, 6, 0], [1, 0, 0]])
-    embedding, layer = keras.layers.Embedding(7, 11, mask_zero=True), layers.AttentionLSTM(13, **ALL)
+    embedding, layer = (
+        keras.layers.Embedding(7, 11, mask_zero=True),
+        layers.AttentionLSTM(13, **ALL),
+    )
     outputs, *state, weights = layer(embedding(tokens), embedding(words))
     np.testing.assert_array_equal(weights > 0, (tokens > 0)[..., None] & (words > 0)[:, None])
     np.testing.assert_array_equal(outputs._keras_mask, tokens > 0)
@@ -317,7 +334,8 @@ def test_masks_of_embeddings_flow_in_and_that_of_the_inputs_out():
 
 
 @pytest.mark.parametrize(
-    "layer", [layers.AttentionLSTM, layers.LSTMN, layers.AttentionPooling, layers.TransformerEncoder]
+    "layer",
+    [layers.AttentionLSTM, layers.LSTMN, layers.AttentionPooling, layers.TransformerEncoder],
 )
 def test_a_mask_reaches_a_layer_of_another_dtype(layer):
     """Autocasting makes a new tensor of the inputs; their mask must come along."""
@@ -393,13 +411,24 @@ def test_a_cell_of_a_user_over_its_own_past():
 
 def test_options_of_the_cell_reach_it_and_come_back():
     layer = layers.AttentionLSTM(
-        13, activation="relu", recurrent_activation="hard_sigmoid", use_bias=False, kernel_initializer="he_normal",
-        recurrent_initializer="zeros", kernel_regularizer="l2", recurrent_regularizer="l1", go_backwards=True,
-    )  # fmt: skip
+        13,
+        activation="relu",
+        recurrent_activation="hard_sigmoid",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        recurrent_initializer="zeros",
+        kernel_regularizer="l2",
+        recurrent_regularizer="l1",
+        go_backwards=True,
+    )
     layer(INPUTS, MEMORY)
     assert [w.path.split("/")[-1] for w in layer.weights] == [
-        "kernel", "recurrent_kernel", "query_kernel", "key_kernel", "scale",
-    ]  # fmt: skip
+        "kernel",
+        "recurrent_kernel",
+        "query_kernel",
+        "key_kernel",
+        "scale",
+    ]
     assert len(layer.losses) == 2
     assert not np.any(layer.get_weights()[1])
     copy = layers.AttentionLSTM.from_config(layer.get_config())

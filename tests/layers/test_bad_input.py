@@ -34,33 +34,113 @@ class TooWide(layers.Attention):
 
 
 BAD_ARGUMENTS = {
-    "units zero": (lambda: layers.AdditiveAttention(0), "`units` must be a positive whole number", "units=0"),
-    "units negative": (lambda: layers.ConcatAttention(-3), "`units` must be a positive", "units=-3"),
-    "units fraction": (lambda: layers.AttentionLSTM(2.5), "`units` must be a positive whole number", "units=2.5"),
+    "units zero": (
+        lambda: layers.AdditiveAttention(0),
+        "`units` must be a positive whole number",
+        "units=0",
+    ),
+    "units negative": (
+        lambda: layers.ConcatAttention(-3),
+        "`units` must be a positive",
+        "units=-3",
+    ),
+    "units fraction": (
+        lambda: layers.AttentionLSTM(2.5),
+        "`units` must be a positive whole number",
+        "units=2.5",
+    ),
     "units of a GRU": (lambda: layers.AttentionGRU(0), "`units` must be a positive", "units=0"),
-    "units of pooling": (lambda: layers.AttentionPooling(0), "`units` must be a positive", "units=0"),
-    "heads": (lambda: layers.MultiHeadAttention(0, 8), "`num_heads` must be a positive", "num_heads=0"),
-    "key_dim": (lambda: layers.MultiHeadAttention(2, -1), "`key_dim` must be a positive", "key_dim=-1"),
-    "value_dim": (lambda: layers.MultiHeadAttention(2, 8, 0), "`value_dim` must be a positive", "value_dim=0"),
-    "flash": (lambda: layers.MultiHeadAttention(2, 8, flash_attention=True), "`flash_attention` must be None", ""),
-    "dropout one": (lambda: layers.AdditiveAttention(3, dropout=1.0), "`dropout` must be at least 0", "dropout=1.0"),
-    "dropout below": (lambda: layers.AttentionLSTM(3, dropout=-0.1), "`dropout` must be at least 0", "dropout=-0.1"),
-    "window": (lambda: layers.DotProductAttention(sliding_window=0), "`sliding_window` must be", "sliding_window=0"),
-    "block size": (lambda: layers.DotProductAttention(block_size=0), "`block_size` must be", "block_size=0"),
-    "attention": (lambda: layers.AttentionLSTM(3, "dot"), "`attention` must be an `Attention`", "attention='dot'"),
+    "units of pooling": (
+        lambda: layers.AttentionPooling(0),
+        "`units` must be a positive",
+        "units=0",
+    ),
+    "heads": (
+        lambda: layers.MultiHeadAttention(0, 8),
+        "`num_heads` must be a positive",
+        "num_heads=0",
+    ),
+    "key_dim": (
+        lambda: layers.MultiHeadAttention(2, -1),
+        "`key_dim` must be a positive",
+        "key_dim=-1",
+    ),
+    "value_dim": (
+        lambda: layers.MultiHeadAttention(2, 8, 0),
+        "`value_dim` must be a positive",
+        "value_dim=0",
+    ),
+    "flash": (
+        lambda: layers.MultiHeadAttention(2, 8, flash_attention=True),
+        "`flash_attention` must be None",
+        "",
+    ),
+    "dropout one": (
+        lambda: layers.AdditiveAttention(3, dropout=1.0),
+        "`dropout` must be at least 0",
+        "dropout=1.0",
+    ),
+    "dropout below": (
+        lambda: layers.AttentionLSTM(3, dropout=-0.1),
+        "`dropout` must be at least 0",
+        "dropout=-0.1",
+    ),
+    "window": (
+        lambda: layers.DotProductAttention(sliding_window=0),
+        "`sliding_window` must be",
+        "sliding_window=0",
+    ),
+    "block size": (
+        lambda: layers.DotProductAttention(block_size=0),
+        "`block_size` must be",
+        "block_size=0",
+    ),
+    "attention": (
+        lambda: layers.AttentionLSTM(3, "dot"),
+        "`attention` must be an `Attention`",
+        "attention='dot'",
+    ),
     "cell": (
-        lambda: layers.AttentionRNN(keras.layers.LSTMCell(3)), "`cell` must be an `AttentionCell`", "LSTMCell",
+        lambda: layers.AttentionRNN(keras.layers.LSTMCell(3)),
+        "`cell` must be an `AttentionCell`",
+        "LSTMCell",
     ),
-    "heads of an encoder": (lambda: layers.TransformerEncoder(0, 8), "`num_heads` must be a positive", "num_heads=0"),
-    "hidden_dim": (lambda: layers.TransformerDecoder(2, 0), "`hidden_dim` must be a positive", "hidden_dim=0"),
-    "dropout of a block": (lambda: layers.TransformerEncoder(2, 8, dropout=2), "`dropout` must be", "dropout=2"),
+    "heads of an encoder": (
+        lambda: layers.TransformerEncoder(0, 8),
+        "`num_heads` must be a positive",
+        "num_heads=0",
+    ),
+    "hidden_dim": (
+        lambda: layers.TransformerDecoder(2, 0),
+        "`hidden_dim` must be a positive",
+        "hidden_dim=0",
+    ),
+    "dropout of a block": (
+        lambda: layers.TransformerEncoder(2, 8, dropout=2),
+        "`dropout` must be",
+        "dropout=2",
+    ),
     "output shape of a fraction": (
-        lambda: layers.MultiHeadAttention(2, 8, output_shape=8.0), "`output_shape` must be a positive whole", "output_shape=8.0",
+        lambda: layers.MultiHeadAttention(2, 8, output_shape=8.0),
+        "`output_shape` must be a positive whole",
+        "output_shape=8.0",
     ),
-    "output shape zero": (lambda: layers.MultiHeadAttention(2, 8, output_shape=0), "`output_shape` must be", "output_shape=0"),
-    "no output shape": (lambda: layers.MultiHeadAttention(2, 8, output_shape=()), "`output_shape` must hold", "output_shape=()"),
-    "max_length": (lambda: layers.LearnedPositions(0), "`max_length` must be a positive", "max_length=0"),
-}  # fmt: skip
+    "output shape zero": (
+        lambda: layers.MultiHeadAttention(2, 8, output_shape=0),
+        "`output_shape` must be",
+        "output_shape=0",
+    ),
+    "no output shape": (
+        lambda: layers.MultiHeadAttention(2, 8, output_shape=()),
+        "`output_shape` must hold",
+        "output_shape=()",
+    ),
+    "max_length": (
+        lambda: layers.LearnedPositions(0),
+        "`max_length` must be a positive",
+        "max_length=0",
+    ),
+}
 
 QUERY, VALUE = ones(2, 5, 7), ones(2, 3, 11)
 INPUTS, MEMORY = QUERY, VALUE
@@ -75,15 +155,40 @@ BAD_CALLS = {
     "query width": ("query", ones(2, 5, 4), "`query` must", "(2, 5, 4)"),
     "value width": ("value", NARROW, "`value` must", "(2, 3, 4)"),
     "query_mask shape": ("query_mask", mask(2, 3), "`query_mask` must have the shape", "(2, 3)"),
-    "query_mask rank": ("query_mask", mask(2, 5, 1), "`query_mask` must have the shape", "(2, 5, 1)"),
+    "query_mask rank": (
+        "query_mask",
+        mask(2, 5, 1),
+        "`query_mask` must have the shape",
+        "(2, 5, 1)",
+    ),
     "value_mask shape": ("value_mask", mask(2, 5), "`value_mask` must have the shape", "(2, 5)"),
     "key_mask batch": ("key_mask", mask(1, 3), "`key_mask` must have the shape", "(1, 3)"),
     "value_mask type": ("value_mask", ones(2, 3), "`value_mask` must be boolean", "float32"),
-    "attention_mask shape": ("attention_mask", mask(2, 3, 5), "`attention_mask` must have the shape", "(2, 3, 5)"),
-    "attention_mask batch": ("attention_mask", mask(4, 5, 3), "`attention_mask` must have the shape", "(4, 5, 3)"),
-    "attention_mask rank": ("attention_mask", mask(3), "`attention_mask` must have the shape", "(3,)"),
-    "attention_mask type": ("attention_mask", ones(2, 5, 3), "`attention_mask` must be boolean", "float32"),
-}  # fmt: skip
+    "attention_mask shape": (
+        "attention_mask",
+        mask(2, 3, 5),
+        "`attention_mask` must have the shape",
+        "(2, 3, 5)",
+    ),
+    "attention_mask batch": (
+        "attention_mask",
+        mask(4, 5, 3),
+        "`attention_mask` must have the shape",
+        "(4, 5, 3)",
+    ),
+    "attention_mask rank": (
+        "attention_mask",
+        mask(3),
+        "`attention_mask` must have the shape",
+        "(3,)",
+    ),
+    "attention_mask type": (
+        "attention_mask",
+        ones(2, 5, 3),
+        "`attention_mask` must be boolean",
+        "float32",
+    ),
+}
 BAD_CALLS_OF_RECURRENCES = {
     "inputs rank": ("inputs", ones(2, 7), "`inputs` must have the shape", "(2, 7)"),
     "inputs width": ("inputs", ones(2, 5, 4), "`inputs` must", "(2, 5, 4)"),
@@ -97,8 +202,13 @@ BAD_CALLS_OF_RECURRENCES = {
     "memory_mask type": ("memory_mask", ones(2, 3), "`memory_mask` must be boolean", "float32"),
     "state width": ("initial_state", [ones(2, 5)], "`initial_state", "(2, 5)"),
     "state batch": ("initial_state", [ones(3, 13)], "`initial_state", "(3, 13)"),
-    "states too many": ("initial_state", [ones(2, 13)] * 4, "`initial_state` must hold at most", "(2, 13)"),
-}  # fmt: skip
+    "states too many": (
+        "initial_state",
+        [ones(2, 13)] * 4,
+        "`initial_state` must hold at most",
+        "(2, 13)",
+    ),
+}
 
 
 def raises(rule, received):
@@ -116,7 +226,9 @@ def built_and_new(calls):
     """A layer that is new takes any width."""
     pairs = [(name, built) for name in calls for built in (True, False)]
     return [
-        (name, built) for name, built in pairs if built or name.split()[1:] != ["width"] or "state" in name
+        (name, built)
+        for name, built in pairs
+        if built or name.split()[1:] != ["width"] or "state" in name
     ]
 
 
@@ -146,7 +258,9 @@ def test_bad_calls_of_recurrences(name, built):
         layer(**{**good, argument: bad})
 
 
-@pytest.mark.parametrize("name", ["query rank", "value batch", "query_mask shape", "attention_mask type"])
+@pytest.mark.parametrize(
+    "name", ["query rank", "value batch", "query_mask shape", "attention_mask type"]
+)
 @pytest.mark.parametrize("kind", ["additive", "multi-head"])
 def test_bad_symbolic_calls(name, kind):
     """Already where a functional model is made."""
@@ -154,7 +268,9 @@ def test_bad_symbolic_calls(name, kind):
     layer = layers.AdditiveAttention(13) if kind == "additive" else layers.MultiHeadAttention(3, 13)
     arrays = {"query": QUERY, "value": VALUE, argument: bad}
     with raises(rule, received):
-        layer(**{n: keras.KerasTensor(array.shape, str(array.dtype)) for n, array in arrays.items()})
+        layer(
+            **{n: keras.KerasTensor(array.shape, str(array.dtype)) for n, array in arrays.items()}
+        )
 
 
 def test_bad_calls_of_recurrences_are_found_in_a_functional_model():
@@ -169,7 +285,11 @@ def test_a_bad_mask_is_found_while_tracing():
     layer = layers.AttentionLSTM(13)
     layer(INPUTS, MEMORY)
     traced = tf.function(lambda inputs, memory, mask: layer(inputs, memory, memory_mask=mask))
-    specs = [tf.TensorSpec((None, None, 7)), tf.TensorSpec((None, 3, 11)), tf.TensorSpec((None, 5), "bool")]
+    specs = [
+        tf.TensorSpec((None, None, 7)),
+        tf.TensorSpec((None, 3, 11)),
+        tf.TensorSpec((None, 5), "bool"),
+    ]
     with raises("`memory_mask` must have the shape", "(None, 5)"):
         traced.get_concrete_function(*specs)
 

@@ -57,7 +57,9 @@ def functional(case, layer=None):
     axes = case.axes()
     inputs = {
         name: keras.Input(
-            batch_shape=[None if letter in "BQTV" else size for letter, size in case.sized(letters)],
+            batch_shape=[
+                None if letter in "BQTV" else size for letter, size in case.sized(letters)
+            ],
             dtype="bool" if name in case.masks else "float32",
             name=name,
         )
@@ -76,7 +78,8 @@ def assert_close(found, wanted, tolerance=1e-5):
 def test_every_exported_layer_stands_in_the_table():
     exported = {getattr(deepapps.layers, name) for name in deepapps.layers.__all__}
     exported = {one for one in exported if isinstance(one, type) and issubclass(one, keras.Layer)}
-    on_tokens = {deepapps.layers.NGramEmbedding, deepapps.layers.TokenDropout}  # tested in test_tokens.py
+    # tested in test_tokens.py
+    on_tokens = {deepapps.layers.NGramEmbedding, deepapps.layers.TokenDropout}
     assert {layer for case in CASES for layer in case.covers} == exported - on_tokens
 
 
@@ -85,7 +88,8 @@ def test_every_exported_layer_stands_in_the_table():
 def test_equals_the_reference(case: Case, masked):
     layer, arrays = case.layer(), case.arrays(masked=masked)
     doubles = {
-        name: array if array.dtype == bool else array.astype("float64") for name, array in arrays.items()
+        name: array if array.dtype == bool else array.astype("float64")
+        for name, array in arrays.items()
     }
     assert_close(case.run(layer, arrays), case.expected(layer.get_weights(), doubles))
 
@@ -103,7 +107,9 @@ def test_what_stands_under_a_mask_changes_nothing(case):
     for name, (letters, covered) in case.masks.items():
         for tensor in covered:
             assert len(letters) == 2
-            arrays[tensor] = np.where(arrays[name][..., None], arrays[tensor], np.nan).astype("float32")
+            arrays[tensor] = np.where(arrays[name][..., None], arrays[tensor], np.nan).astype(
+                "float32"
+            )
     found = outputs_and_gradients(case, case.layer(), arrays)
     assert all(np.isfinite(tensor).all() for tensor in tf.nest.flatten(found))
     assert_close(found, expected(case), 1e-6)
@@ -131,7 +137,10 @@ def test_symbolic_shapes_and_dtypes_are_those_of_the_call(case):
         assert len(tensor.shape) == len(output.shape)
         for size, eager in zip(tensor.shape, output.shape, strict=True):
             assert size == eager or (size is None and eager in sizes)
-    inputs = {name: keras.KerasTensor(array.shape, str(array.dtype)) for name, array in case.arrays().items()}
+    inputs = {
+        name: keras.KerasTensor(array.shape, str(array.dtype))
+        for name, array in case.arrays().items()
+    }
     whole = case.run(case.make(), inputs)
     assert [tensor.shape for tensor in whole] == [tuple(output.shape) for output in outputs]
 
@@ -226,7 +235,10 @@ def test_two_replicas_equal_one(case):
 
     def replica():
         index = tf.distribute.get_replica_context().replica_id_in_sync_group
-        own = {name: tf.convert_to_tensor(array)[index : index + 1] for name, array in case.arrays().items()}
+        own = {
+            name: tf.convert_to_tensor(array)[index : index + 1]
+            for name, array in case.arrays().items()
+        }
         return outputs_and_gradients(case, layer, own)
 
     outputs, gradients, _ = strategy.run(replica)

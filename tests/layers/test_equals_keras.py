@@ -1,4 +1,6 @@
-"""With the same weights, a layer gives what the Keras layer of the same kind gives, gradients too."""
+"""With the same weights, a layer gives what the Keras layer of the same kind gives, gradients
+too.
+"""
 
 import inspect
 
@@ -39,7 +41,9 @@ def with_equal_weights(layer, other, *inputs):
     """Calls both once; random weights, biases not zero."""
     layer(*inputs), other(*inputs)
     assert [w.shape for w in layer.weights] == [w.shape for w in other.weights]
-    weights = [np.random.default_rng(i).normal(size=w.shape) / 5 for i, w in enumerate(layer.weights)]
+    weights = [
+        np.random.default_rng(i).normal(size=w.shape) / 5 for i, w in enumerate(layer.weights)
+    ]
     layer.set_weights(weights), other.set_weights(weights)
     return layer, other
 
@@ -71,8 +75,10 @@ def test_multi_head_attention(options, causal):
     assert_same(
         lambda *inputs: layer(*inputs, **call),
         lambda *inputs: other(*inputs, **call),
-        [query, value, key], layer.trainable_variables, other.trainable_variables,
-    )  # fmt: skip
+        [query, value, key],
+        layer.trainable_variables,
+        other.trainable_variables,
+    )
 
 
 @pytest.mark.parametrize("axes", [None, 1, 2, (1, 2), -2], ids=str)
@@ -91,21 +97,27 @@ def test_multi_head_attention_over_some_axes(axes, masked):
     assert_same(
         lambda *inputs: layer(*inputs, **call),
         lambda *inputs: other(*inputs, **call),
-        [query, value], layer.trainable_variables, other.trainable_variables,
-    )  # fmt: skip
+        [query, value],
+        layer.trainable_variables,
+        other.trainable_variables,
+    )
 
 
 @pytest.mark.parametrize("causal", [False, True], ids=["all", "causal"])
 @pytest.mark.parametrize("scaled", [False, True], ids=["dot", "scaled"])
 def test_dot_product_attention(scaled, causal):
     query, value, key = normal(2, 5, 7), normal(2, 3, 11), normal(2, 3, 7)
-    masks, call = [boolean(2, 5), boolean(2, 3)], {"return_attention_scores": True, "use_causal_mask": causal}
+    masks, call = (
+        [boolean(2, 5), boolean(2, 3)],
+        {"return_attention_scores": True, "use_causal_mask": causal},
+    )
     layer = layers.ScaledDotProductAttention() if scaled else layers.DotProductAttention()
     other = keras.layers.Attention()
     root = 7**-0.5 if scaled else 1.0
     context, _ = other([query * root, value, key], mask=masks, **call)
     found, _ = layer(query, value, key, query_mask=masks[0], value_mask=masks[1], **call)
-    np.testing.assert_allclose(found, context, atol=1e-5)  # the weights of Keras ignore the mask of the query
+    # the weights of Keras ignore the mask of the query
+    np.testing.assert_allclose(found, context, atol=1e-5)
 
     def equal(query, value, key):
         return other([query * root, value, key], mask=[None, masks[1]], **call)
@@ -139,19 +151,34 @@ def test_additive_attention_with_a_dense_on_query_and_key():
 @pytest.mark.parametrize("masked", [False, True], ids=["whole", "masked"])
 @pytest.mark.parametrize("kind", ["forwards", "backwards", "both"])
 def test_lstm(kind, masked, sequences, training):
-    options = {"return_sequences": sequences, "return_state": True, "go_backwards": kind == "backwards"}
-    inputs, state = normal(2, 5, 7), [normal(2, 13, seed=seed) for seed in range(4 if kind == "both" else 2)]
+    options = {
+        "return_sequences": sequences,
+        "return_state": True,
+        "go_backwards": kind == "backwards",
+    }
+    inputs, state = (
+        normal(2, 5, 7),
+        [normal(2, 13, seed=seed) for seed in range(4 if kind == "both" else 2)],
+    )
     mask = (
-        tf.constant([[False, True, True, False, True], [True, True, True, True, False]]) if masked else None
+        tf.constant([[False, True, True, False, True], [True, True, True, True, False]])
+        if masked
+        else None
     )
     made = [one.LSTM(13, **options) for one in (layers, keras.layers)]
     made = [keras.layers.Bidirectional(one) for one in made] if kind == "both" else made
     layer, other = with_equal_weights(*made, inputs)
     assert_same(
-        lambda inputs, *state: layer(inputs, mask=mask, initial_state=list(state), training=training),
-        lambda inputs, *state: other(inputs, mask=mask, initial_state=list(state), training=training),
-        [inputs, *state], layer.trainable_variables, other.trainable_variables,
-    )  # fmt: skip
+        lambda inputs, *state: layer(
+            inputs, mask=mask, initial_state=list(state), training=training
+        ),
+        lambda inputs, *state: other(
+            inputs, mask=mask, initial_state=list(state), training=training
+        ),
+        [inputs, *state],
+        layer.trainable_variables,
+        other.trainable_variables,
+    )
 
 
 @pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
@@ -210,7 +237,10 @@ def test_with_a_memory_of_zeros_it_is_the_layer_without_attention(kind, masked, 
     if kind == "LSTM":
         layer, other = layers.AttentionLSTM(13, **options), keras.layers.LSTM(13, **options)
     else:
-        layer, other = layers.AttentionGRU(13, **options), keras.layers.GRU(13, reset_after=False, **options)
+        layer, other = (
+            layers.AttentionGRU(13, **options),
+            keras.layers.GRU(13, reset_after=False, **options),
+        )
     layer(inputs, memory), other(inputs)
     kernel, recurrent, bias, *rest = layer.get_weights()
     bias = np.random.default_rng(5).normal(size=bias.shape)

@@ -17,9 +17,12 @@ def test_every_layer_runs_on_jax(which):
     folder = pathlib.Path(__file__).parent
     paths = [str(folder.parent), str(folder.parent.parent), os.environ.get("PYTHONPATH", "")]
     environment = {
-        **os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": FLAGS,
+        **os.environ,
+        "KERAS_BACKEND": "jax",
+        "JAX_PLATFORMS": "cpu",
+        "XLA_FLAGS": FLAGS,
         "PYTHONPATH": os.pathsep.join(paths),
-    }  # fmt: skip
+    }
     command = [sys.executable, str(folder / "check_on_jax.py"), which]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr[-3000:]

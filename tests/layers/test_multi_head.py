@@ -1,4 +1,6 @@
-"""MultiHeadAttention where it is more than Keras's: cache, biases, encodings of positions, blocks."""
+"""MultiHeadAttention where it is more than Keras's: cache, biases, encodings of positions,
+blocks.
+"""
 
 import json
 
@@ -35,7 +37,9 @@ class Alibi(layers.MultiHeadAttention):
 
 @keras.saving.register_keras_serializable("tests")
 class RelativeBias(layers.MultiHeadAttention):
-    """Shaw et al. (2018) as a bias: a learned number for each head and distance, up to 3 each way."""
+    """Shaw et al. (2018) as a bias: a learned number for each head and distance, up to 3 each
+    way.
+    """
 
     def build(self, query_shape, value_shape, key_shape=None):
         super().build(query_shape, value_shape, key_shape)
@@ -48,7 +52,9 @@ class RelativeBias(layers.MultiHeadAttention):
 
 KINDS = {
     "plain": lambda **k: layers.MultiHeadAttention(3, 8, **k),
-    "rotary": lambda **k: layers.MultiHeadAttention(3, 8, position_encoding=layers.RotaryPositions(), **k),
+    "rotary": lambda **k: layers.MultiHeadAttention(
+        3, 8, position_encoding=layers.RotaryPositions(), **k
+    ),
     "window": lambda **k: layers.MultiHeadAttention(3, 8, sliding_window=2, **k),
     "gate": lambda **k: layers.MultiHeadAttention(3, 8, value_dim=5, use_gate=True, **k),
     "alibi": lambda **k: Alibi(3, 8, **k),
@@ -65,7 +71,9 @@ def test_decoding_with_a_cache_equals_the_whole_causal_call(kind):
     cache, outputs = layer.initial_cache(2, 7), []
     for start, end in ((0, 3), (3, 4), (4, 5), (5, 6), (6, 7)):
         part = inputs[:, start:end]
-        output, read, cache = layer(part, part, cache=cache, cache_index=start, return_attention_scores=True)
+        output, read, cache = layer(
+            part, part, cache=cache, cache_index=start, return_attention_scores=True
+        )
         outputs.append(output)
         np.testing.assert_allclose(read, weights[:, :, start:end], atol=1e-5)
     np.testing.assert_allclose(tf.concat(outputs, 1), whole, atol=1e-5)
@@ -80,7 +88,9 @@ def test_decoding_takes_the_position_as_a_tensor_in_one_trace():
         output, cache = step(tf.constant(inputs[:, now : now + 1]), cache, tf.constant(now))
         outputs.append(output)
     assert step.experimental_get_tracing_count() == 1
-    np.testing.assert_allclose(tf.concat(outputs, 1), layer(inputs, inputs, use_causal_mask=True), atol=1e-5)
+    np.testing.assert_allclose(
+        tf.concat(outputs, 1), layer(inputs, inputs, use_causal_mask=True), atol=1e-5
+    )
 
 
 def test_a_mask_of_the_cache_hides_its_positions():
@@ -88,14 +98,20 @@ def test_a_mask_of_the_cache_hides_its_positions():
     inputs, mask = normal(2, 5, 11), np.array([[True] * 5, [False, False, True, True, True]])
     layer = randomized(KINDS["plain"](), inputs, inputs)
     whole = layer(inputs, inputs, value_mask=mask, use_causal_mask=True)
-    first, cache = layer(inputs[:, :4], inputs[:, :4], value_mask=mask, cache=layer.initial_cache(2, 5))
+    first, cache = layer(
+        inputs[:, :4], inputs[:, :4], value_mask=mask, cache=layer.initial_cache(2, 5)
+    )
     last, _ = layer(inputs[:, 4:], inputs[:, 4:], value_mask=mask, cache=cache, cache_index=4)
     np.testing.assert_allclose(tf.concat([first, last], 1), whole, atol=1e-5)
     assert not np.any(first[1, :2])
 
 
 def test_a_memory_is_projected_once_for_all_steps():
-    query, memory, mask = normal(2, 5, 11), normal(2, 3, 13), np.array([[True, True, False], [False] * 3])
+    query, memory, mask = (
+        normal(2, 5, 11),
+        normal(2, 3, 13),
+        np.array([[True, True, False], [False] * 3]),
+    )
     layer = randomized(KINDS["plain"](), query, memory)
     whole, weights = layer(query, memory, value_mask=mask, return_attention_scores=True)
     cache = layer.project_memory(memory)
@@ -129,7 +145,10 @@ def test_rotary_positions_are_in_queries_and_keys():
 @pytest.mark.parametrize("kind", ["alibi", "relative"])
 def test_a_bias_by_distance_is_a_few_lines(kind):
     query, value = normal(2, 5, 11), normal(2, 7, 13)
-    layer, plain = randomized(KINDS[kind](), query, value), randomized(KINDS["plain"](), query, value)
+    layer, plain = (
+        randomized(KINDS[kind](), query, value),
+        randomized(KINDS["plain"](), query, value),
+    )
     plain.set_weights([w for w in layer.get_weights() if w.shape != (3, 7)])
     logits = np.log(np.asarray(plain(query, value, return_attention_scores=True)[1]))
     distance = np.arange(5)[:, None] - np.arange(7)
@@ -189,7 +208,9 @@ def test_what_stands_under_a_mask_of_a_grid_changes_nothing():
     layer = randomized(KINDS["plain"](), inputs, inputs)
     spoilt = np.where(mask[..., None], inputs, np.nan)
     wanted = layer(inputs, inputs, query_mask=mask, value_mask=mask)
-    np.testing.assert_allclose(layer(spoilt, spoilt, query_mask=mask, value_mask=mask), wanted, atol=1e-6)
+    np.testing.assert_allclose(
+        layer(spoilt, spoilt, query_mask=mask, value_mask=mask), wanted, atol=1e-6
+    )
     assert not np.any(wanted[~mask])
     flat = (part.reshape(2, 15, *part.shape[3:]) for part in (inputs, inputs, mask, mask))
     query, value, query_mask, value_mask = flat
@@ -201,7 +222,9 @@ def test_a_grid_has_the_same_symbolic_shapes():
     for axes, expected in ((None, (2, 3, 5, 3, 5, 3)), (1, (2, 3, 3, 5, 5)), (2, (2, 5, 3, 3, 3))):
         layer, inputs = layers.MultiHeadAttention(3, 8, attention_axes=axes), normal(2, 5, 3, 7)
         symbolic = keras.KerasTensor(inputs.shape)
-        shapes = [tensor.shape for tensor in layer(symbolic, symbolic, return_attention_scores=True)]
+        shapes = [
+            tensor.shape for tensor in layer(symbolic, symbolic, return_attention_scores=True)
+        ]
         assert shapes == [(2, 5, 3, 7), expected]
         eager = layer(inputs, inputs, return_attention_scores=True)
         assert [tuple(tensor.shape) for tensor in eager] == shapes
@@ -219,17 +242,32 @@ def test_masks_of_an_embedding_reach_all_heads_and_go_on():
     embedded = keras.layers.Embedding(7, 11, mask_zero=True)(tokens)
     output, weights = KINDS["plain"]()(embedded, embedded, return_attention_scores=True)
     kept = tokens > 0
-    np.testing.assert_array_equal(weights > 0, np.repeat((kept[..., None] & kept[:, None])[:, None], 3, 1))
+    np.testing.assert_array_equal(
+        weights > 0, np.repeat((kept[..., None] & kept[:, None])[:, None], 3, 1)
+    )
     np.testing.assert_array_equal(output._keras_mask, kept)
 
 
 def test_all_options_come_back_from_a_file(tmp_path):
     layer = Alibi(
-        3, 8, value_dim=5, dropout=0.1, use_bias=True, output_shape=13, sliding_window=3, use_gate=True, seed=1,
-        block_size=2, position_encoding=layers.RotaryPositions(wavelength=100), kernel_initializer="he_normal",
-        bias_initializer="ones", kernel_regularizer="l2", bias_regularizer="l1", kernel_constraint="max_norm",
+        3,
+        8,
+        value_dim=5,
+        dropout=0.1,
+        use_bias=True,
+        output_shape=13,
+        sliding_window=3,
+        use_gate=True,
+        seed=1,
+        block_size=2,
+        position_encoding=layers.RotaryPositions(wavelength=100),
+        kernel_initializer="he_normal",
+        bias_initializer="ones",
+        kernel_regularizer="l2",
+        bias_regularizer="l1",
+        kernel_constraint="max_norm",
         bias_constraint="non_neg",
-    )  # fmt: skip
+    )
     inputs = keras.Input((None, 11))
     model = keras.Model(inputs, layer(inputs, inputs))
     model.save(tmp_path / "model.keras")

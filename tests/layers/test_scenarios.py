@@ -17,7 +17,9 @@ def graphs_as_they_are():
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
 
 
-@pytest.mark.parametrize("scenario", [scenario for case in CASES for scenario in quick(case)], ids=str)
+@pytest.mark.parametrize(
+    "scenario", [scenario for case in CASES for scenario in quick(case)], ids=str
+)
 def test_outputs_and_gradients_are_those_of_the_formula(scenario):
     check(scenario)
 

@@ -1,4 +1,6 @@
-"""What meets when the layers are used together: masks in a cache, frozen layers, dtypes, functional models."""
+"""What meets when the layers are used together: masks in a cache, frozen layers, dtypes,
+functional models.
+"""
 
 import keras
 import numpy as np
@@ -37,7 +39,8 @@ def test_a_length_unknown_when_tracing_changes_nothing(rows):
     layer, inputs = layers.MultiHeadAttention(2, 8), normal(9, rows, 4)
     wanted = layer(inputs, inputs, use_causal_mask=True)
     traced = tf.function(
-        lambda x: layer(x, x, use_causal_mask=True), input_signature=[tf.TensorSpec((None, None, 4))]
+        lambda x: layer(x, x, use_causal_mask=True),
+        input_signature=[tf.TensorSpec((None, None, 4))],
     )
     assert_close(traced(inputs), wanted)
 
@@ -58,7 +61,9 @@ def test_what_a_mask_hides_in_a_cache_may_be_nan():
     mask = np.array([[True, False, True]] * 2)
     spoiled = np.where(mask[..., None], inputs, np.nan).astype("float32")
     layer(inputs, inputs)
-    found = [layer(x, x, cache=layer.initial_cache(2, 3), value_mask=mask)[0] for x in (inputs, spoiled)]
+    found = [
+        layer(x, x, cache=layer.initial_cache(2, 3), value_mask=mask)[0] for x in (inputs, spoiled)
+    ]
     assert_close(found[1][:, 2], found[0][:, 2])
 
 
@@ -67,7 +72,8 @@ def test_a_memory_brings_its_mask():
     inputs, mask = normal(2, 1, 4), np.array([[1, 1, 0], [1, 0, 0]])
     layer = layers.AttentionLSTM(5)
     wanted = layer(inputs, memory)
-    assert_close(layer(inputs, np.asarray(memory), memory_mask=mask), wanted)  # integers serve as well
+    # integers serve as well
+    assert_close(layer(inputs, np.asarray(memory), memory_mask=mask), wanted)
     ready = layer.prepare_memory(memory)
     assert_close(layer.step(inputs[:, 0], layer.initial_state(2, ready), ready)[0], wanted)
     decoder, inputs = layers.TransformerDecoder(2, 16), normal(2, 1, 8)
@@ -179,8 +185,14 @@ class Single(layers.AttentionLSTMCell):
 @pytest.mark.parametrize(
     "make, rule",
     [
-        (lambda: layers.AttentionRNN(Wide(5)), "`update` of Wide must return tensors of the widths"),
-        (lambda: layers.AttentionRNN(Single(5)), "`attend` of Single must return context and weights"),
+        (
+            lambda: layers.AttentionRNN(Wide(5)),
+            "`update` of Wide must return tensors of the widths",
+        ),
+        (
+            lambda: layers.AttentionRNN(Single(5)),
+            "`attend` of Single must return context and weights",
+        ),
         (
             lambda: layers.AttentionLSTM(5, layers.MultiHeadAttention(1, 2)),
             "`attention` must read single queries",
@@ -213,4 +225,6 @@ def test_second_derivatives_through_blocks(wrap):
             return outer.gradient(square, inputs)
 
         found.append(wrap(second)(inputs))
-    assert_close(found[1] / tf.reduce_max(tf.abs(found[0])), found[0] / tf.reduce_max(tf.abs(found[0])))
+    assert_close(
+        found[1] / tf.reduce_max(tf.abs(found[0])), found[0] / tf.reduce_max(tf.abs(found[0]))
+    )

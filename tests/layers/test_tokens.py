@@ -27,14 +27,20 @@ def test_a_run_has_the_same_vector_wherever_it_stands():
     layer = NGramEmbedding(3, 5)
     one, other = np.array([[7, 8, 9, 4]], "int32"), np.array([[2, 3, 7, 8, 9, 0]], "int32")
     np.testing.assert_allclose(layer(one)[:, 1], layer(other)[:, 3])
-    assert np.abs(layer(one)[:, 0] - layer(other)[:, 2]).max() > 1e-3, "3 comes before there, nothing here"
-    assert np.abs(layer(one)[:, 2] - layer(other)[:, 4]).max() > 1e-3, "4 comes after here, nothing there"
+    assert np.abs(layer(one)[:, 0] - layer(other)[:, 2]).max() > 1e-3, (
+        "3 comes before there, nothing here"
+    )
+    assert np.abs(layer(one)[:, 2] - layer(other)[:, 4]).max() > 1e-3, (
+        "4 comes after here, nothing there"
+    )
     np.testing.assert_allclose(layer(other[:, :5]), layer(other)[:, :5], rtol=1e-6)
 
 
 def test_each_length_has_vectors_of_its_own_and_runs_are_spread():
     layer = NGramEmbedding(4, 5, buckets=1024)
-    places = np.asarray(layer.places(np.random.default_rng(1).integers(2, 90, (400, 20)).astype("int32")))
+    places = np.asarray(
+        layer.places(np.random.default_rng(1).integers(2, 90, (400, 20)).astype("int32"))
+    )
     for index in range(3):
         rows = places[..., index]
         assert rows.min() >= index * 1024 and rows.max() < (index + 1) * 1024
@@ -50,7 +56,9 @@ def test_saved_compiled_and_symbolic_alike(make, tmp_path):
     assert model.output_shape[1:] == (None, *expected.shape[2:])
     np.testing.assert_array_equal(tf.function(layer, jit_compile=True)(TOKENS), expected)
     model.save(tmp_path / "model.keras")
-    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "model.keras")(TOKENS), expected)
+    np.testing.assert_array_equal(
+        keras.models.load_model(tmp_path / "model.keras")(TOKENS), expected
+    )
 
 
 @pytest.mark.parametrize("arguments", [(1, 5), (3, 0), (3, 5, 100), (3, 5, 1)])

@@ -14,7 +14,9 @@ def normal(*shape, seed=0):
 
 def test_pooling_takes_the_mask_of_its_inputs_and_passes_none_on():
     embedding, layer = keras.layers.Embedding(11, 7, mask_zero=True), layers.AttentionPooling()
-    pooled, weights = layer(embedding(np.array([[1, 2, 0], [0, 0, 0]])), return_attention_scores=True)
+    pooled, weights = layer(
+        embedding(np.array([[1, 2, 0], [0, 0, 0]])), return_attention_scores=True
+    )
     np.testing.assert_array_equal(weights > 0, [[True, True, False], [False] * 3])
     assert getattr(pooled, "_keras_mask", None) is None
     assert layer.get_weights()[0].shape == (7, 7)
@@ -23,7 +25,10 @@ def test_pooling_takes_the_mask_of_its_inputs_and_passes_none_on():
 @pytest.mark.parametrize("kind", [layers.TransformerEncoder, layers.TransformerDecoder])
 def test_blocks_of_a_transformer_pass_their_mask_on(kind):
     layer = kind(2, 13)
-    embedding, tokens = keras.layers.Embedding(11, 6, mask_zero=True), np.array([[1, 2, 3, 0], [4, 0, 0, 0]])
+    embedding, tokens = (
+        keras.layers.Embedding(11, 6, mask_zero=True),
+        np.array([[1, 2, 3, 0], [4, 0, 0, 0]]),
+    )
     output = layer(embedding(tokens))
     np.testing.assert_array_equal(output._keras_mask, tokens > 0)
     shorter = layer(embedding(tokens[:1, :3]))
@@ -66,19 +71,25 @@ def test_a_decoder_without_a_memory_is_causal():
 
 
 @pytest.mark.parametrize(
-    "make", [layers.SinusoidalPositions, lambda: layers.LearnedPositions(9)], ids=["sinusoidal", "learned"]
+    "make",
+    [layers.SinusoidalPositions, lambda: layers.LearnedPositions(9)],
+    ids=["sinusoidal", "learned"],
 )
 def test_positions_go_on_from_a_start(make):
     layer, inputs = make(), normal(2, 5, 7)
     np.testing.assert_allclose(layer(inputs[:, 3:], start=3), layer(inputs)[:, 3:], atol=1e-6)
-    np.testing.assert_allclose(layer(inputs[:, 3:], start=tf.constant(3)), layer(inputs)[:, 3:], atol=1e-6)
+    np.testing.assert_allclose(
+        layer(inputs[:, 3:], start=tf.constant(3)), layer(inputs)[:, 3:], atol=1e-6
+    )
 
 
 def test_rotary_products_depend_on_the_distance_alone():
     layer, query, key = layers.RotaryPositions(), normal(1, 1, 8), normal(1, 1, 8, seed=1)
 
     def product(first, second):
-        return float(tf.reduce_sum(layer(query, positions=[first]) * layer(key, positions=[second])))
+        return float(
+            tf.reduce_sum(layer(query, positions=[first]) * layer(key, positions=[second]))
+        )
 
     assert product(2, 5) == pytest.approx(product(12, 15), abs=1e-4)
     assert product(2, 5) != pytest.approx(product(2, 6), abs=1e-4)

@@ -52,14 +52,19 @@ def test_figures_equal_their_definitions():
     figures = classification_figures(probabilities, labels, NAMES, top_k=2)
     assert_scalars(figures, by_hand(probabilities, labels, 2))
     answers = probabilities.argmax(axis=1)
-    counts = [[int(np.sum((labels == row) & (answers == column))) for column in range(5)] for row in range(5)]
+    counts = [
+        [int(np.sum((labels == row) & (answers == column))) for column in range(5)]
+        for row in range(5)
+    ]
     assert figures["confusion_matrix"] == counts
     assert list(figures["per_class"]) == NAMES
     assert [figures["per_class"][name]["support"] for name in NAMES] == np.bincount(
         labels, minlength=5
     ).tolist()
     assert figures["per_class"]["cat"] == {"precision": 0, "recall": 0, "f1": 0, "support": 0}
-    assert figures["per_class"]["elk"]["precision"] == 0 and figures["per_class"]["elk"]["support"] > 0
+    assert (
+        figures["per_class"]["elk"]["precision"] == 0 and figures["per_class"]["elk"]["support"] > 0
+    )
 
 
 def test_a_small_case_counted_by_eye():
@@ -77,7 +82,9 @@ def test_a_small_case_counted_by_eye():
 def test_perfect_and_constant_predictors():
     labels = np.array([0, 1, 2, 3, 4, 4, 4, 4])
     perfect = classification_figures(np.eye(5)[labels], labels, NAMES, top_k=1)
-    assert_scalars(perfect, dict.fromkeys(["accuracy", "precision", "recall", "f1", "top_k_accuracy"], 1))
+    assert_scalars(
+        perfect, dict.fromkeys(["accuracy", "precision", "recall", "f1", "top_k_accuracy"], 1)
+    )
     constant = classification_figures(np.tile(np.eye(5)[4], (8, 1)), labels, NAMES, top_k=1)
     assert_scalars(constant, {"accuracy": 0.5, "recall": 0.2, "precision": 0.1, "f1": 2 / 3 / 5})
 
@@ -89,7 +96,9 @@ def test_ties_go_to_the_first_class_and_do_not_flatter_top_k():
 
 
 def test_the_calibration_error_counted_by_eye():
-    """Two bins: 0.9, 0.9, right and wrong; 0.6, right. (2 * |0.5 - 0.9| + 1 * |1 - 0.6|) / 3 = 0.4."""
+    """Two bins: 0.9, 0.9, right and wrong; 0.6, right. (2 * |0.5 - 0.9| + 1 * |1 - 0.6|) / 3 =
+    0.4.
+    """
     probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6]])
     figures = classification_figures(probabilities, [0, 1, 1], ["a", "b"], top_k=1)
     assert figures["calibration_error"] == pytest.approx(0.4)
@@ -108,7 +117,9 @@ def test_the_bins_are_those_of_scikit_learn():
     np.testing.assert_allclose([row["accuracy"] for row in bins], accuracy)
     np.testing.assert_allclose([row["confidence"] for row in bins], mean)
     support = np.array([row["support"] for row in bins])
-    assert support.sum() == 315 and error == pytest.approx(np.sum(support * abs(accuracy - mean)) / 315)
+    assert support.sum() == 315 and error == pytest.approx(
+        np.sum(support * abs(accuracy - mean)) / 315
+    )
 
 
 def test_a_sure_and_right_model_is_calibrated_and_makes_no_mistakes():
@@ -158,7 +169,9 @@ def test_top_k_beyond_the_classes_is_clipped(top_k):
 
 def test_json_holds_the_figures_and_numpy_types_are_taken():
     labels = np.array([0, 1], np.uint8)
-    figures = classification_figures(np.eye(2, dtype=np.float32), labels, np.array(["x", "y"]), np.int64(1))
+    figures = classification_figures(
+        np.eye(2, dtype=np.float32), labels, np.array(["x", "y"]), np.int64(1)
+    )
     assert json.loads(json.dumps(figures, allow_nan=False)) == figures
 
 

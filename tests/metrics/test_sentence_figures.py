@@ -1,4 +1,6 @@
-"""Figures of sentences: BLEU and ROUGE against counts by hand, exact matches, lengths, the best and the worst."""
+"""Figures of sentences: BLEU and ROUGE against counts by hand, exact matches, lengths, the best
+and the worst.
+"""
 
 import pytest
 
@@ -6,7 +8,11 @@ from deepapps.metrics.bleu import Bleu
 from deepapps.metrics.rouge import Rouge
 from deepapps.metrics.sentences import sentence_figures
 
-REFERENCES = ["The dog runs fast today.", "A cat sleeps on the red mat.", "Two birds sing in a tree."]
+REFERENCES = [
+    "The dog runs fast today.",
+    "A cat sleeps on the red mat.",
+    "Two birds sing in a tree.",
+]
 OURS = [*REFERENCES[:2], "Two birds sing in the tree."]
 
 
@@ -27,15 +33,23 @@ def test_the_best_are_long_and_the_worst_are_wrong():
     figures = sentence_figures(Bleu(), ours, references, list(range(1, 12)))
     assert [sample["index"] for sample in figures["best"]] == [10, 8, 7, 6, 5, 4]
     assert [sample["index"] for sample in figures["worst"]] == [0, 9]
-    assert figures["best"][0] == {"index": 10, "answer": references[10], "score": pytest.approx(100)}
+    assert figures["best"][0] == {
+        "index": 10,
+        "answer": references[10],
+        "score": pytest.approx(100),
+    }
     assert figures["worst"][0]["score"] < figures["worst"][1]["score"] < 50
 
 
 def test_bleu_finds_words_in_languages_without_spaces():
     ours, theirs = ["狗在快快地跑着"], ["狗在慢慢地跑着"]
-    scores = {language: Bleu(language).figures(ours, theirs) for language in (None, "zh", "ja", "zh-Hant")}
+    scores = {
+        language: Bleu(language).figures(ours, theirs) for language in (None, "zh", "ja", "zh-Hant")
+    }
     assert scores["zh"]["bleu"] == scores["zh-Hant"]["bleu"] > scores[None]["bleu"]
-    assert "tok:zh" in scores["zh"]["bleu_signature"] and "tok:char" in scores["ja"]["bleu_signature"]
+    assert (
+        "tok:zh" in scores["zh"]["bleu_signature"] and "tok:char" in scores["ja"]["bleu_signature"]
+    )
 
 
 def test_rouge_counted_by_hand():
@@ -47,7 +61,9 @@ def test_rouge_counted_by_hand():
     assert two["rouge_1"] == pytest.approx(figures["rouge_1"] / 2)
 
 
-@pytest.mark.parametrize("language, same", [("de", "schöne größe"), ("zh", "狗跑"), ("ru", "собака")])
+@pytest.mark.parametrize(
+    "language, same", [("de", "schöne größe"), ("zh", "狗跑"), ("ru", "собака")]
+)
 def test_rouge_finds_words_in_other_languages(language, same):
     assert Rouge(language).main([same], [same]) == pytest.approx(100)
     assert 0 < Rouge(language).main([f"{same} x"], [same]) < 100

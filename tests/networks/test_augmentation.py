@@ -62,7 +62,9 @@ def test_elastic_takes_no_pixel_from_another_image():
 def test_mixing_shares_are_those_of_the_pixels():
     """Images of one brightness a class: the mean brightness of a mixture tells the shares."""
     targets = np.arange(60) % 2
-    images = np.broadcast_to(200.0 * targets[:, None, None, None], (60, 64, 64, 1)).astype("float32")
+    images = np.broadcast_to(200.0 * targets[:, None, None, None], (60, 64, 64, 1)).astype(
+        "float32"
+    )
     mixing = Mixing(keras.layers.Identity(), 2, mixup=0.5, cutmix=0.5, seed=3)
     changed, shares = map(np.asarray, mixing(images, targets=targets, training=True))
     np.testing.assert_allclose(changed.mean(axis=(1, 2, 3)) / 200, shares[:, 1], atol=0.05)
@@ -76,7 +78,9 @@ def test_loss_and_accuracy_of_shares_equal_those_of_indices_where_nothing_is_mix
     random = np.random.default_rng(0)
     logits, targets = random.normal(size=(9, 4)).astype("float32"), random.integers(0, 4, 9)
     shares = np.eye(4, dtype="float32")[targets]
-    np.testing.assert_allclose(cross_entropy(shares, logits), cross_entropy(targets, logits), rtol=1e-5)
+    np.testing.assert_allclose(
+        cross_entropy(shares, logits), cross_entropy(targets, logits), rtol=1e-5
+    )
     np.testing.assert_array_equal(is_right(shares, logits), is_right(targets, logits))
     probabilities = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     expected = -np.log(probabilities[np.arange(9), targets])
@@ -104,15 +108,26 @@ def test_default_preset(task, shape, preset):
 def test_mixing_trains_and_resumes_exactly(tmp_path):
     random = np.random.default_rng(0)
     targets = random.integers(0, 2, 160)
-    images = (random.integers(0, 100, (160, 8, 8, 3)) + 100 * targets[:, None, None, None]).astype("uint8")
+    images = (random.integers(0, 100, (160, 8, 8, 3)) + 100 * targets[:, None, None, None]).astype(
+        "uint8"
+    )
     np.savez(tmp_path / "two.npz", x=images, y=targets)
 
     def train(name, epochs, **options):
         return deepapps.image_classifier(
-            data=tmp_path / "two.npz", network="mlp", units=4, augmentation="photos", jit_compile=False,
-            epochs=epochs, batch_size=16, learning_rate_schedule="constant", warmup=0,
-            progress=False, output=tmp_path / name, **options,
-        )  # fmt: skip
+            data=tmp_path / "two.npz",
+            network="mlp",
+            units=4,
+            augmentation="photos",
+            jit_compile=False,
+            epochs=epochs,
+            batch_size=16,
+            learning_rate_schedule="constant",
+            warmup=0,
+            progress=False,
+            output=tmp_path / name,
+            **options,
+        )
 
     whole = train("whole", 2)
     train("parts", 1)

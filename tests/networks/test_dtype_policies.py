@@ -31,7 +31,13 @@ def test_trains_under_a_policy(data, tmp_path, app, network, policy):
     settings = {"data": str(data / "texts.tsv"), "embedding_size": 8}
     if app == "translator":
         settings = {"data": str(data / "pairs.tsv"), "vocabulary_size": 300}
-    settings |= {"network": network, "units": 8, "epochs": 1, "batch_size": 32, "dtype_policy": policy}
+    settings |= {
+        "network": network,
+        "units": 8,
+        "epochs": 1,
+        "batch_size": 32,
+        "dtype_policy": policy,
+    }
     run = getattr(deepapps, app)(**settings, output=tmp_path / "run", progress=False)
     lines = []
     run.model.summary(print_fn=lambda line, line_break=None: lines.append(line))

@@ -29,12 +29,17 @@ def test_parameters_by_hand():
 
 
 def test_parameters_of_the_classic_networks_by_hand():
-    counts = {name: make(ImageSettings(), (28, 28, 1), 10).count_params() for name, make in NETWORKS.items()}
+    counts = {
+        name: make(ImageSettings(), (28, 28, 1), 10).count_params()
+        for name, make in NETWORKS.items()
+    }
     lenet = [(25 + 1) * 6, (25 * 6 + 1) * 16, (25 * 16 + 1) * 120, (120 + 1) * 84, (84 + 1) * 10]
     assert counts["lenet"] == sum(lenet) == 61_706
     norms = 4 * (24 + 64 + 96 + 96 + 64)
     alexnet = [25 * 24, 25 * 24 * 64, 9 * 64 * 96, 9 * 96 * 96, 9 * 96 * 64, norms]
-    assert counts["alexnet"] == sum(alexnet) + (16 * 64 + 1) * 256 + (256 + 1) * 256 + (256 + 1) * 10
+    assert (
+        counts["alexnet"] == sum(alexnet) + (16 * 64 + 1) * 256 + (256 + 1) * 256 + (256 + 1) * 10
+    )
     widths = [1, 32, 32, 64, 64, 128, 128]
     vgg = [9 * one * two + 4 * two for one, two in zip(widths, widths[1:], strict=False)]
     assert counts["vgg"] == sum(vgg) + (9 * 128 + 1) * 256 + (256 + 1) * 10
@@ -65,10 +70,16 @@ def test_parameters_of_googlenet_by_hand():
 
 # Table 1 of Szegedy et al. 2014: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection
 PAPER = [
-    (64, 96, 128, 16, 32, 32), (128, 128, 192, 32, 96, 64), (192, 96, 208, 16, 48, 64),
-    (160, 112, 224, 24, 64, 64), (128, 128, 256, 24, 64, 64), (112, 144, 288, 32, 64, 64),
-    (256, 160, 320, 32, 128, 128), (256, 160, 320, 32, 128, 128), (384, 192, 384, 48, 128, 128),
-]  # fmt: skip
+    (64, 96, 128, 16, 32, 32),
+    (128, 128, 192, 32, 96, 64),
+    (192, 96, 208, 16, 48, 64),
+    (160, 112, 224, 24, 64, 64),
+    (128, 128, 256, 24, 64, 64),
+    (112, 144, 288, 32, 64, 64),
+    (256, 160, 320, 32, 128, 128),
+    (256, 160, 320, 32, 128, 128),
+    (384, 192, 384, 48, 128, 128),
+]
 
 
 def test_auxiliary_heads_learn_and_do_not_answer():
@@ -78,7 +89,8 @@ def test_auxiliary_heads_learn_and_do_not_answer():
     outputs = model(images, training=False)
     assert [tuple(head.shape) for head in outputs] == [(4, 10)] * 3
     losses = [
-        keras.losses.sparse_categorical_crossentropy(targets, head, from_logits=True) for head in outputs
+        keras.losses.sparse_categorical_crossentropy(targets, head, from_logits=True)
+        for head in outputs
     ]
     expected = losses[0] + 0.3 * (losses[1] + losses[2])
     np.testing.assert_allclose(cross_entropy(targets, outputs), expected, rtol=1e-6)
@@ -104,7 +116,9 @@ def test_mlp_has_no_dropout_unless_asked():
     "name, side", [("cnn", 8), ("alexnet", 8), ("lenet", 12), ("vgg", 6), ("googlenet", 8)]
 )
 def test_images_too_small(name, side):
-    with pytest.raises(ValueError, match=rf"at least {side}x{side} pixels. Received: \({side - 1}, 28, 1\)"):
+    with pytest.raises(
+        ValueError, match=rf"at least {side}x{side} pixels. Received: \({side - 1}, 28, 1\)"
+    ):
         NETWORKS[name](ImageSettings(), (side - 1, 28, 1), 10)
 
 
@@ -112,9 +126,14 @@ def test_networks_work_in_plain_keras_fit(tmp_path):
     model = NETWORKS["cnn"](ImageSettings(filters=4), (12, 12, 1), 3)
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     random = np.random.default_rng(0)
-    images, labels = random.integers(0, 256, (32, 12, 12, 1)).astype("uint8"), random.integers(0, 3, 32)
+    images, labels = (
+        random.integers(0, 256, (32, 12, 12, 1)).astype("uint8"),
+        random.integers(0, 3, 32),
+    )
     history = model.fit(images, labels, epochs=5, verbose=0).history["loss"]
     assert history[-1] < history[0]
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
-    np.testing.assert_allclose(loaded.predict(images, verbose=0), model.predict(images, verbose=0), atol=1e-6)
+    np.testing.assert_allclose(
+        loaded.predict(images, verbose=0), model.predict(images, verbose=0), atol=1e-6
+    )

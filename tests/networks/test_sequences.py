@@ -20,7 +20,9 @@ def tokens(*shape):
 
 
 def test_every_network_is_a_choice():
-    assert set(ENCODERS) == set(SequenceSettings.__dataclass_fields__["network"].metadata["choices"])
+    assert set(ENCODERS) == set(
+        SequenceSettings.__dataclass_fields__["network"].metadata["choices"]
+    )
 
 
 @pytest.mark.parametrize("name", ENCODERS)
@@ -31,11 +33,15 @@ def test_padding_changes_nothing(name, tmp_path):
     padded = np.pad(sequences, ((0, 0), (0, 5)))
     np.testing.assert_allclose(model(padded), outputs, atol=1e-5)
     assert (
-        np.abs(np.asarray(model(np.pad(sequences, ((0, 0), (0, 1)), constant_values=9))) - outputs).max()
+        np.abs(
+            np.asarray(model(np.pad(sequences, ((0, 0), (0, 1)), constant_values=9))) - outputs
+        ).max()
         > 1e-6
     )
     model.save(tmp_path / "model.keras")
-    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "model.keras")(sequences), outputs)
+    np.testing.assert_array_equal(
+        keras.models.load_model(tmp_path / "model.keras")(sequences), outputs
+    )
 
 
 @pytest.mark.parametrize("name", ENCODERS)
@@ -75,7 +81,9 @@ def test_given_vectors_stay_and_learnt_ones_begin_with_them(pairs):
     np.testing.assert_array_equal(learnt.get_weights()[0], vectors[:50])
     assert learnt.trainable_weights and not given.trainable_weights
     learnt.set_weights([vectors[:50] + 1])
-    found = keras.Model(model.input, model.get_layer("embedded").output)(np.array([[2, 49, 50, 59]]))
+    found = keras.Model(model.input, model.get_layer("embedded").output)(
+        np.array([[2, 49, 50, 59]])
+    )
     expected = np.concatenate([vectors, vectors], axis=1)[[2, 49, 50, 59]]
     expected[:2, :4] += 1
     np.testing.assert_array_equal(found[0], expected)

@@ -1,4 +1,6 @@
-"""The networks for translation: step by step they compute what they compute at once; padding changes nothing."""
+"""The networks for translation: step by step they compute what they compute at once; padding
+changes nothing.
+"""
 
 import keras
 import numpy as np
@@ -12,7 +14,9 @@ FORMS = [("attention-lstm", "bahdanau"), ("attention-lstm", "luong"), ("transfor
 SHAPES = {"sources": (3, 7), "targets": (3, 5)}
 
 
-def network(name="attention-lstm", attention="bahdanau", vocabularies=(50, 61), shared=False, **settings):
+def network(
+    name="attention-lstm", attention="bahdanau", vocabularies=(50, 61), shared=False, **settings
+):
     settings = TranslatorSettings(network=name, attention=attention, units=12, depth=2, **settings)
     return NETWORKS[name](settings, vocabularies, shared)
 
@@ -22,7 +26,9 @@ def numbers(part, last=50):
 
 
 def test_every_network_is_a_choice():
-    assert set(NETWORKS) == set(TranslatorSettings.__dataclass_fields__["network"].metadata["choices"])
+    assert set(NETWORKS) == set(
+        TranslatorSettings.__dataclass_fields__["network"].metadata["choices"]
+    )
 
 
 @pytest.mark.parametrize("name, attention", FORMS)
@@ -66,7 +72,9 @@ def test_one_vocabulary_is_one_embedding():
 
 def test_a_model_trains_in_keras_fit():
     model = network(dropout=0.5)
-    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
+    model.compile(
+        "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False
+    )
     targets = numbers("targets")
     history = model.fit((numbers("sources"), targets), targets, epochs=2, verbose=0)
     assert history.history["loss"][1] < history.history["loss"][0]

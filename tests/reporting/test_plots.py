@@ -63,7 +63,15 @@ def test_values_that_are_missing_or_not_finite_leave_gaps(tmp_path):
 
 def test_panels_pair_training_with_validation():
     rows = [
-        {"epoch": 1, "learning_rate": 1, "accuracy": 1, "loss": 1, "val_bleu": 1, "val_loss": 1, "seconds": 1}
+        {
+            "epoch": 1,
+            "learning_rate": 1,
+            "accuracy": 1,
+            "loss": 1,
+            "val_bleu": 1,
+            "val_loss": 1,
+            "seconds": 1,
+        }
     ]
     assert _panels(rows) == ["loss", "accuracy", "bleu", "learning_rate"]
 
@@ -78,7 +86,9 @@ def test_curves_without_a_figure_are_refused(tmp_path):
 def test_confusion_matrix(tmp_path, classes):
     rng = np.random.default_rng(0)
     matrix = rng.integers(0, 5, (classes, classes)) + 1000 * np.eye(classes, dtype=int)
-    plot_confusion_matrix(matrix.tolist(), [f"class {c}" for c in range(classes)], tmp_path / "confusion.png")
+    plot_confusion_matrix(
+        matrix.tolist(), [f"class {c}" for c in range(classes)], tmp_path / "confusion.png"
+    )
     pixels(tmp_path / "confusion.png")
 
 
@@ -111,11 +121,26 @@ def test_calibration(tmp_path, bins):
 
 
 def test_names_for_people():
-    keys = ["loss", "val_loss", "learning_rate", "val_top_k_accuracy", "top_k_accuracy", "f1", "bleu", "chrf"]
+    keys = [
+        "loss",
+        "val_loss",
+        "learning_rate",
+        "val_top_k_accuracy",
+        "top_k_accuracy",
+        "f1",
+        "bleu",
+        "chrf",
+    ]
     assert [figure_name(key) for key in keys] == [
-        "Loss", "Validation loss", "Learning rate", "Validation top-k accuracy", "Top-k accuracy", "F1",
-        "BLEU", "chrF",
-    ]  # fmt: skip
+        "Loss",
+        "Validation loss",
+        "Learning rate",
+        "Validation top-k accuracy",
+        "Top-k accuracy",
+        "F1",
+        "BLEU",
+        "chrF",
+    ]
 
 
 def test_neither_pyplot_nor_tensorflow_is_imported():
@@ -123,7 +148,9 @@ def test_neither_pyplot_nor_tensorflow_is_imported():
         "import sys, deepapps.reporting.report, deepapps.metrics.classification;"
         "print(*({'tensorflow', 'keras', 'matplotlib.pyplot'} & {*sys.modules}))"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert result.stdout.strip() == ""
 
 
@@ -131,8 +158,12 @@ def test_neither_pyplot_nor_tensorflow_is_imported():
 def test_samples_show_every_image(tmp_path, shape):
     images = np.full((4, *shape), 40.0)
     images[3] = 300.0  # an augmentation may leave the range
-    plot_samples({"as it is": images, "changed": images}, ["a", "b", "$c$", "d" * 40], tmp_path / "a.png")
+    plot_samples(
+        {"as it is": images, "changed": images}, ["a", "b", "$c$", "d" * 40], tmp_path / "a.png"
+    )
     shown = pixels(tmp_path / "a.png")[..., :3]
     dark = np.isclose(shown, 40 / 255, atol=0.01).all(axis=-1)
     columns = dark.any(axis=0).sum() / dark.shape[1]
-    assert dark.mean() > 0.1 and 0.4 < columns < 0.85, "three of four columns are dark, the last is white"
+    assert dark.mean() > 0.1 and 0.4 < columns < 0.85, (
+        "three of four columns are dark, the last is white"
+    )

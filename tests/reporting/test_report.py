@@ -15,7 +15,15 @@ from deepapps.metrics.classification import classification_figures
 from deepapps.reporting.classification import classifier_sections
 from deepapps.reporting.plots import plot_confusion_matrix
 from deepapps.reporting.report import write_report
-from deepapps.reporting.sections import Card, Gallery, Picture, Section, Table, figure_text, image_uri
+from deepapps.reporting.sections import (
+    Card,
+    Gallery,
+    Picture,
+    Section,
+    Table,
+    figure_text,
+    image_uri,
+)
 from deepapps.settings import Settings, setting
 from deepapps.task import Task
 
@@ -78,7 +86,9 @@ class Page(html.parser.HTMLParser):
 
 
 def figures(accuracy):
-    per_class = {name: {"precision": 0.75, "recall": 1.0, "f1": 0.857142, "support": 4} for name in NAMES}
+    per_class = {
+        name: {"precision": 0.75, "recall": 1.0, "f1": 0.857142, "support": 4} for name in NAMES
+    }
     scalars = {"loss": float("nan"), "accuracy": accuracy, "f1": 0.5}
     return scalars | {"per_class": per_class, "confusion_matrix": [[3, 1], [0, 4]]}
 
@@ -86,7 +96,8 @@ def figures(accuracy):
 def bees(folder):
     """A finished run whose folder is `folder`."""
     epochs = [
-        {"epoch": e, "loss": 1 / e, "val_loss": None, "learning_rate": 0.001, "seconds": 1.5} for e in (1, 2)
+        {"epoch": e, "loss": 1 / e, "val_loss": None, "learning_rate": 0.001, "seconds": 1.5}
+        for e in (1, 2)
     ]
     return types.SimpleNamespace(
         path=folder,
@@ -124,21 +135,48 @@ def test_the_page_holds_its_pictures_and_points_nowhere_else(index, page):
     assert {file.name for file in report.iterdir()} == {"index.html", "curves.png", "confusion.png"}
     sources = [image["src"] for image in page.attributes("img")]
     assert sources.pop() == PIXEL
-    embedded = [base64.b64decode(source.removeprefix("data:image/png;base64,")) for source in sources]
+    embedded = [
+        base64.b64decode(source.removeprefix("data:image/png;base64,")) for source in sources
+    ]
     assert embedded == [(report / name).read_bytes() for name in ("curves.png", "confusion.png")]
-    links = [value for _, tag in page.tags for key, value in tag.items() if key in ("src", "href", "action")]
+    links = [
+        value
+        for _, tag in page.tags
+        for key, value in tag.items()
+        if key in ("src", "href", "action")
+    ]
     assert all(link.startswith("data:") for link in links)
     text = re.sub(r"data:image/png;base64,[^\"]*", "", index.read_text(encoding="utf-8"))
-    assert "//" not in text and "url(" not in text and "@import" not in text and not page.attributes("script")
+    assert (
+        "//" not in text
+        and "url(" not in text
+        and "@import" not in text
+        and not page.attributes("script")
+    )
 
 
 def test_figures_settings_versions_and_command_are_there(page):
-    for text in ("0.9375", "0.8125", "0.8571", "Accuracy", "37", "0.00123", "yes", "keras", "3.15.0"):
+    for text in (
+        "0.9375",
+        "0.8125",
+        "0.8571",
+        "Accuracy",
+        "37",
+        "0.00123",
+        "yes",
+        "keras",
+        "3.15.0",
+    ):
         assert text in page.texts
     assert "deepapps train bees --data 'a && b' --seed 0" in page.texts
-    assert "Learning curves" in page.texts and "Epochs" in page.texts and "Rows & columns" in page.texts
+    assert (
+        "Learning curves" in page.texts
+        and "Epochs" in page.texts
+        and "Rows & columns" in page.texts
+    )
     assert "2 epochs in 3 s." in page.texts  # no validation figure by name of the monitor
-    assert page.texts[page.texts.index("Figures on the test examples") + 1] == "Accuracy"  # the monitored one
+    # the monitored one
+    assert page.texts[page.texts.index("Figures on the test examples") + 1] == "Accuracy"
 
 
 def test_training_examples_are_shown_where_there_are_some(run, page):
@@ -163,7 +201,9 @@ def test_values_are_escaped(page):
 
 def test_a_gallery_shows_bars_and_marks_one(page):
     bars = [tag["style"] for tag in page.attributes("span")]
-    assert bars == ["width: 25.0%", "width: 75.0%"] and {"0.250", "0.750", "bare"} <= set(page.texts)
+    assert bars == ["width: 25.0%", "width: 75.0%"] and {"0.250", "0.750", "bare"} <= set(
+        page.texts
+    )
     assert sum(tag.get("class") == "marked" for tag in page.attributes("div")) == 1
 
 
@@ -171,9 +211,12 @@ def test_texts_of_any_script_find_their_direction(page):
     assert page.texts.count("كلب <p>") == 2 and [
         tag for tag in page.attributes("dd") if tag.get("dir") == "auto"
     ]
-    assert [tag["class"] for tag in page.attributes("div") if "gallery" in tag.get("class", "")] == [
-        "gallery", "gallery wide",
-    ]  # fmt: skip
+    assert [
+        tag["class"] for tag in page.attributes("div") if "gallery" in tag.get("class", "")
+    ] == [
+        "gallery",
+        "gallery wide",
+    ]
 
 
 def test_what_was_said_of_the_data_is_there(page):
@@ -181,7 +224,8 @@ def test_what_was_said_of_the_data_is_there(page):
 
 
 def test_missing_and_infinite_values_show_as_a_dash(page):
-    assert page.texts.count("–") == 2 + 1 + 2 + 1  # losses, and one in the headline; epochs; a setting
+    # losses, and one in the headline; epochs; a setting
+    assert page.texts.count("–") == 2 + 1 + 2 + 1
     assert not {"nan", "None", "inf"} & set(page.texts)
 
 
@@ -199,7 +243,9 @@ def test_the_summary_names_the_best_epoch(run):
     best = "the weights are those of epoch 1, by validation accuracy (0.7500)."
     assert f"2 epochs in 2 h 13 min; {best}" in page.texts
     run.task.direction = "min"
-    assert "epoch 2, by validation accuracy (0.5000)" in write_report(run).read_text(encoding="utf-8")
+    assert "epoch 2, by validation accuracy (0.5000)" in write_report(run).read_text(
+        encoding="utf-8"
+    )
 
 
 def test_a_bare_run_has_a_report(run):
@@ -252,7 +298,9 @@ def test_the_sections_of_a_classifier(classes, tmp_path):
     names = [f"class {index}" for index in range(classes)]
     probabilities = rng.dirichlet(np.ones(classes), 500)
     figures = classification_figures(probabilities, rng.integers(0, classes, 500), names, 3)
-    confusion, table, calibration, worst = classifier_sections(figures, figures["mistakes"], tmp_path)
+    confusion, table, calibration, worst = classifier_sections(
+        figures, figures["mistakes"], tmp_path
+    )
     assert {file.name for file in tmp_path.iterdir()} == {"confusion_matrix.png", "calibration.png"}
     counts = [int(cells[1]) for _, cells in confusion.contents[1].rows]
     wrong = np.array(figures["confusion_matrix"]) * (1 - np.eye(classes, dtype=int))
@@ -275,8 +323,13 @@ def test_a_classifier_without_mistakes_or_calibration(tmp_path):
     figures = classification_figures(np.eye(3), np.arange(3), ["a", "b", "c"], 1)
     titles = [section.title for section in classifier_sections(figures, [], tmp_path)]
     assert titles == ["Confusion matrix", "Classes", "Calibration"]
-    unknown = [{"label": "a", "probability": None, "answers": {"b": None}}]  # not finite in the model
-    assert classifier_sections(figures, unknown, tmp_path)[-1].contents[0].cards[0].bars[1] == ("a", 0, True)
+    # not finite in the model
+    unknown = [{"label": "a", "probability": None, "answers": {"b": None}}]
+    assert classifier_sections(figures, unknown, tmp_path)[-1].contents[0].cards[0].bars[1] == (
+        "a",
+        0,
+        True,
+    )
     del figures["calibration"]  # as in a Run of an earlier version
     assert len(classifier_sections(figures, [], tmp_path)) == 2
 
@@ -294,6 +347,9 @@ def test_image_uri(shape, kind, size):
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     start, _, content = image_uri(pixels).partition(",")
     image = Image.open(io.BytesIO(base64.b64decode(content)))
-    assert start == f"data:image/{kind.lower()};base64" and (image.format, image.size) == (kind, size)
+    assert start == f"data:image/{kind.lower()};base64" and (image.format, image.size) == (
+        kind,
+        size,
+    )
     if kind == "PNG":
         np.testing.assert_array_equal(np.asarray(image).reshape(shape), pixels)

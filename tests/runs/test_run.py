@@ -24,15 +24,34 @@ from deepapps.settings import TrainingSettings, types_of
 from deepapps.tasks import find_task
 
 FIGURES = [
-    "loss", "accuracy", "precision", "recall", "f1", "top_k_accuracy", "calibration_error",
-    "per_class", "confusion_matrix", "calibration", "mistakes",
-]  # fmt: skip
+    "loss",
+    "accuracy",
+    "precision",
+    "recall",
+    "f1",
+    "top_k_accuracy",
+    "calibration_error",
+    "per_class",
+    "confusion_matrix",
+    "calibration",
+    "mistakes",
+]
 FILES = {
-    "settings.json", "metrics.json", "examples.json", "history.jsonl", "labels.json", "model.keras",
-    "checkpoints/*.npz", "report/index.html", "report/curves.png", "report/confusion_matrix.png",
+    "settings.json",
+    "metrics.json",
+    "examples.json",
+    "history.jsonl",
+    "labels.json",
+    "model.keras",
+    "checkpoints/*.npz",
+    "report/index.html",
+    "report/curves.png",
+    "report/confusion_matrix.png",
     "report/calibration.png",
-    "report/samples.png", "samples.png", "data.txt",
-}  # fmt: skip
+    "report/samples.png",
+    "samples.png",
+    "data.txt",
+}
 RUN = '{"task": "%s", "settings": %s, "training": %s, "versions": {"deepapps": "0.1.0"}}'
 
 
@@ -40,7 +59,9 @@ RUN = '{"task": "%s", "settings": %s, "training": %s, "versions": {"deepapps": "
 def trained(tmp_path_factory):
     """A small Run on the sample, as training returned it."""
     folder = tmp_path_factory.mktemp("runs") / "digits"
-    return deepapps.mnist_classifier(network="mlp", units=32, epochs=2, output=folder, progress=False)
+    return deepapps.mnist_classifier(
+        network="mlp", units=32, epochs=2, output=folder, progress=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +93,9 @@ def stored(folder, name="settings.json"):
 
 
 def test_the_files_of_a_run(trained):
-    files = {str(path.relative_to(trained.path)) for path in trained.path.rglob("*") if path.is_file()}
+    files = {
+        str(path.relative_to(trained.path)) for path in trained.path.rglob("*") if path.is_file()
+    }
     assert {re.sub(r"[\d-]+\.npz", "*.npz", name) for name in files} == FILES
     assert stored(trained.path, "labels.json") == {
         "class_names": [str(digit) for digit in range(10)],
@@ -100,7 +123,9 @@ def test_metrics_json_holds_figures_alone(trained):
         assert list(figures["per_class"]) == [str(digit) for digit in range(10)]
         assert set(figures["per_class"]["7"]) == {"precision", "recall", "f1", "support"}
         assert all(0 <= figures[name] <= 1 for name in FIGURES[1:7])
-        assert np.sum(figures["confusion_matrix"]) == sum(c["support"] for c in figures["per_class"].values())
+        assert np.sum(figures["confusion_matrix"]) == sum(
+            c["support"] for c in figures["per_class"].values()
+        )
     text = (trained.path / "metrics.json").read_text()
     assert not re.search(r"time|seconds|version|date|/", text)
 
@@ -130,7 +155,9 @@ def test_the_report_is_made_again_from_the_folder_alone(trained, copied):
     (copied / "settings.json").write_text(json.dumps(settings))
     again = deepapps.load_run(copied).report().read_text()
     pictures = re.compile(r"data:image/png;base64,[^\"]+")
-    assert pictures.findall(again) == pictures.findall(page) and len(pictures.findall(page)) == 4 + 24
+    assert (
+        pictures.findall(again) == pictures.findall(page) and len(pictures.findall(page)) == 4 + 24
+    )
 
 
 def test_history(trained):
@@ -174,7 +201,11 @@ def test_probabilities(trained, digits):
     answers = trained.predict(digits, probabilities=True)
     for answer, label in zip(answers, trained.predict(digits), strict=True):
         assert list(answer) == ["label", "probabilities"]
-        assert answer["label"] == label == max(answer["probabilities"], key=answer["probabilities"].get)
+        assert (
+            answer["label"]
+            == label
+            == max(answer["probabilities"], key=answer["probabilities"].get)
+        )
         assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
 
 
@@ -220,9 +251,17 @@ def test_data_that_have_changed_since_the_training_are_refused(trained, copied, 
     (copied / "labels.json").write_text(json.dumps(labels))
     run, before = deepapps.load_run(copied), (copied / "model.keras").read_bytes()
     fails(run.evaluate, copied, "the data have changed", "labels.json")
-    assert run.predict(digits[:1])[0] in "abcdefghij"  # as the model has learnt, not as the data are now
+    # as the model has learnt, not as the data are now
+    assert run.predict(digits[:1])[0] in "abcdefghij"
     settings = stored(copied)
-    again = {"network": "mlp", "units": 32, "epochs": 3, "output": copied, "resume": True, "progress": False}
+    again = {
+        "network": "mlp",
+        "units": 32,
+        "epochs": 3,
+        "output": copied,
+        "resume": True,
+        "progress": False,
+    }
     fails(lambda: deepapps.mnist_classifier(**again), "the data have changed")
     assert stored(copied) == settings and stored(copied, "metrics.json") == trained.metrics
     assert (copied / "model.keras").read_bytes() == before
@@ -256,15 +295,30 @@ def test_the_command_repeats_the_run(trained):
 
 def test_commands_give_every_kind_of_setting(tmp_path):
     task = find_task("mnist")
-    training = TrainingSettings(**task.training | {
-        "deterministic": False, "use_ema": True, "class_weight": {0: 2.0, 3: 0.5}, "steps_per_execution": 7,
-        "progress": False, "jit_compile": False,
-    })  # fmt: skip
-    run = deepapps.Run(tmp_path / "two words", task(task.Settings(dropout=0.5, augment=False)), training, {})
+    training = TrainingSettings(
+        **task.training
+        | {
+            "deterministic": False,
+            "use_ema": True,
+            "class_weight": {0: 2.0, 3: 0.5},
+            "steps_per_execution": 7,
+            "progress": False,
+            "jit_compile": False,
+        }
+    )
+    run = deepapps.Run(
+        tmp_path / "two words", task(task.Settings(dropout=0.5, augment=False)), training, {}
+    )
     for words in (
-        "--dropout 0.5", "--no-augment", "--use-ema", "--class-weight 0=2.0,3=0.5", "--no-deterministic",
-        "--no-jit-compile", "--steps-per-execution 7", f"--output '{tmp_path}/two words'",
-    ):  # fmt: skip
+        "--dropout 0.5",
+        "--no-augment",
+        "--use-ema",
+        "--class-weight 0=2.0,3=0.5",
+        "--no-deterministic",
+        "--no-jit-compile",
+        "--steps-per-execution 7",
+        f"--output '{tmp_path}/two words'",
+    ):
         assert words in run.command
     assert "progress" not in run.command
 
@@ -315,7 +369,12 @@ def test_a_run_of_a_newer_version_is_refused(version, copied):
     settings["versions"]["deepapps"] = version
     settings["settings"]["something_new"] = 1
     (copied / "settings.json").write_text(json.dumps(settings))
-    fails(lambda: deepapps.load_run(copied), copied, f"was made by deepapps {version}", "Update deepapps")
+    fails(
+        lambda: deepapps.load_run(copied),
+        copied,
+        f"was made by deepapps {version}",
+        "Update deepapps",
+    )
     fails(lambda: deepapps.mnist_classifier(output=copied, resume=True), "Update deepapps")
 
 
@@ -341,7 +400,10 @@ def test_a_folder_without_a_run(tmp_path):
         ("7", "is damaged"),
         ("{}", "is damaged"),
         (RUN % ("mnist", "1", "{}"), "is damaged"),
-        ('{"task": 3, "settings": {}, "training": {}, "versions": {"deepapps": "0.1.0"}}', "is damaged"),
+        (
+            '{"task": 3, "settings": {}, "training": {}, "versions": {"deepapps": "0.1.0"}}',
+            "is damaged",
+        ),
         (RUN % ("mnist", '{"unit": 3}', "{}"), "'units'"),
         (RUN % ("mnist", "{}", '{"epochs": 0}'), "epochs"),
         (RUN % ("os:system", "{}", "{}"), "task=..."),
@@ -358,7 +420,9 @@ def test_settings_that_are_no_text(copied):
     fails(lambda: deepapps.load_run(copied), copied / "settings.json", "not valid JSON")
 
 
-@pytest.mark.parametrize("content", [None, "{", "{}", "[1]", '{"class_names": ["a"], "image_shape": 3}'])
+@pytest.mark.parametrize(
+    "content", [None, "{", "{}", "[1]", '{"class_names": ["a"], "image_shape": 3}']
+)
 def test_damaged_labels(content, copied):
     (copied / "labels.json").unlink()
     if content is not None:
@@ -376,14 +440,23 @@ def spoil(path, how):
     middle = len(content) // 2
     if how == "flipped":
         content[middle : middle + 8] = bytes(byte ^ 255 for byte in content[middle : middle + 8])
-    contents = {"empty": b"", "cut short": content[:middle], "text": b"no model", "flipped": content}
+    contents = {
+        "empty": b"",
+        "cut short": content[:middle],
+        "text": b"no model",
+        "flipped": content,
+    }
     path.write_bytes(contents[how])
 
 
 @pytest.mark.parametrize("how", ["empty", "cut short", "text", "flipped"])
 def test_a_damaged_model(how, copied, digits):
     spoil(copied / "model.keras", how)
-    fails(lambda: deepapps.load_run(copied).predict(digits), copied / "model.keras", "cannot be loaded")
+    fails(
+        lambda: deepapps.load_run(copied).predict(digits),
+        copied / "model.keras",
+        "cannot be loaded",
+    )
 
 
 def test_a_run_that_has_no_model_yet_says_how_to_go_on(copied, digits):
@@ -394,11 +467,18 @@ def test_a_run_that_has_no_model_yet_says_how_to_go_on(copied, digits):
 def test_loading_runs_no_code_from_the_folder(copied, digits, tmp_path):
     marker = tmp_path / "ran"
     inputs = keras.Input((28, 28, 1))
-    mark = lambda x, path=str(marker): (__import__("pathlib").Path(path).touch(), x[:, 0, :10, 0])[1]  # noqa: E731
+    mark = lambda x, path=str(marker): (__import__("pathlib").Path(path).touch(), x[:, 0, :10, 0])[
+        1
+    ]  # noqa: E731
     outputs = keras.layers.Lambda(mark)(inputs)
     keras.Model(inputs, outputs).save(copied / "model.keras")
     marker.unlink()
-    fails(lambda: deepapps.load_run(copied).predict(digits), "cannot be loaded", "Lambda", "registered")
+    fails(
+        lambda: deepapps.load_run(copied).predict(digits),
+        "cannot be loaded",
+        "Lambda",
+        "registered",
+    )
     (copied / "checkpoints" / "99999-000000000.npz").write_bytes(b"\x80\x04cos\nsystem\n")
     (copied / "labels.py").write_text(f"open({str(marker)!r}, 'w')")
     deepapps.load_run(copied)
@@ -418,12 +498,16 @@ def test_there_is_no_pickle_in_a_run(trained):
 
 def train_again(folder, **arguments):
     return deepapps.mnist_classifier(
-        **{"network": "mlp", "units": 16, "epochs": 1, "output": folder, "progress": False} | arguments
+        **{"network": "mlp", "units": 16, "epochs": 1, "output": folder, "progress": False}
+        | arguments
     )
 
 
 def test_overwrite_leaves_foreign_files_alone(copied):
-    foreign = [copied / name for name in ("notes.txt", ".hidden.d/file", "plots/mine.png", "labels.json.bak")]
+    foreign = [
+        copied / name
+        for name in ("notes.txt", ".hidden.d/file", "plots/mine.png", "labels.json.bak")
+    ]
     for path in foreign:
         path.parent.mkdir(exist_ok=True)
         path.write_text("mine")
@@ -476,7 +560,9 @@ def test_a_figure_of_evaluate_may_pick_the_weights(tmp_path):
         monitor = "f1"
 
     settings = ByF1.Settings(network="mlp", units=16)
-    run = deepapps.train(ByF1(settings), epochs=1, jit_compile=False, output=tmp_path, progress=False)
+    run = deepapps.train(
+        ByF1(settings), epochs=1, jit_compile=False, output=tmp_path, progress=False
+    )
     assert run.history[0]["val_f1"] == pytest.approx(run.metrics["validation"]["f1"])
     assert all(isinstance(value, int | float) for value in run.history[0].values())
     assert "those of epoch 1, by validation F1" in run.report().read_text()
@@ -534,7 +620,10 @@ def test_the_signature_of_an_app_is_its_settings():
     names = {*types_of(task.Settings), *types_of(TrainingSettings)}
     names |= {"output", "resume", "overwrite", "callbacks"}
     assert set(parameters) == names
-    assert parameters["epochs"].default == task.training["epochs"] and parameters["network"].default == "cnn"
+    assert (
+        parameters["epochs"].default == task.training["epochs"]
+        and parameters["network"].default == "cnn"
+    )
     for name in names:
         assert re.search(rf"\b{name}\b", deepapps.mnist_classifier.__doc__), name
     fails(lambda: deepapps.mnist_classifier(epoch=3), "Unknown setting 'epoch'", "'epochs'")

@@ -1,6 +1,7 @@
 """Runs that deepapps 0.1 trained load in this version, and answer as they did.
 
-What fails here fails for the Runs that users have. So the Runs stay as they are, and only public names are used.
+What fails here fails for the Runs that users have. So the Runs stay as they are, and only public
+names are used.
 """
 
 import concurrent.futures
@@ -49,7 +50,9 @@ def some(names):
 
 @pytest.fixture(scope="module", autouse=True)
 def commands():
-    """All commands of this file, `{arguments: future}`: they run one after another beside the tests."""
+    """All commands of this file, `{arguments: future}`: they run one after another beside the
+    tests.
+    """
     lines = [("train",)]
     lines += [("predict", name, *expected(name)["inputs"], "--json") for name in PREDICTED]
     lines += [("evaluate", name, "--data", data_of(name), "--json") for name in BY_COMMAND]
@@ -68,15 +71,21 @@ def test_the_folder_is_small():
 
 def test_it_loads_with_its_settings_metrics_and_history(run):
     assert run.name == TASKS[run.path.name] and run.versions["deepapps"] == "0.1.0"
-    assert_same(run.settings.as_dict() | run.training.as_dict(), expected(run.path.name)["settings"])
+    assert_same(
+        run.settings.as_dict() | run.training.as_dict(), expected(run.path.name)["settings"]
+    )
     assert_same(run.metrics, json.loads((run.path / "metrics.json").read_text()))
     assert [line["epoch"] for line in run.history] == list(range(1, run.training.epochs + 1))
-    assert all({"loss", "val_loss", "learning_rate", "seconds"} < line.keys() for line in run.history)
+    assert all(
+        {"loss", "val_loss", "learning_rate", "seconds"} < line.keys() for line in run.history
+    )
 
 
 def test_it_predicts_the_same(run):
     stored = expected(run.path.name)
-    assert_same(run.predict(raw_inputs(run.name, stored["inputs"]), probabilities=True), stored["answers"])
+    assert_same(
+        run.predict(raw_inputs(run.name, stored["inputs"]), probabilities=True), stored["answers"]
+    )
 
 
 @some([name for name in NAMES if name not in BY_COMMAND])

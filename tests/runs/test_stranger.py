@@ -1,4 +1,6 @@
-"""A Run from a stranger does nothing: whatever is put into its folder is refused in one line, and nothing is written."""
+"""A Run from a stranger does nothing: whatever is put into its folder is refused in one line,
+and nothing is written.
+"""
 
 import json
 import os
@@ -100,7 +102,9 @@ def change_weights(change):
 
 def first_data_set(file):
     names = []
-    file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+    file.visititems(
+        lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None
+    )
     return names[0]
 
 
@@ -144,7 +148,10 @@ def not_a_model(run):
 
 
 def lambda_of_bytes(run):
-    code = {"class_name": "__lambda__", "config": {"value": "4wEAAAA=", "defaults": None, "closure": None}}
+    code = {
+        "class_name": "__lambda__",
+        "config": {"value": "4wEAAAA=", "defaults": None, "closure": None},
+    }
     swap("Lambda", function=code)(run)
 
 
@@ -152,11 +159,15 @@ GET_FILE = function("get_file", "keras.utils")
 CRAFTS = {
     "a Lambda layer": lambda_of_bytes,
     "a Lambda layer of a Keras function": swap("Lambda", function=GET_FILE),
-    "a Lambda layer by its module": swap("Lambda", "keras.src.layers.core.lambda_layer", function="relu"),
+    "a Lambda layer by its module": swap(
+        "Lambda", "keras.src.layers.core.lambda_layer", function="relu"
+    ),
     "a SavedModel layer": swap("TFSMLayer", filepath="../elsewhere"),
     "a pickled layer": swap("TorchModuleWrapper", module="gAR9lC4="),
     "a function as activation": put(activation=function("save_img", "keras.utils")),
-    "a data set as initializer": put(kernel_initializer=function("load_data", "keras.datasets.mnist")),
+    "a data set as initializer": put(
+        kernel_initializer=function("load_data", "keras.datasets.mnist")
+    ),
     "a function of another module": put(bias_initializer=function("system", "os")),
     "a function among the activations": put(activation=function("deserialize", "builtins")),
     "a function deep in a list": put(units_unknown=[{"a": [function("get_file", "keras.utils")]}]),
@@ -173,11 +184,15 @@ CRAFTS = {
     "a config nested too deeply": nested,
     "a config that is no model": change_config(lambda config: [config]),
     "a zip bomb": bomb,
-    "a part outside": lambda run: write_parts(run, {**parts_of(run), "../elsewhere/new.txt": b"new"}),
+    "a part outside": lambda run: write_parts(
+        run, {**parts_of(run), "../elsewhere/new.txt": b"new"}
+    ),
     "assets": lambda run: write_parts(run, {**parts_of(run), "assets/words.txt": b"new"}),
     "another format": not_a_model,
     "weights in another file": replace_data_set(
-        lambda file, name, shape: file.create_dataset(name, shape, "f4", external=[("/etc/passwd", 0, 10**9)])
+        lambda file, name, shape: file.create_dataset(
+            name, shape, "f4", external=[("/etc/passwd", 0, 10**9)]
+        )
     ),
     "weights through a link": replace_data_set(
         lambda file, name, shape: file.__setitem__(name, h5py.ExternalLink("/etc/passwd", "x"))
@@ -196,7 +211,10 @@ CRAFTS = {
 def contents(folder):
     """Every entry below a folder, and what is in it."""
     paths = sorted(folder.rglob("*"))
-    return {path: path.read_bytes() if path.is_file() and not path.is_symlink() else None for path in paths}
+    return {
+        path: path.read_bytes() if path.is_file() and not path.is_symlink() else None
+        for path in paths
+    }
 
 
 @pytest.mark.parametrize("craft", CRAFTS.values(), ids=CRAFTS)
@@ -213,7 +231,9 @@ def test_links_are_refused_before_a_report_or_a_training_writes_through_them(run
     before = contents(run.parent)
     commands.fails(2, "report", run, words=["report", "link"])
     for how in ("--overwrite", "--resume"):
-        commands.fails(2, "train", "mnist", "--epochs", 1, "--output", run, how, words=["report", "link"])
+        commands.fails(
+            2, "train", "mnist", "--epochs", 1, "--output", run, how, words=["report", "link"]
+        )
     assert contents(run.parent) == before
 
 
@@ -234,7 +254,9 @@ def test_evaluate_says_which_data_it_reads(run):
     assert ended.err == f"{run}: evaluates on its own data: data sample\n"
 
 
-@pytest.mark.parametrize("data", ["pipe", "folder", "/dev/zero", "/proc/self/environ", "tfds:mnist"])
+@pytest.mark.parametrize(
+    "data", ["pipe", "folder", "/dev/zero", "/proc/self/environ", "tfds:mnist"]
+)
 def test_evaluate_opens_files_alone_and_downloads_nothing(run, tmp_path, data):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder" / "a").mkdir(parents=True)
@@ -243,7 +265,9 @@ def test_evaluate_opens_files_alone_and_downloads_nothing(run, tmp_path, data):
     ended = processes.deepapps("evaluate", run, before=no_network)
     named, error = ended.err.splitlines()
     assert (ended.status, ended.out) == (2, "") and "evaluates on its own data" in named
-    assert str(run) in error and ("is not opened" in error or "nothing is downloaded" in error.lower())
+    assert str(run) in error and (
+        "is not opened" in error or "nothing is downloaded" in error.lower()
+    )
 
 
 def test_what_the_caller_registered_is_loaded(tmp_path):

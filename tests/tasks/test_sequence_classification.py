@@ -12,8 +12,13 @@ import resume_scenario as scenario
 import deepapps
 
 SMALL = {
-    "network": "attention-lstm", "units": 8, "embedding_size": 8, "minimum_count": 1, "batch_size": 16, "progress": False,
-}  # fmt: skip
+    "network": "attention-lstm",
+    "units": 8,
+    "embedding_size": 8,
+    "minimum_count": 1,
+    "batch_size": 16,
+    "progress": False,
+}
 
 
 def write_reviews(path, count=240):
@@ -43,7 +48,9 @@ def trained(tmp_path_factory):
 
 def test_replicas_answer_the_same(trained):
     texts = ["a joy", "a bore , and a long one at that", "joy"]
-    for one, two in zip(*(trained.predict(texts, True, s) for s in ("none", "mirrored:2")), strict=True):
+    for one, two in zip(
+        *(trained.predict(texts, True, s) for s in ("none", "mirrored:2")), strict=True
+    ):
         assert one["label"] == two["label"]
         assert two["probabilities"] == pytest.approx(one["probabilities"], abs=1e-6)
     figures = trained.evaluate(strategy="mirrored:2")
@@ -52,7 +59,11 @@ def test_replicas_answer_the_same(trained):
 
 def test_it_learns_and_says_what_it_did_not_know(trained):
     figures = trained.metrics["test"]
-    assert figures["accuracy"] >= 0.9 and 0 <= figures["unknown_tokens"] < 0.1 and figures["cut_texts"] == 0
+    assert (
+        figures["accuracy"] >= 0.9
+        and 0 <= figures["unknown_tokens"] < 0.1
+        and figures["cut_texts"] == 0
+    )
     assert set(figures["per_class"]) == {"good", "bad"}
 
 
@@ -74,7 +85,11 @@ def test_a_loaded_run_reads_raw_strings_one_or_thousands(trained):
     assert run.predict("a film of joy") == ["good"]
     texts = ["bore", "", "😀", "a joy", "film " * 2000 + "bore", "مرحبا", "joy\0joy"] * 150
     answers = run.predict(texts, probabilities=True)
-    assert len(answers) == len(texts) and answers[0]["label"] == "bad" and answers[3]["label"] == "good"
+    assert (
+        len(answers) == len(texts)
+        and answers[0]["label"] == "bad"
+        and answers[3]["label"] == "good"
+    )
     assert sum(answers[0]["probabilities"].values()) == pytest.approx(1)
     for text, answer in zip(texts[:7], answers, strict=False):
         (alone,) = run.predict([text], probabilities=True)
@@ -108,7 +123,9 @@ def test_many_labels(tmp_path):
     path = tmp_path / "tags.tsv"
     rows = [f"{'sun ' * (row % 2)}{'rain ' * (row % 3 == 0)}and more {row}\t" for row in range(240)]
     tags = [",".join(["dry"] * (row % 2) + ["wet"] * (row % 3 == 0)) for row in range(240)]
-    path.write_text("text\tlabels\n" + "".join(f"{row}{tag}\n" for row, tag in zip(rows, tags, strict=True)))
+    path.write_text(
+        "text\tlabels\n" + "".join(f"{row}{tag}\n" for row, tag in zip(rows, tags, strict=True))
+    )
     run = deepapps.sequence_classifier(
         data=path,
         multi_label=True,
@@ -123,29 +140,53 @@ def test_many_labels(tmp_path):
 
 def test_pairs_and_series_from_end_to_end(tmp_path):
     path = tmp_path / "pairs.csv"
-    rows = [f"is it w{row % 97} or so,it is w{(row + row % 2) % 97} or so,{row % 2}" for row in range(200)]
+    rows = [
+        f"is it w{row % 97} or so,it is w{(row + row % 2) % 97} or so,{row % 2}"
+        for row in range(200)
+    ]
     path.write_text("\n".join(["question,answer,label", *rows]))
     columns = {"text_column": "question", "second_text_column": "answer"}
     options = SMALL | {"network": "cnn"}
-    run = deepapps.sequence_classifier(data=path, epochs=1, output=tmp_path / "pairs", **columns, **options)
+    run = deepapps.sequence_classifier(
+        data=path, epochs=1, output=tmp_path / "pairs", **columns, **options
+    )
     assert set(run.predict(["is it w1\tit is w1", "w2\tw3"])) <= {"0", "1"}
     x = np.random.default_rng(0).normal(size=(200, 9, 2)) + 4 * (np.arange(200)[:, None, None] % 2)
     np.savez(tmp_path / "series.npz", x=x, y=np.arange(200) % 2)
     run = deepapps.sequence_classifier(
-        data=tmp_path / "series.npz", epochs=3, output=tmp_path / "series", learning_rate=0.02, **options
+        data=tmp_path / "series.npz",
+        epochs=3,
+        output=tmp_path / "series",
+        learning_rate=0.02,
+        **options,
     )
-    assert deepapps.load_run(run.path).predict([np.full((4, 2), 4.0), np.full((2, 2), 0.0)]) == ["1", "0"]
+    assert deepapps.load_run(run.path).predict([np.full((4, 2), 4.0), np.full((2, 2), 0.0)]) == [
+        "1",
+        "0",
+    ]
 
 
 def test_a_word_that_training_lacks_is_known_by_its_vector(tmp_path):
     vectors = {
-        "joy": "1 0", "bore": "0 1", "film": "0 0", "story": "0 0", "music": "0 0", "delight": "1 0", "tedium": "0 1",
-    }  # fmt: skip
-    (tmp_path / "vectors.txt").write_text("\n".join(f"{word} {row}" for word, row in vectors.items()))
+        "joy": "1 0",
+        "bore": "0 1",
+        "film": "0 0",
+        "story": "0 0",
+        "music": "0 0",
+        "delight": "1 0",
+        "tedium": "0 1",
+    }
+    (tmp_path / "vectors.txt").write_text(
+        "\n".join(f"{word} {row}" for word, row in vectors.items())
+    )
     run = deepapps.sequence_classifier(
-        data=write_reviews(tmp_path / "reviews.tsv"), embeddings=tmp_path / "vectors.txt", output=tmp_path / "run",
-        epochs=6, learning_rate=0.02, **SMALL,
-    )  # fmt: skip
+        data=write_reviews(tmp_path / "reviews.tsv"),
+        embeddings=tmp_path / "vectors.txt",
+        output=tmp_path / "run",
+        epochs=6,
+        learning_rate=0.02,
+        **SMALL,
+    )
     run = deepapps.load_run(run.path)
     assert run.predict(["film delight story", "film tedium story"]) == ["good", "bad"]
     assert run.explain("film delight story").label == "good"
@@ -155,9 +196,17 @@ def train_and_die(data, folder, strategy="none", calls=None):
     """Trains with everything that draws random numbers; kills this process after some calls."""
     deepapps.use_devices(2)
     deepapps.sequence_classifier(
-        data=data, epochs=3, output=folder, resume=True, callbacks=[scenario.killer("after a call", calls)], strategy=strategy,
-        steps_per_execution=2, checkpoint_seconds=0.0, ngrams=2, **SMALL | {"network": "cnn"},
-    )  # fmt: skip
+        data=data,
+        epochs=3,
+        output=folder,
+        resume=True,
+        callbacks=[scenario.killer("after a call", calls)],
+        strategy=strategy,
+        steps_per_execution=2,
+        checkpoint_seconds=0.0,
+        ngrams=2,
+        **SMALL | {"network": "cnn"},
+    )
 
 
 @pytest.mark.parametrize("strategy", ["none", pytest.param("mirrored:2", marks=pytest.mark.slow)])

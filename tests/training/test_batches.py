@@ -21,7 +21,9 @@ def test_the_last_batch_is_filled_up_with_examples_of_weight_0():
 
 
 def test_the_order_follows_from_seed_and_epoch_alone():
-    orders = {(seed, epoch): index_batches(100, 10, seed, epoch)[0] for seed in (0, 1) for epoch in (0, 1)}
+    orders = {
+        (seed, epoch): index_batches(100, 10, seed, epoch)[0] for seed in (0, 1) for epoch in (0, 1)
+    }
     for place, order in orders.items():
         np.testing.assert_array_equal(index_batches(100, 10, *place)[0], order)
     different = {order.tobytes() for order in orders.values()}

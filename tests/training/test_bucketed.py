@@ -8,7 +8,9 @@ from deepapps.data.ragged import PairSource, Ragged, RaggedSource, bucket_widths
 from deepapps.training.feeds import BucketedFeed, PairFeed
 
 SIZES = np.random.default_rng(0).integers(1, 60, 230)
-PAIRS = np.stack([SIZES, np.clip(SIZES + np.random.default_rng(1).integers(-4, 5, 230), 2, None)], axis=1)
+PAIRS = np.stack(
+    [SIZES, np.clip(SIZES + np.random.default_rng(1).integers(-4, 5, 230), 2, None)], axis=1
+)
 
 
 @pytest.mark.parametrize("size, batch_size", [(230, 32), (64, 32), (31, 32), (1, 7), (97, 97)])
@@ -22,7 +24,9 @@ def test_every_example_counts_exactly_once_an_epoch(size, batch_size, seed):
 
 def test_the_order_follows_from_seed_and_epoch_alone():
     orders = {
-        (seed, epoch): bucketed_batches(SIZES, 10, seed, epoch)[0] for seed in (0, 1) for epoch in (0, 1)
+        (seed, epoch): bucketed_batches(SIZES, 10, seed, epoch)[0]
+        for seed in (0, 1)
+        for epoch in (0, 1)
     }
     for place, order in orders.items():
         np.testing.assert_array_equal(bucketed_batches(SIZES, 10, *place)[0], order)
@@ -60,7 +64,9 @@ def test_every_pair_counts_exactly_once_and_batches_keep_the_bounds(batch_tokens
         rows, valid, widths = pair_batches(PAIRS, 24, batch_tokens, seed, epoch)
         np.testing.assert_array_equal(np.sort(rows[valid == 1]), np.arange(230))
         used = rows >= 0
-        assert (widths[:, None] >= np.where(used[..., None], PAIRS[rows], 0)).all() and not valid[~used].any()
+        assert (widths[:, None] >= np.where(used[..., None], PAIRS[rows], 0)).all() and not valid[
+            ~used
+        ].any()
         tokens = used.sum(1) * widths.max(1)
         assert tokens[used.sum(1) > REPLICAS].max() <= (batch_tokens or 24 * widths.max())
         if batch_tokens is None:

@@ -17,7 +17,11 @@ def save(folder, step, value=1.0):
 
 def test_comes_back_as_it_was(tmp_path):
     save_checkpoint(
-        tmp_path, 2, 7, {"model/0": np.arange(3, dtype="float32")}, {"best": None, "history": [{"loss": 0.1}]}
+        tmp_path,
+        2,
+        7,
+        {"model/0": np.arange(3, dtype="float32")},
+        {"best": None, "history": [{"loss": 0.1}]},
     )
     path, arrays, state = newest_checkpoint(tmp_path)
     assert path.name == "00002-000000007.npz"

@@ -52,8 +52,13 @@ def train(model, tmp_path, data=None, **arguments):
     """Trains on small data, with plain defaults where a test gives none."""
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     arguments = {
-        "loss": loss, "metrics": ["accuracy"], "epochs": 2, "batch_size": 32, "progress": False, "overwrite": True,
-    } | arguments  # fmt: skip
+        "loss": loss,
+        "metrics": ["accuracy"],
+        "epochs": 2,
+        "batch_size": 32,
+        "progress": False,
+        "overwrite": True,
+    } | arguments
     data = arguments.pop("data", data) or deepapps.Splits(digits(), digits(90, 1))
     return deepapps.train(model=model, data=data, output=tmp_path / "run", **arguments)
 
@@ -91,7 +96,9 @@ def test_two_replicas_equal_one(model, options, tmp_path):
     ids=str,
 )
 def test_tokens_that_come_twice_in_a_batch_have_one_gradient(options, tmp_path):
-    """Two replicas sum dense gradients, one has as many parts of a row as its token comes in the batch."""
+    """Two replicas sum dense gradients, one has as many parts of a row as its token comes in the
+    batch.
+    """
 
     def model():
         inputs = keras.Input((6,), dtype="int32")
@@ -102,7 +109,9 @@ def test_tokens_that_come_twice_in_a_batch_have_one_gradient(options, tmp_path):
     data = deepapps.Splits((generator.integers(0, 5, (96, 6)), generator.integers(0, 3, 96)))
     options = options | {"epochs": 3, "batch_size": 16}
     one = train(model, tmp_path / "one", data, strategy="none", **options)
-    two = train(model, tmp_path / "two", data, strategy="mirrored:2", **options | {"jit_compile": False})
+    two = train(
+        model, tmp_path / "two", data, strategy="mirrored:2", **options | {"jit_compile": False}
+    )
     for weights, others in zip(last_weights(one), last_weights(two), strict=True):
         np.testing.assert_allclose(others, weights, atol=1e-5)
 
@@ -110,7 +119,9 @@ def test_tokens_that_come_twice_in_a_batch_have_one_gradient(options, tmp_path):
 def test_replicas_sum_a_gradient_whose_shape_is_not_known_beforehand(tmp_path):
     @tf.custom_gradient
     def shapeless(weight):
-        return tf.identity(weight), lambda upstream: tf.compat.v1.placeholder_with_default(upstream, [None])
+        return tf.identity(weight), lambda upstream: tf.compat.v1.placeholder_with_default(
+            upstream, [None]
+        )
 
     @keras.saving.register_keras_serializable("tests")
     class Scale(layers.Layer):
@@ -121,10 +132,15 @@ def test_replicas_sum_a_gradient_whose_shape_is_not_known_beforehand(tmp_path):
             return inputs * shapeless(tf.convert_to_tensor(self.scale))
 
     def model():
-        return keras.Sequential([keras.Input((6, 6, 1)), layers.Flatten(), Scale(), layers.Dense(3)])
+        return keras.Sequential(
+            [keras.Input((6, 6, 1)), layers.Flatten(), Scale(), layers.Dense(3)]
+        )
 
     options = {"epochs": 1, "optimizer": "sgd", "jit_compile": False}
-    runs = [train(model, tmp_path / name[0], strategy=name, **options) for name in ("none", "mirrored:2")]
+    runs = [
+        train(model, tmp_path / name[0], strategy=name, **options)
+        for name in ("none", "mirrored:2")
+    ]
     for one, two in zip(*map(last_weights, runs), strict=True):
         np.testing.assert_allclose(two, one, atol=1e-5)
 
@@ -137,7 +153,9 @@ def test_replicas_draw_different_dropout_masks():
         model = keras.Sequential([keras.Input((50,)), layers.Dropout(0.5, seed=3)])
     fold_replica_into_seeds(strategy, [v.value for v in model.variables])
     ones = tf.ones((1, 50))
-    masks = strategy.experimental_local_results(strategy.run(tf.function(lambda: model(ones, training=True))))
+    masks = strategy.experimental_local_results(
+        strategy.run(tf.function(lambda: model(ones, training=True)))
+    )
     alone = keras.Sequential([keras.Input((50,)), layers.Dropout(0.5, seed=3)])(ones, training=True)
     assert not np.array_equal(masks[0], masks[1])
     np.testing.assert_array_equal(masks[0], alone)
@@ -147,7 +165,9 @@ def test_accumulated_batches_equal_one_large_batch(tmp_path):
     sgd = {"optimizer": "sgd", "learning_rate": 0.05, "epochs": 3}
     data = deepapps.Splits(digits(192))
     large = train(mlp, tmp_path / "large", data, batch_size=96, **sgd)
-    small = train(mlp, tmp_path / "small", data, batch_size=32, gradient_accumulation_steps=3, **sgd)
+    small = train(
+        mlp, tmp_path / "small", data, batch_size=32, gradient_accumulation_steps=3, **sgd
+    )
     for weights, others in zip(last_weights(large), last_weights(small), strict=True):
         np.testing.assert_allclose(others, weights, atol=1e-6)
 
@@ -156,7 +176,13 @@ def test_equals_keras_fit(tmp_path):
     """One full-batch epoch at a time, so that the order does not matter."""
     source = digits(64)
     run = train(
-        mlp, tmp_path, deepapps.Splits(source), batch_size=64, epochs=5, optimizer="adam", jit_compile=False
+        mlp,
+        tmp_path,
+        deepapps.Splits(source),
+        batch_size=64,
+        epochs=5,
+        optimizer="adam",
+        jit_compile=False,
     )
     keras.utils.set_random_seed(0)
     model = mlp()
@@ -173,7 +199,10 @@ def test_xla_changes_nothing_but_rounding(tmp_path):
 
 
 def test_calls_of_any_length_give_the_same_bits(tmp_path):
-    runs = [train(lambda: mlp(0.5), tmp_path / str(n), steps_per_execution=n) for n in (1, 3, 100, "auto")]
+    runs = [
+        train(lambda: mlp(0.5), tmp_path / str(n), steps_per_execution=n)
+        for n in (1, 3, 100, "auto")
+    ]
     for run in runs[1:]:
         for weights, others in zip(last_weights(runs[0]), last_weights(run), strict=True):
             np.testing.assert_array_equal(weights, others)
@@ -182,7 +211,10 @@ def test_calls_of_any_length_give_the_same_bits(tmp_path):
 def test_weights_of_examples_and_classes_multiply_the_loss(tmp_path):
     inputs, targets = digits().arrays
     by_class = train(
-        mlp, tmp_path / "class", deepapps.Splits(deepapps.ArraySource(inputs, targets)), class_weight={1: 3.0}
+        mlp,
+        tmp_path / "class",
+        deepapps.Splits(deepapps.ArraySource(inputs, targets)),
+        class_weight={1: 3.0},
     )
     weights = np.where(targets == 1, 3.0, 1.0).astype("float32")
     by_example = train(
@@ -209,7 +241,10 @@ def test_every_source_of_the_same_examples_trains_alike(tmp_path):
 
     arrays = train(mlp, tmp_path / "arrays", jit_compile=False)
     streamed = train(
-        mlp, tmp_path / "streamed", deepapps.Splits(Slow(digits()), Slow(digits(90, 1))), jit_compile=False
+        mlp,
+        tmp_path / "streamed",
+        deepapps.Splits(Slow(digits()), Slow(digits(90, 1))),
+        jit_compile=False,
     )
     for weights, others in zip(last_weights(arrays), last_weights(streamed), strict=True):
         np.testing.assert_allclose(others, weights, atol=1e-6)
@@ -219,7 +254,10 @@ def test_every_source_of_the_same_examples_trains_alike(tmp_path):
 def test_an_optimizer_of_the_users_own(tmp_path):
     """A function that makes it; the Run keeps it as a dict."""
     run = train(
-        mlp, tmp_path, optimizer=lambda: keras.optimizers.SGD(0.25, nesterov=True, momentum=0.5), epochs=1
+        mlp,
+        tmp_path,
+        optimizer=lambda: keras.optimizers.SGD(0.25, nesterov=True, momentum=0.5),
+        epochs=1,
     )
     assert run.history[0]["learning_rate"] == 0.25
     stored = json.loads((run.path / "settings.json").read_text())["training"]["optimizer"]
@@ -230,8 +268,13 @@ def test_schedules_stretch_over_the_run(tmp_path):
     rates = {}
     for name in ("CosineDecay", "ExponentialDecay", "InverseTimeDecay", "PolynomialDecay"):
         run = train(
-            mlp, tmp_path, epochs=4, learning_rate=0.01, learning_rate_schedule=name, final_learning_rate=0.1
-        )  # fmt: skip
+            mlp,
+            tmp_path,
+            epochs=4,
+            learning_rate=0.01,
+            learning_rate_schedule=name,
+            final_learning_rate=0.1,
+        )
         rates[name] = [line["learning_rate"] for line in run.history]
         assert rates[name][0] > rates[name][1] > rates[name][3] == pytest.approx(0.001, rel=1e-4)
     assert len({rate[0] for rate in rates.values()}) == 4
@@ -289,15 +332,24 @@ def test_parameter_servers_refuse_callbacks_that_follow_batches():
 
     kinds = keras.callbacks
     idle = [
-        kinds.EarlyStopping(), kinds.TerminateOnNaN(), kinds.ModelCheckpoint("a.keras"), kinds.TensorBoard("logs"),
-        kinds.BackupAndRestore("backup"), kinds.LambdaCallback(on_epoch_end=print),
-    ]  # fmt: skip
+        kinds.EarlyStopping(),
+        kinds.TerminateOnNaN(),
+        kinds.ModelCheckpoint("a.keras"),
+        kinds.TensorBoard("logs"),
+        kinds.BackupAndRestore("backup"),
+        kinds.LambdaCallback(on_epoch_end=print),
+    ]
     check_no_batch_hooks(idle)
     for busy in (
-        Spy(), kinds.LambdaCallback(on_train_batch_end=print), kinds.ModelCheckpoint("a.keras", save_freq=3),
-        kinds.TensorBoard("logs", update_freq="batch"), kinds.BackupAndRestore("backup", save_freq=3),
-    ):  # fmt: skip
-        with pytest.raises(ValueError, match=f"without batch hooks. Received: {type(busy).__name__}$"):
+        Spy(),
+        kinds.LambdaCallback(on_train_batch_end=print),
+        kinds.ModelCheckpoint("a.keras", save_freq=3),
+        kinds.TensorBoard("logs", update_freq="batch"),
+        kinds.BackupAndRestore("backup", save_freq=3),
+    ):
+        with pytest.raises(
+            ValueError, match=f"without batch hooks. Received: {type(busy).__name__}$"
+        ):
             check_no_batch_hooks([*idle, busy])
 
 
@@ -311,7 +363,9 @@ def test_keras_callbacks(tmp_path):
     callbacks = [
         Spy(),
         keras.callbacks.ReduceLROnPlateau("val_accuracy", patience=1, factor=0.5, min_delta=1.0),
-        keras.callbacks.ModelCheckpoint(tmp_path / "best.keras", monitor="val_accuracy", save_best_only=True),
+        keras.callbacks.ModelCheckpoint(
+            tmp_path / "best.keras", monitor="val_accuracy", save_best_only=True
+        ),
         keras.callbacks.CSVLogger(tmp_path / "log.csv"),
     ]
     run = train(mlp, tmp_path, epochs=4, callbacks=callbacks, steps_per_execution=4)
@@ -330,7 +384,9 @@ def test_tensorboard_logs(tmp_path):
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
     inputs, targets = digits().arrays
     inputs[100] = np.nan
-    with pytest.raises(FloatingPointError, match=r"epoch 1, step \d+, with learning rate 0.001.*none"):
+    with pytest.raises(
+        FloatingPointError, match=r"epoch 1, step \d+, with learning rate 0.001.*none"
+    ):
         train(mlp, tmp_path, deepapps.Splits(deepapps.ArraySource(inputs, targets)))
 
 
@@ -370,12 +426,19 @@ def test_a_regularized_model_has_its_penalty_in_the_loss(tmp_path):
         ({"epochs": "3"}, "`epochs` must be int"),
         ({"learning_rate": 0}, "greater than 0"),
         ({"learning_rate_schedule": "ExponentialDecay"}, "never reaches 0"),
-        ({"optimizer": lambda: keras.optimizers.SGD(0.1), "clipnorm": 1.0}, "Set `clipnorm` in the function"),
+        (
+            {"optimizer": lambda: keras.optimizers.SGD(0.1), "clipnorm": 1.0},
+            "Set `clipnorm` in the function",
+        ),
         ({"data": digits(), "patience": 2}, "`patience` needs validation data"),
         ({"loss": "binary_crossentropy"}, "does not fit"),
         ({"loss": None}, "missing: `loss`"),
         (
-            {"class_weight": {0: 2.0}, "data": (np.zeros((9, 6, 6, 1)), np.eye(9)[:, :3]), "batch_size": 3},
+            {
+                "class_weight": {0: 2.0},
+                "data": (np.zeros((9, 6, 6, 1)), np.eye(9)[:, :3]),
+                "batch_size": 3,
+            },
             "class indices",
         ),
         ({"jit_compile": True, "strategy": "mirrored:2"}, "jit_compile"),
@@ -436,7 +499,9 @@ def test_callbacks_keep_their_state_when_progress_is_switched_on(tmp_path, caplo
         )
     assert "start anew" not in caplog.text
     state = newest_checkpoint(tmp_path / "run" / "checkpoints")[2]["callbacks"]
-    assert [one["class"] for one in state] == ["EarlyStopping"] and state[0]["state"]["best_epoch"] == 0
+    assert [one["class"] for one in state] == ["EarlyStopping"] and state[0]["state"][
+        "best_epoch"
+    ] == 0
 
 
 @pytest.mark.parametrize(
@@ -486,7 +551,9 @@ def test_a_run_of_a_plain_model_loads_and_predicts(tmp_path):
 
 
 def test_a_finished_run_is_returned_by_a_resume(tmp_path):
-    """Also one that patience has ended before its last epoch: nothing is trained or written again."""
+    """Also one that patience has ended before its last epoch: nothing is trained or written
+    again.
+    """
     run = train(mlp, tmp_path, epochs=30, patience=1, learning_rate=1e-9)
     written = {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
     again = train(mlp, tmp_path, epochs=30, resume=True, overwrite=False)

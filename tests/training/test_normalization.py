@@ -10,7 +10,9 @@ from deepapps.training.normalization import join_messages
 
 
 def normalize(strategy, inputs, mask, sizes, joined):
-    """Outputs, gradients and moving averages of a layer whose replicas get so many rows each, by NumPy."""
+    """Outputs, gradients and moving averages of a layer whose replicas get so many rows each, by
+    NumPy.
+    """
     with strategy.scope():
         layer = keras.layers.BatchNormalization(synchronized=True)
         layer.build((None, *inputs.shape[1:]))
@@ -21,7 +23,9 @@ def normalize(strategy, inputs, mask, sizes, joined):
     def replica():
         index = tf.distribute.get_replica_context().replica_id_in_sync_group
         rows = tf.range(tf.gather(starts, index), tf.gather(starts, index + 1))
-        own, own_mask = (None if array is None else tf.gather(array, rows) for array in (inputs, mask))
+        own, own_mask = (
+            None if array is None else tf.gather(array, rows) for array in (inputs, mask)
+        )
         with tf.GradientTape() as tape:
             tape.watch(own)
             outputs = layer(own, mask=own_mask, training=True)

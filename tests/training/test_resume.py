@@ -9,17 +9,27 @@ import pytest
 import resume_scenario as scenario
 
 POINTS = (
-    "in a call", "after a call", "in validation", "while a checkpoint is written", "between write and rename",
-    "after the rename", "before another file is renamed", "after another file is renamed", "at an epoch's end",
-)  # fmt: skip
+    "in a call",
+    "after a call",
+    "in validation",
+    "while a checkpoint is written",
+    "between write and rename",
+    "after the rename",
+    "before another file is renamed",
+    "after another file is renamed",
+    "at an epoch's end",
+)
 FEW = [
     ("in a call", 6),
     ("in validation", 2),
     ("while a checkpoint is written", 7),
     ("between write and rename", 5),
 ]
-RARE = ("in validation", "at an epoch's end")  # once or little more an epoch, of which there are four
-CHOSEN = [(point, count) for point in POINTS for count in ((1, 3, 4) if point in RARE else (2, 4, 9))]
+# once or little more an epoch, of which there are four
+RARE = ("in validation", "at an epoch's end")
+CHOSEN = [
+    (point, count) for point in POINTS for count in ((1, 3, 4) if point in RARE else (2, 4, 9))
+]
 
 
 @pytest.fixture(scope="module", params=["none", "mirrored:2"])

@@ -1,4 +1,6 @@
-"""The oracles: each goes on from its journal as if it had never stopped, wherever it was cut off."""
+"""The oracles: each goes on from its journal as if it had never stopped, wherever it was cut
+off.
+"""
 
 import json
 import math
@@ -61,7 +63,8 @@ def test_a_search_cut_off_anywhere_ends_as_the_whole_one(tmp_path, tuner):
     whole = search(tmp_path, tuner)
     lines = whole.splitlines(keepends=True)
     assert len(lines) >= 16
-    places = range(len(lines)) if tuner != "bayesian" else (5, 12)  # a Gaussian process takes its time
+    # a Gaussian process takes its time
+    places = range(len(lines)) if tuner != "bayesian" else (5, 12)
     for place in places:
         begun = "".join(lines[:place]) + lines[place][: place % 7]  # the last line may be torn
         (tmp_path / "journal.jsonl").write_text(begun)
@@ -128,5 +131,8 @@ def test_trials_that_a_kill_left_go_to_whoever_asks_first(tmp_path):
         oracle.end_trial(taken[0])
         left = [left[1], oracle.create_trial("two").trial_id]
     assert [row.status for row in Journal(tmp_path / "journal.jsonl").rows().values()] == [
-        "completed", "completed", "running", "running",
-    ]  # fmt: skip
+        "completed",
+        "completed",
+        "running",
+        "running",
+    ]

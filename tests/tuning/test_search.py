@@ -21,7 +21,12 @@ from deepapps.tuning.search import load_search
 def found(search):
     """What two searches must have in common: all but the times."""
     rows = [
-        (row.trial, row.status, row.values, {k: v for k, v in row.figures.items() if k != "seconds"})
+        (
+            row.trial,
+            row.status,
+            row.values,
+            {k: v for k, v in row.figures.items() if k != "seconds"},
+        )
         for row in search.trials
     ]
     return rows, search.best_settings
@@ -46,7 +51,9 @@ def test_each_trial_is_a_run_and_the_best_is_measured_with_fresh_seeds(whole):
         assert row.figures["parameters"] == 6 * row.values["units"] + 2
     seeds = [run.training.seed for run in runs]
     test = whole.test_figures["accuracy"]
-    fresh = [deepapps.load_run(whole.path / "best" / f"{best.trial}-{n}", task=Points) for n in (1, 2)]
+    fresh = [
+        deepapps.load_run(whole.path / "best" / f"{best.trial}-{n}", task=Points) for n in (1, 2)
+    ]
     assert [run.metrics["test"]["accuracy"] for run in fresh] == test
     assert whole.best_run.path == fresh[0].path
     assert len({*seeds, *(run.training.seed for run in fresh)}) == 6
@@ -73,7 +80,9 @@ def test_the_tables_and_the_report(whole):
 def test_the_same_search_gives_the_same_trials(whole, tmp_path):
     again = deepapps.search(Points(), **searches(tmp_path / "again", trials=4, tuner="random"))
     assert found(again) == found(whole)
-    other = deepapps.search(Points(), **searches(tmp_path / "other", trials=1, tuner="random", seed=1))
+    other = deepapps.search(
+        Points(), **searches(tmp_path / "other", trials=1, tuner="random", seed=1)
+    )
     assert other.trials[0].values != whole.trials[0].values
 
 
@@ -103,7 +112,9 @@ def trials_below(folder):
 
 def test_a_killed_search_goes_on_as_if_it_had_not_been(whole, tmp_path):
     folder = tmp_path / "killed"
-    kill_once(folder, {"trials": 4, "tuner": "random"}, (folder / "trials/0001/history.jsonl").exists)
+    kill_once(
+        folder, {"trials": 4, "tuner": "random"}, (folder / "trials/0001/history.jsonl").exists
+    )
     assert found(deepapps.search(Points(), **searches(folder, resume=True))) == found(whole)
 
 
@@ -123,7 +134,9 @@ def test_ten_kills_at_random(tmp_path, tuner):
 
 def test_more_trials_on_a_finished_search(tmp_path):
     deepapps.search(Points(), **searches(tmp_path / "more", trials=9, tuner="random", epochs=1))
-    more = deepapps.search(Points(), **searches(tmp_path / "more", trials=11, resume=True, workers=2))
+    more = deepapps.search(
+        Points(), **searches(tmp_path / "more", trials=11, resume=True, workers=2)
+    )
     assert len(more.trials) == 11 and more.settings.tuner == "random"
 
 
@@ -140,7 +153,9 @@ def test_a_failing_trial_fails_alone(tmp_path):
 
 def test_all_trials_failing_is_an_error_that_shows_the_first(tmp_path, caplog):
     settings = searches(tmp_path / "s", trials=2, tuner="random")
-    with pytest.raises(RuntimeError, match="All 2 trials failed; the first: ValueError: no points today"):
+    with pytest.raises(
+        RuntimeError, match="All 2 trials failed; the first: ValueError: no points today"
+    ):
         deepapps.search(Points(PointsSettings(trouble="raise")), **settings)
     assert "Traceback" in caplog.text
 
@@ -205,13 +220,20 @@ def test_other_searches_are_refused(whole, tmp_path):
     refused("its `tuner` is 'random'", output=whole.path, resume=True, tuner="grid")
     refused("its `epochs` is None and cannot become 2", output=whole.path, resume=True, epochs=2)
     refused(
-        "another space", output=whole.path, resume=True, space=lambda hp: {"units": hp.Int("units", 1, 3)}
+        "another space",
+        output=whole.path,
+        resume=True,
+        space=lambda hp: {"units": hp.Int("units", 1, 3)},
     )
     refused("`trials` must be at least 1", output=tmp_path / "s", trials=0)
     refused("Unknown setting 'unitz'. Did you mean 'units'", output=tmp_path / "s", unitz=3)
     refused("A trial is one process", output=tmp_path / "s", strategy="multi-worker")
     refused("exclude each other", output=tmp_path / "s", resume=True, overwrite=True)
-    refused("Unknown setting 'unit'", output=tmp_path / "s", space=lambda hp: {"unit": hp.Int("unit", 1, 3)})
+    refused(
+        "Unknown setting 'unit'",
+        output=tmp_path / "s",
+        space=lambda hp: {"unit": hp.Int("unit", 1, 3)},
+    )
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter.txt").touch()
     refused("is not empty and holds no search", output=tmp_path / "full")
@@ -249,5 +271,6 @@ def test_a_strategy_in_each_trial(tmp_path):
     search = deepapps.search(Points(), **{**settings, "jit_compile": "auto"})
     assert search.trials[0].status == "completed"
     assert (
-        deepapps.load_run(search.folder_of(search.trials[0]), task=Points).training.strategy == "mirrored:2"
+        deepapps.load_run(search.folder_of(search.trials[0]), task=Points).training.strategy
+        == "mirrored:2"
     )

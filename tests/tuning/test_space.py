@@ -44,8 +44,14 @@ def test_none_means_the_default_and_conditions_hold():
     "space, words",
     [
         (lambda hp: {"unit": 3}, "Unknown setting 'unit'. Did you mean 'units'"),
-        (lambda hp: {"units": hp.Int("units", 0, 4)}, "`units` must be at least 1. Received: units=0"),
-        (lambda hp: {"optimizer": hp.Choice("optimizer", ["adam", "adamm"])}, "Unknown optimizer 'adamm'"),
+        (
+            lambda hp: {"units": hp.Int("units", 0, 4)},
+            "`units` must be at least 1. Received: units=0",
+        ),
+        (
+            lambda hp: {"optimizer": hp.Choice("optimizer", ["adam", "adamm"])},
+            "Unknown optimizer 'adamm'",
+        ),
         (lambda hp: 3, "must return a dict"),
     ],
 )

@@ -22,13 +22,19 @@ def test_nobody_beats_the_front():
 def test_the_setting_that_matters_is_found():
     random = np.random.default_rng(0)
     rows = [
-        Row(str(i), {"rate": 10.0 ** random.uniform(-4, -1), "units": int(random.integers(9)), "name": "x"})
+        Row(
+            str(i),
+            {"rate": 10.0 ** random.uniform(-4, -1), "units": int(random.integers(9)), "name": "x"},
+        )
         for i in range(40)
     ]
     space = [
         {"class_name": "Float", "config": {"name": "rate", "sampling": "log"}},
         {"class_name": "Int", "config": {"name": "units"}},
-        {"class_name": "Choice", "config": {"name": "name", "values": ["x", "y"], "ordered": False}},
+        {
+            "class_name": "Choice",
+            "config": {"name": "name", "values": ["x", "y"], "ordered": False},
+        },
     ]
     columns = columns_of(rows, space)
     assert [column.name for column in columns] == ["rate", "units"]
@@ -53,8 +59,10 @@ def test_objectives():
 
     assert objectives_of(None, task) == [Objective("val_accuracy", "max")]
     assert objectives_of("f1,-parameters, -loss", task) == [
-        Objective("val_f1", "max"), Objective("parameters", "min"), Objective("val_loss", "min"),
-    ]  # fmt: skip
+        Objective("val_f1", "max"),
+        Objective("parameters", "min"),
+        Objective("val_loss", "min"),
+    ]
     for text in ("loss", "accuracy,accuracy", "accuracy,", "accuracy,parameters"):
         with pytest.raises(ValueError, match="`objective`"):
             objectives_of(text, task)

@@ -26,9 +26,14 @@ from deepapps.data.images.store import (
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 PARTS = {
-    "train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
-    "test": "test", "testing": "test",
-}  # fmt: skip
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "test": "test",
+    "testing": "test",
+}
 OWN_SIDE = 128  # images of one size up to here keep it
 SIDE = 64  # others are fitted into a square of this side
 
@@ -39,12 +44,12 @@ def class_folder_parts(folder):
     """Finds the classes of a folder.
 
     Args:
-        folder: Path of a folder with one sub-folder for each class, which holds images (PNG, JPEG, WebP,
-            BMP) directly or further down; or of a folder with such folders `train` and, if you like,
-            `validation` and `test`.
-    Returns: `{"train": read, ...}`; `read(reading)` returns images uint8 `(N, H, W, C)`, an array or
-        `ImageRows`, the labels `(N,)`, the names of the classes, for each image bytes that stand for it,
-        and a note on the files. `reading` is a `Reading`.
+        folder: Path of a folder with one sub-folder for each class, which holds images (PNG, JPEG,
+            WebP, BMP) directly or further down; or of a folder with such folders `train` and, if
+            you like, `validation` and `test`.
+    Returns: `{"train": read, ...}`; `read(reading)` returns images uint8 `(N, H, W, C)`, an array
+        or `ImageRows`, the labels `(N,)`, the names of the classes, for each image bytes that stand
+        for it, and a note on the files. `reading` is a `Reading`.
     """
     names = sub_folders(folder)
     parts = {PARTS.get(name.lower()): os.path.join(folder, name) for name in names}
@@ -56,14 +61,21 @@ def class_folder_parts(folder):
 def sub_folders(folder):
     """The names of the sub-folders of a folder, in their order; hidden ones stay out."""
     with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+        return sorted(
+            entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")
+        )
 
 
 def _read(folder, reading):
     names = sub_folders(folder)
     paths, labels = _listed(folder, names)
-    name, make = os.path.basename(os.path.abspath(folder)), functools.partial(_scanned, paths, reading)
-    images, about = cached(make, reading.cache, name, *(_state_of(paths, reading) if reading.cache else ()))
+    name, make = (
+        os.path.basename(os.path.abspath(folder)),
+        functools.partial(_scanned, paths, reading),
+    )
+    images, about = cached(
+        make, reading.cache, name, *(_state_of(paths, reading) if reading.cache else ())
+    )
     kept = _without_bad(about["bad"], len(paths), reading.skip_bad_files)
     for label, name in enumerate(names):
         if not np.any(labels[kept] == label):
@@ -74,7 +86,10 @@ def _read(folder, reading):
     if about["bad"]:
         note += f", {len(about['bad'])} skipped"
         _logger.warning(
-            "%s: skipped %d files; %s", folder, len(about["bad"]), _few([line for _, line in about["bad"]])
+            "%s: skipped %d files; %s",
+            folder,
+            len(about["bad"]),
+            _few([line for _, line in about["bad"]]),
         )
     keys = [bytes.fromhex(about["keys"][index]) for index in kept]
     return images, labels[kept], names, keys, note
@@ -90,14 +105,18 @@ def _listed(folder, names):
         others += [path for path in found if not path.lower().endswith(ENDINGS)]
         if not images:
             raise ValueError(
-                f"{os.path.join(folder, name)}: holds no images ({', '.join(ENDINGS)}). Each sub-folder of "
+                f"{os.path.join(folder, name)}: holds no images ({', '.join(ENDINGS)}). Each "
+                "sub-folder of "
                 f"{folder} is a class: add images, or take the sub-folder away."
             )
         paths += images
         labels += [label] * len(images)
     if others:
         _logger.warning(
-            "%s: not used: %d files that are no images by their names: %s", folder, len(others), _few(others)
+            "%s: not used: %d files that are no images by their names: %s",
+            folder,
+            len(others),
+            _few(others),
         )
     return paths, np.array(labels)
 
@@ -105,11 +124,15 @@ def _listed(folder, names):
 def _others(folder):
     """The files of a folder itself; they belong to no class."""
     with os.scandir(folder) as entries:
-        return sorted(entry.path for entry in entries if entry.is_file() and not entry.name.startswith("."))
+        return sorted(
+            entry.path for entry in entries if entry.is_file() and not entry.name.startswith(".")
+        )
 
 
 def _files(folder):
-    """The files below a folder in the order of their names; no folder twice, as links in a loop would have it."""
+    """The files below a folder in the order of their names; no folder twice, as links in a loop
+    would have it.
+    """
     seen = {os.path.realpath(os.path.dirname(folder))}
     for place, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)
@@ -122,10 +145,13 @@ def _files(folder):
 
 
 def _scanned(paths, reading, array_path):
-    """Decodes every file once: to keep the images where they fit into memory or have a place on disk, else
-    to know that they can be read."""
+    """Decodes every file once: to keep the images where they fit into memory or have a place on
+    disk, else to know that they can be read.
+    """
     headers = list(_each(read_header, paths, "looking at the images"))
-    bad = {index: str(found) for index, found in enumerate(headers) if isinstance(found, ValueError)}
+    bad = {
+        index: str(found) for index, found in enumerate(headers) if isinstance(found, ValueError)
+    }
     headers = [found for index, found in enumerate(headers) if index not in bad]
     _without_bad(bad, len(paths), reading.skip_bad_files)
     sizes = [(header.height, header.width) for header in headers]
@@ -156,7 +182,9 @@ def _state_of(paths, reading):
 
 
 def _each(read, paths, description):
-    """What `read` gives for each path, in their order, or the ValueError it raised; with a bar on a terminal."""
+    """What `read` gives for each path, in their order, or the ValueError it raised; with a bar
+    on a terminal.
+    """
 
     def tried(path):
         try:

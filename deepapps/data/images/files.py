@@ -15,10 +15,11 @@ class Reading:
 
     Attributes:
         size: Side in pixels of the square they are fitted into. None: decided by the data.
-        resize: `pad` keeps the whole image and fills up with the color of its border, `crop` cuts the
-            middle out of it, `stretch` changes its proportions.
+        resize: `pad` keeps the whole image and fills up with the color of its border, `crop` cuts
+            the middle out of it, `stretch` changes its proportions.
         shape: `(H, W, C)` that a model takes, which then counts alone. None: decided by the data.
-        skip_bad_files: Leave out files that cannot be read, and count them, instead of a ValueError.
+        skip_bad_files: Leave out files that cannot be read, and count them, instead of a
+            ValueError.
         cache: Folder in which decoded images are kept. None keeps none.
     """
 
@@ -31,7 +32,9 @@ class Reading:
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """What a file says of its image: height and width in pixels as it is shown, and whether it is grey."""
+    """What a file says of its image: height and width in pixels as it is shown, and whether it
+    is grey.
+    """
 
     height: int
     width: int
@@ -42,14 +45,15 @@ def encode_images(raw, shape, resize="pad", invert_bright=False):
     """Brings images to a batch of the shape that a model takes.
 
     Args:
-        raw: One image or many: uint8 arrays `(H, W)`, `(H, W, C)`, `(N, H, W)` or `(N, H, W, C)`, or
-            names of image files, which are fitted into the shape.
+        raw: One image or many: uint8 arrays `(H, W)`, `(H, W, C)`, `(N, H, W)` or `(N, H, W, C)`,
+            or names of image files, which are fitted into the shape.
         shape: `(H, W, C)` of the model.
         resize: As in `Reading`.
-        invert_bright: Invert files that are dark on a bright background, as digits on paper are, for a
-            model of bright images on a dark one.
+        invert_bright: Invert files that are dark on a bright background, as digits on paper are,
+            for a model of bright images on a dark one.
     Returns: uint8 `(N, H, W, C)`.
-    Raises: ValueError when an array has another shape or type, or a file cannot be read as an image.
+    Raises: ValueError when an array has another shape or type, or a file cannot be read as an
+        image.
     """
     if isinstance(raw, str | os.PathLike):
         raw = [raw]
@@ -69,7 +73,9 @@ def encode_images(raw, shape, resize="pad", invert_bright=False):
 
 
 def read_header(path):
-    """Reads the `Header` of an image file, without its pixels; ValueError when it is missing or no image."""
+    """Reads the `Header` of an image file, without its pixels; ValueError when it is missing or
+    no image.
+    """
     with _image_file(path) as file:
         width, height = file.size
         # to look for the orientation in a PNG would decode it
@@ -79,7 +85,8 @@ def read_header(path):
 
 
 def read_image(path, shape, resize="pad", invert_bright=False):
-    """Reads an image file into uint8 `(H, W, C)`: turned as its EXIF data say, and fitted into the shape.
+    """Reads an image file into uint8 `(H, W, C)`: turned as its EXIF data say, and fitted into the
+    shape.
 
     What is transparent in it is taken for white paper; 16 bits become 8.
 
@@ -142,7 +149,9 @@ def _fitted(image, shape, resize):
         scale = min(height / image.height, width / image.width)
         size = [max(1, round(scale * side)) for side in image.size]
         inner = image.resize(size, reducing_gap=3)
-        image = Image.new(image.mode, (width, height), tuple(color.astype(int).reshape(-1).tolist()))
+        image = Image.new(
+            image.mode, (width, height), tuple(color.astype(int).reshape(-1).tolist())
+        )
         image.paste(inner, ((width - size[0]) // 2, (height - size[1]) // 2))
     return np.asarray(image).reshape(shape)
 

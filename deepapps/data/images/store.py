@@ -43,7 +43,8 @@ class ImageRows:
 
     Args:
         arrays: Arrays `(N, H, W, C)`, or what can be indexed like one by an array of indices.
-        places: `(M, 2)`: for each of the M rows the number of its array and its index there. None: all.
+        places: `(M, 2)`: for each of the M rows the number of its array and its index there. None:
+            all.
     """
 
     ndim, dtype = 4, np.dtype(np.uint8)
@@ -75,7 +76,9 @@ class ImageRows:
 
 
 class ImageSource:
-    """A source of images that do not fit into memory: `ImageRows` and their targets, int32 `(N,)`."""
+    """A source of images that do not fit into memory: `ImageRows` and their targets, int32
+    `(N,)`.
+    """
 
     def __init__(self, images, targets):
         self._images, self.targets = images, targets
@@ -127,10 +130,12 @@ def image_array(shape, path=None):
 
 
 def cached(make, folder, name, *valid_for):
-    """Images and what is known of them, from a cache folder; made and kept there where they are not yet.
+    """Images and what is known of them, from a cache folder; made and kept there where they are not
+    yet.
 
     Args:
-        make: Called with the .npy file to write, or with None; returns the images and a dict for JSON.
+        make: Called with the .npy file to write, or with None; returns the images and a dict for
+            JSON.
         folder: The cache folder. None: nothing is kept.
         name: Begins the names of the files.
         valid_for: What the images depend on: where it differs, they are made anew.
@@ -139,7 +144,9 @@ def cached(make, folder, name, *valid_for):
     if folder is None:
         return make(None)
     digest = hashlib.blake2b(repr(valid_for).encode(), digest_size=8).hexdigest()
-    array, about = (pathlib.Path(folder).expanduser() / f"{name}-{digest}{end}" for end in (".npy", ".json"))
+    array, about = (
+        pathlib.Path(folder).expanduser() / f"{name}-{digest}{end}" for end in (".npy", ".json")
+    )
     if about.exists() and array.exists():
         return opened(array), read_json(about)
     images, found = make(array)

@@ -24,8 +24,12 @@ class PairEncoder:
 
     @classmethod
     def learn(cls, pairs, joint, **options):
-        """The encoder of training pairs: one vocabulary for both sides if `joint`; options as of `learn_tokenizer`."""
-        sides = [[text for pair in pairs for text in pair]] if joint else list(zip(*pairs, strict=True))
+        """The encoder of training pairs: one vocabulary for both sides if `joint`; options as of
+        `learn_tokenizer`.
+        """
+        sides = (
+            [[text for pair in pairs for text in pair]] if joint else list(zip(*pairs, strict=True))
+        )
         learnt = [learn_tokenizer(side, "subwords", **options) for side in sides]
         return cls(learnt[0], learnt[-1])
 
@@ -34,16 +38,22 @@ class PairEncoder:
 
         Raises: ValueError for what is no text.
         """
-        return _bounded(self.source, [raw] if isinstance(raw, str) else list(raw), where, begin=False)
+        return _bounded(
+            self.source, [raw] if isinstance(raw, str) else list(raw), where, begin=False
+        )
 
     def encode_targets(self, raw, where="sentences"):
         """Target sentences as `Ragged` numbers, a boundary at both ends of each."""
         return _bounded(self.target, raw, where)
 
     def decode(self, numbers):
-        """The text of each row of target numbers; what comes after the first boundary counts no more."""
+        """The text of each row of target numbers; what comes after the first boundary counts no
+        more.
+        """
         rows = [list(row) for row in numbers]
-        return self.target.decode([row[: row.index(BOUNDARY)] if BOUNDARY in row else row for row in rows])
+        return self.target.decode(
+            [row[: row.index(BOUNDARY)] if BOUNDARY in row else row for row in rows]
+        )
 
     def stored(self):
         """The encoder as a dict that JSON can hold."""
@@ -58,18 +68,24 @@ class PairEncoder:
 
 
 def _bounded(tokenizer, texts, where, begin=True):
-    """Texts as numbers with a boundary at the end, and one at the beginning unless it is not wanted."""
+    """Texts as numbers with a boundary at the end, and one at the beginning unless it is not
+    wanted.
+    """
     for text in texts:
         if not isinstance(text, str):
             raise ValueError(f"{where}: must be strings. Received: {text!r:.80}")
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise ValueError(f"{where}: must be text that UTF-8 can hold. Received: {text!r:.80}") from None
+            raise ValueError(
+                f"{where}: must be text that UTF-8 can hold. Received: {text!r:.80}"
+            ) from None
     ragged = tokenizer.encode(texts)
     lengths = ragged.lengths + (1 + begin)
     values = np.full(int(lengths.sum()), BOUNDARY, "int32")
     starts = np.cumsum(lengths, dtype="int64") - lengths
-    places = np.repeat(starts + begin - ragged.starts, ragged.lengths) + np.arange(len(ragged.values))
+    places = np.repeat(starts + begin - ragged.starts, ragged.lengths) + np.arange(
+        len(ragged.values)
+    )
     values[places] = ragged.values
     return Ragged(values, lengths, ragged.cut)

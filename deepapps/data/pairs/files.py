@@ -1,4 +1,6 @@
-"""Files of sentence pairs: tab-separated ones, and two files with a sentence a line; each plain or .gz."""
+"""Files of sentence pairs: tab-separated ones, and two files with a sentence a line; each plain
+or .gz.
+"""
 
 from deepapps.data.examples import Examples
 from deepapps.data.sequences.text_files import BadLines, read_lines
@@ -28,20 +30,26 @@ def read_pairs(path, skip_bad_lines=False):
 
 
 def read_parallel(source, target, skip_bad_lines=False):
-    """Reads two files whose lines translate each other; lines that are empty in both are passed over.
+    """Reads two files whose lines translate each other; lines that are empty in both are passed
+    over.
 
     Args and Returns: as `read_pairs`.
-    Raises: ValueError, with both counts, for files of unequal length; with file and line, for a line that is empty in
-        one file alone.
+    Raises: ValueError, with both counts, for files of unequal length; with file and line, for a
+        line that is empty in one file alone.
     """
-    where, faults = f"{source}:{target}", [BadLines(path, skip_bad_lines) for path in (source, target)]
+    where, faults = (
+        f"{source}:{target}",
+        [BadLines(path, skip_bad_lines) for path in (source, target)],
+    )
     sides = [
-        dict(read_lines(path, bad, empty=True)) for path, bad in zip((source, target), faults, strict=True)
+        dict(read_lines(path, bad, empty=True))
+        for path, bad in zip((source, target), faults, strict=True)
     ]
     lengths = [max(side, default=0) for side in sides]
     if lengths[0] != lengths[1]:
         raise ValueError(
-            f"{where}: must have as many lines on both sides. Received: {lengths[0]} and {lengths[1]} lines"
+            f"{where}: must have as many lines on both sides. Received: {lengths[0]} and "
+            f"{lengths[1]} lines"
         )
     rows = []
     for number in sorted(sides[0].keys() & sides[1].keys()):

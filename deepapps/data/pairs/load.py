@@ -17,7 +17,10 @@ from deepapps.data.ragged import PairSource
 from deepapps.data.source import Splits
 from deepapps.settings import close_names
 
-ACCEPTED = "`sample`, `tfds:NAME[/CONFIG]`, a tab-separated .tsv or .txt file, or SOURCE_FILE:TARGET_FILE with a sentence a line"
+ACCEPTED = (
+    "`sample`, `tfds:NAME[/CONFIG]`, a tab-separated .tsv or .txt file, or "
+    "SOURCE_FILE:TARGET_FILE with a sentence a line"
+)
 _logger = logging.getLogger(__name__)
 
 
@@ -32,7 +35,8 @@ def read_pairs_of(settings):
     """Reads pairs and splits them into train, validation and test.
 
     Args:
-        settings: `TranslatorSettings`. `data` names the training set; see `load_parts` for the held-out ones.
+        settings: `TranslatorSettings`. `data` names the training set; see `load_parts` for the
+            held-out ones.
     Returns: `{"train": Examples, "validation": ..., "test": ...}`.
     Raises: ValueError when something cannot be read.
     """
@@ -55,17 +59,22 @@ def learn_pairs(parts, settings):
 
 
 def split_pairs(parts, encoder, settings):
-    """The `Splits` of parts, `PairSource`s. Training pairs that are too long or too unequal are left out; of
-    held-out ones nothing is."""
+    """The `Splits` of parts, `PairSource`s. Training pairs that are too long or too unequal are
+    left out; of held-out ones nothing is.
+    """
     sources = {part: _source(examples, encoder, settings, part) for part, examples in parts.items()}
     kept, left_out = _filtered(parts["train"], sources["train"], settings)
     if left_out:
         sources["train"] = _source(parts["train"].take(kept), encoder, settings, "train")
     for part, source in sources.items():
-        left_out += cut_line(parts[part].where, part, source.sources, settings.max_length, "subwords")
+        left_out += cut_line(
+            parts[part].where, part, source.sources, settings.max_length, "subwords"
+        )
     for line in left_out:
         _logger.warning("%s", line)
-    return Splits(**sources, description=_describe(settings.data, encoder, sources), left_out=left_out)
+    return Splits(
+        **sources, description=_describe(settings.data, encoder, sources), left_out=left_out
+    )
 
 
 def _describe(name, encoder, sources):
@@ -103,8 +112,9 @@ def load_evaluation_pairs(data, encoder, settings):
 def find_parts(data, settings):
     """Finds what a value of the `data=` grammar names.
 
-    Returns: `{part: read}` for the parts it has of "train", "validation" and "test"; `read()` returns `Examples` whose
-        inputs are pairs, source first, and whose labels are their kinds, or None.
+    Returns: `{part: read}` for the parts it has of "train", "validation" and "test"; `read()`
+        returns `Examples` whose inputs are pairs, source first, and whose labels are their kinds,
+        or None.
     Raises: ValueError when the value has no known form or names nothing that is there.
     """
     if data is None:
@@ -117,7 +127,9 @@ def find_parts(data, settings):
         parts = tfds_pair_parts(value.removeprefix("tfds:"))
     else:
         parts = {"train": _file_reader(value, skip)}
-    return {part: functools.partial(_turned, read, settings.reverse) for part, read in parts.items()}
+    return {
+        part: functools.partial(_turned, read, settings.reverse) for part, read in parts.items()
+    }
 
 
 def _file_reader(value, skip):
@@ -141,7 +153,9 @@ def _turned(read, reverse):
     examples = read()
     if not reverse:
         return examples
-    return dataclasses.replace(examples, inputs=[(target, source) for source, target in examples.inputs])
+    return dataclasses.replace(
+        examples, inputs=[(target, source) for source, target in examples.inputs]
+    )
 
 
 def _source(examples, encoder, settings, part):
@@ -154,20 +168,26 @@ def _source(examples, encoder, settings, part):
 
 
 def _filtered(examples, source, settings):
-    """The places of the training pairs that are not too long or too unequal, and a line of how many are."""
+    """The places of the training pairs that are not too long or too unequal, and a line of how
+    many are.
+    """
     lengths = source.sizes - (1, 2)  # the boundaries
     long = (lengths >= settings.max_length)[:, int(settings.cut_sources) :].any(axis=1)
     times = settings.max_ratio or np.inf
-    unequal = ~long & (lengths.max(axis=1) / lengths.min(axis=1) > times) & (lengths.max(axis=1) > 10)
+    unequal = (
+        ~long & (lengths.max(axis=1) / lengths.min(axis=1) > times) & (lengths.max(axis=1) > 10)
+    )
     kept = np.flatnonzero(~long & ~unequal)
     if len(kept) == len(source):
         return kept, []
     if not len(kept):
         raise ValueError(
-            f"{examples.where}: all {len(source)} training pairs are too long or too unequal: raise "
+            f"{examples.where}: all {len(source)} training pairs are too long or too unequal: "
+            "raise "
             f"`max_length` ({settings.max_length}) or `max_ratio` ({settings.max_ratio})."
         )
     return kept, [
-        f"{examples.where}: left out of training: {long.sum()} pairs of {settings.max_length} subwords or more, "
+        f"{examples.where}: left out of training: {long.sum()} pairs of {settings.max_length} "
+        "subwords or more, "
         f"{unequal.sum()} of lengths more than {times:g} times apart."
     ]

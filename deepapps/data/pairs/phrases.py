@@ -12,11 +12,29 @@ from deepapps.settings import close_names
 
 DRAWS, SEED = 20_000, 7
 _UNITS = (
-    "length-kilometer", "length-meter", "length-centimeter", "length-mile", "length-foot", "mass-kilogram", "mass-gram",
-    "mass-tonne", "mass-pound", "volume-liter", "volume-milliliter", "area-hectare", "area-square-meter",
-    "area-square-kilometer", "speed-kilometer-per-hour", "speed-meter-per-second", "temperature-celsius",
-    "power-kilowatt", "energy-kilocalorie", "energy-kilowatt-hour", "frequency-megahertz", "digital-gigabyte",
-)  # fmt: skip
+    "length-kilometer",
+    "length-meter",
+    "length-centimeter",
+    "length-mile",
+    "length-foot",
+    "mass-kilogram",
+    "mass-gram",
+    "mass-tonne",
+    "mass-pound",
+    "volume-liter",
+    "volume-milliliter",
+    "area-hectare",
+    "area-square-meter",
+    "area-square-kilometer",
+    "speed-kilometer-per-hour",
+    "speed-meter-per-second",
+    "temperature-celsius",
+    "power-kilowatt",
+    "energy-kilocalorie",
+    "energy-kilowatt-hour",
+    "frequency-megahertz",
+    "digital-gigabyte",
+)
 _CURRENCIES = [
     "USD",
     "EUR",
@@ -44,24 +62,35 @@ _CURRENCIES = [
     "NZD",
 ]
 _SPANS = {"second": 59, "minute": 59, "hour": 23, "day": 30, "week": 51, "month": 23, "year": 99}
-_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800, "month": 2592000, "year": 31536000}  # fmt: skip
+_SECONDS = {
+    "second": 1,
+    "minute": 60,
+    "hour": 3600,
+    "day": 86400,
+    "week": 604800,
+    "month": 2592000,
+    "year": 31536000,
+}
 
 
 @functools.cache
 def phrase_pairs(source="en", target="fr"):
     """About 17,000 different phrases of seven kinds and their translations, from the Unicode CLDR.
 
-    Dates, times of day, durations, points in time ("17 months ago"), prices, measures and lists of countries, drawn
-    with a fixed seed and written by the package `Babel` in both locales.
+    Dates, times of day, durations, points in time ("17 months ago"), prices, measures and lists of
+    countries, drawn with a fixed seed and written by the package `Babel` in both locales.
 
     Args:
         source, target: Locales such as "en", "pt_BR", "zh".
     Returns: `Examples` of pairs, labelled with their kinds, no source phrase twice.
-    Raises: ValueError for an unknown locale, with the close ones, and for two locales that are the same.
+    Raises: ValueError for an unknown locale, with the close ones, and for two locales that are the
+        same.
     """
     locales = [_locale(source), _locale(target)]
     if locales[0] == locales[1]:
-        raise ValueError(f"sample: source and target language must differ. Received: {source} and {target}")
+        raise ValueError(
+            f"sample: source and target language must differ. Received: {source} and {target}"
+        )
     draw, found = random.Random(SEED), {}
     for _ in range(DRAWS):
         kind = draw.choice(list(_KINDS))
@@ -100,14 +129,18 @@ def _time(draw):
 
 
 def _duration(draw):
-    large, small = draw.choice((("day", "hour"), ("hour", "minute"), ("minute", "second"), ("year", "month")))
+    large, small = draw.choice(
+        (("day", "hour"), ("hour", "minute"), ("minute", "second"), ("year", "month"))
+    )
     counts = {
         large: draw.randrange(1, _SPANS[large] + 1),
         small: draw.randrange(1, min(_SPANS[small], 59) + 1),
     }
 
     def write(locale):
-        parts = [_amount(count, f"duration-{unit}", "long", locale) for unit, count in counts.items()]
+        parts = [
+            _amount(count, f"duration-{unit}", "long", locale) for unit, count in counts.items()
+        ]
         return lists.format_list(parts, locale=locale)
 
     return write
@@ -135,12 +168,17 @@ def _measure(draw):
 
 def _amount(number, unit, form, locale):
     """A number with its unit, in the first form that the locale has."""
-    texts = [units.format_unit(number, unit, length, locale=locale) for length in (form, "short", "narrow")]
+    texts = [
+        units.format_unit(number, unit, length, locale=locale)
+        for length in (form, "short", "narrow")
+    ]
     return next((text for text in texts if unit not in text), texts[0])
 
 
 def _list(draw):
-    known = sorted(code for code in babel.Locale("en").territories if len(code) == 2 and code.isalpha())
+    known = sorted(
+        code for code in babel.Locale("en").territories if len(code) == 2 and code.isalpha()
+    )
     codes, style = draw.sample(known, draw.randrange(2, 5)), draw.choice(("standard", "or"))
     return lambda locale: lists.format_list(
         [locale.territories.get(code, code) for code in codes], style, locale=locale
@@ -148,6 +186,11 @@ def _list(draw):
 
 
 _KINDS = {
-    "date": _date, "time": _time, "duration": _duration, "moment": _moment, "price": _price, "measure": _measure,
+    "date": _date,
+    "time": _time,
+    "duration": _duration,
+    "moment": _moment,
+    "price": _price,
+    "measure": _measure,
     "list": _list,
-}  # fmt: skip
+}

@@ -8,7 +8,13 @@ import os
 import numpy as np
 
 from deepapps.data.describing import class_counts, cut_line, part_counts
-from deepapps.data.examples import Examples, known_examples, labels_of, learn_class_names, targets_of
+from deepapps.data.examples import (
+    Examples,
+    known_examples,
+    labels_of,
+    learn_class_names,
+    targets_of,
+)
 from deepapps.data.parts import load_evaluation_part, load_parts
 from deepapps.data.ragged import RaggedSource
 from deepapps.data.sequences.names import language_names
@@ -21,7 +27,8 @@ from deepapps.data.source import Splits
 from deepapps.settings import close_names
 
 ACCEPTED = (
-    "`sample`, `tfds:NAME[/CONFIG]`, a .tsv, .csv or .jsonl file of texts and labels, a .txt file with the label "
+    "`sample`, `tfds:NAME[/CONFIG]`, a .tsv, .csv or .jsonl file of texts and labels, a .txt file "
+    "with the label "
     "first on each line, or an .npz file of series"
 )
 _logger = logging.getLogger(__name__)
@@ -64,11 +71,12 @@ def read_sequences(settings):
     """Reads sequences and splits them into train, validation and test.
 
     Args:
-        settings: `SequenceSettings`. `data` names the training set; a test part that comes with it is the test
-            set. `validation` and `test` take the same grammar: of a set with parts, the first takes the
-            training part, the second the test part. A part that is not there is split off, 10 % each.
-    Returns: `RawSequences`. What is split off is chosen by a hash of each text, or series; of pairs, by a hash
-        of that side whose texts repeat more.
+        settings: `SequenceSettings`. `data` names the training set; a test part that comes with it
+            is the test set. `validation` and `test` take the same grammar: of a set with parts, the
+            first takes the training part, the second the test part. A part that is not there is
+            split off, 10 % each.
+    Returns: `RawSequences`. What is split off is chosen by a hash of each text, or series; of
+        pairs, by a hash of that side whose texts repeat more.
     Raises: ValueError when something cannot be read.
     """
     find = functools.partial(find_parts, settings=settings)
@@ -80,21 +88,28 @@ def learn_sequences(raw, settings):
 
     Raises: ValueError when they are not fit to learn from.
     """
-    return LearnedSequences(learn_class_names(raw.whole), learn_encoder(raw.parts["train"].inputs, settings))
+    return LearnedSequences(
+        learn_class_names(raw.whole), learn_encoder(raw.parts["train"].inputs, settings)
+    )
 
 
 def split_sequences(raw, learned, settings):
-    """The `Splits` of `RawSequences`, `RaggedSource`s whose targets are indices of the learned classes.
+    """The `Splits` of `RawSequences`, `RaggedSource`s whose targets are indices of the learned
+    classes.
 
     Raises: ValueError for a label that is not among the learned ones.
     """
     sources = {part: _source(examples, learned, settings) for part, examples in raw.parts.items()}
     left_out = _lost_classes(raw.parts["train"], learned.class_names)
     for part, source in sources.items():
-        left_out += cut_line(raw.parts[part].where, part, source.inputs, settings.max_length, "steps")
+        left_out += cut_line(
+            raw.parts[part].where, part, source.inputs, settings.max_length, "steps"
+        )
     for line in left_out:
         _logger.warning("%s", line)
-    return Splits(**sources, description=_describe(settings.data, learned, sources), left_out=left_out)
+    return Splits(
+        **sources, description=_describe(settings.data, learned, sources), left_out=left_out
+    )
 
 
 def _describe(name, learned, sources):
@@ -130,13 +145,16 @@ def load_evaluation_sequences(data, learned, settings):
 def find_parts(data, settings):
     """Finds what a value of the `data=` grammar names.
 
-    Returns: `{part: read}` for the parts it has of "train", "validation" and "test"; `read()` returns `Examples`,
-        or None where the part has no labels.
+    Returns: `{part: read}` for the parts it has of "train", "validation" and "test"; `read()`
+        returns `Examples`, or None where the part has no labels.
     Raises: ValueError when the value has no known form or names nothing that is there.
     """
     value = os.fspath(data)
     columns = Columns(
-        settings.text_column, settings.label_column, settings.second_text_column, settings.multi_label
+        settings.text_column,
+        settings.label_column,
+        settings.second_text_column,
+        settings.multi_label,
     )
     if value == "sample":
         return {"train": lambda: Examples("sample", *language_names())}
@@ -146,7 +164,8 @@ def find_parts(data, settings):
     if not os.path.exists(path):
         hint = close_names(value, ["sample"]) if os.sep not in value and "." not in value else ""
         raise ValueError(
-            f"{value}: no such file.{hint.partition(' Known')[0]} Sequences are given as {ACCEPTED}."
+            f"{value}: no such file.{hint.partition(' Known')[0]} Sequences are given as "
+            f"{ACCEPTED}."
         )
     if is_text_file(path) and not os.path.isdir(path):
         return {"train": lambda: read_texts(path, columns, settings.skip_bad_lines)}
@@ -159,7 +178,9 @@ def learn_encoder(inputs, settings):
     """The encoder that fits the training inputs: of texts or of series."""
     if not isinstance(inputs[0], str | tuple):
         return SeriesEncoder.learn(inputs, settings.max_length)
-    options = {name: getattr(settings, name) for name in ("vocabulary_size", "lowercase", "max_length")}
+    options = {
+        name: getattr(settings, name) for name in ("vocabulary_size", "lowercase", "max_length")
+    }
     # a given vector suits a rare word, too
     count = settings.minimum_count or (1 if settings.embeddings else 2)
     encoder = TextEncoder.learn(inputs, kind=settings.tokens, minimum_count=count, **options)

@@ -6,17 +6,46 @@ import functools
 from babel import Locale
 
 LANGUAGES = (
-    "en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "fi", "pl", "cs", "hu", "tr", "ro", "el", "ru", "uk",
-    "ar", "he", "hi", "th", "vi", "id", "ja", "ko", "zh", "sw", "is", "et",
-)  # fmt: skip
+    "en",
+    "de",
+    "fr",
+    "es",
+    "it",
+    "pt",
+    "nl",
+    "sv",
+    "da",
+    "fi",
+    "pl",
+    "cs",
+    "hu",
+    "tr",
+    "ro",
+    "el",
+    "ru",
+    "uk",
+    "ar",
+    "he",
+    "hi",
+    "th",
+    "vi",
+    "id",
+    "ja",
+    "ko",
+    "zh",
+    "sw",
+    "is",
+    "et",
+)
 
 
 @functools.cache
 def language_names():
     """About 33,800 names that are spelled so in just one of 30 languages, sorted.
 
-    They are the names of territories, languages, currencies, scripts, months and cities in the Unicode
-    Common Locale Data Repository, as the package `Babel` holds it; so a newer Babel has a few more.
+    They are the names of territories, languages, currencies, scripts, months and cities in the
+    Unicode Common Locale Data Repository, as the package `Babel` holds it; so a newer Babel has a
+    few more.
 
     Returns: a list of names, and a list of their languages, as codes.
     """

@@ -10,11 +10,12 @@ _RULE = "series must be an array (N, T, F) of numbers, shorter ones filled up wi
 
 
 def npz_series_parts(path):
-    """Finds the labelled series of an .npz file: `x` and `y`, or `x_train`, `y_train`, `x_test`, `y_test`.
+    """Finds the labelled series of an .npz file: `x` and `y`, or `x_train`, `y_train`, `x_test`,
+    `y_test`.
 
     Args:
-        path: The file. `x` is `(N, T, F)`, shorter series filled up with NaN; `y` integers `(N,)`, or 0 and 1
-            `(N, C)` for many labels; `class_names`, strings, is optional.
+        path: The file. `x` is `(N, T, F)`, shorter series filled up with NaN; `y` integers `(N,)`,
+            or 0 and 1 `(N, C)` for many labels; `class_names`, strings, is optional.
     Returns: `{"train": read, "test": read}`, of these what is there; `read()` returns `Examples`.
     Raises: ValueError when the file cannot be read, or lacks one of a pair.
     """
@@ -36,7 +37,9 @@ def as_series(where, arrays):
     for index, array in enumerate(arrays):
         array = np.asarray(array)
         if array.ndim != 2 or array.dtype.kind not in "iuf" or not array.shape[1]:
-            raise ValueError(f"{where}: {_RULE}. Received: {array.dtype} {array.shape} for an example")
+            raise ValueError(
+                f"{where}: {_RULE}. Received: {array.dtype} {array.shape} for an example"
+            )
         array = array.astype("float32")
         steps = np.flatnonzero(~np.isnan(array).all(axis=1))
         array = array[: steps[-1] + 1 if len(steps) else 0]
@@ -52,7 +55,8 @@ def _examples(where, inputs, labels, names):
         raise ValueError(f"{where}: {_RULE}. Received: {inputs.dtype} {inputs.shape}")
     if len(inputs) != len(labels) or labels.dtype.kind not in "iu" or labels.ndim not in (1, 2):
         raise ValueError(
-            f"{where}: labels must be integers (N,), one for each of the {len(inputs)} series, or 0 and 1 (N, C). "
+            f"{where}: labels must be integers (N,), one for each of the {len(inputs)} series, or "
+            "0 and 1 (N, C). "
             f"Received: {labels.dtype} {labels.shape}"
         )
     most = labels.shape[1] if labels.ndim == 2 else int(labels.max()) + 1
@@ -62,9 +66,12 @@ def _examples(where, inputs, labels, names):
         or (names is not None and most > len(names))
     ):
         raise ValueError(
-            f"{where}: labels must be 0 or more and have a name each. Received: {labels.min()} to {most - 1}"
+            f"{where}: labels must be 0 or more and have a name each. Received: {labels.min()} to "
+            f"{most - 1}"
         )
-    names = [str(index) for index in range(most)] if names is None else [str(name) for name in names]
+    names = (
+        [str(index) for index in range(most)] if names is None else [str(name) for name in names]
+    )
     if labels.ndim == 2:
         found = [tuple(names[place] for place in np.flatnonzero(row)) for row in labels]
     else:
@@ -73,7 +80,8 @@ def _examples(where, inputs, labels, names):
 
 
 class SeriesEncoder:
-    """Scales the features of series to mean 0 and deviation 1, and marks real steps with a further feature, 1.
+    """Scales the features of series to mean 0 and deviation 1, and marks real steps with a further
+    feature, 1.
 
     Args:
         mean, scale: Of each feature, `(F,)`.
@@ -88,7 +96,9 @@ class SeriesEncoder:
         """The encoder of training series."""
         steps = np.concatenate(series)
         deviation = steps.std(axis=0, dtype="float64")
-        return cls(steps.mean(axis=0, dtype="float64"), np.where(deviation > 0, deviation, 1.0), max_length)
+        return cls(
+            steps.mean(axis=0, dtype="float64"), np.where(deviation > 0, deviation, 1.0), max_length
+        )
 
     def form(self):
         """The inputs as `sequence_network` must know them."""
@@ -104,7 +114,11 @@ class SeriesEncoder:
 
     def stored(self):
         """The encoder as a dict that JSON can hold."""
-        return {"mean": self.mean.tolist(), "scale": self.scale.tolist(), "max_length": self.max_length}
+        return {
+            "mean": self.mean.tolist(),
+            "scale": self.scale.tolist(),
+            "max_length": self.max_length,
+        }
 
     def encode(self, raw, where="series"):
         """One series `(T, F)`, or many, as `Ragged` float32 `(total, F + 1)`."""
@@ -113,10 +127,15 @@ class SeriesEncoder:
         for one in series:
             if one.shape[1] != len(self.mean):
                 raise ValueError(
-                    f"{where}: a step must have {len(self.mean)} features, as in training. Received: {one.shape[1]}"
+                    f"{where}: a step must have {len(self.mean)} features, as in training. "
+                    f"Received: {one.shape[1]}"
                 )
         cut = sum(len(one) > self.max_length for one in series)
         series = [one[: self.max_length] for one in series]
-        steps = (np.concatenate(series) - self.mean) / self.scale if series else np.zeros((0, len(self.mean)))
+        steps = (
+            (np.concatenate(series) - self.mean) / self.scale
+            if series
+            else np.zeros((0, len(self.mean)))
+        )
         values = np.concatenate([np.ones((len(steps), 1)), steps], axis=1).astype("float32")
         return Ragged(values, [len(one) for one in series], cut)

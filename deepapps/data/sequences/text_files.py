@@ -37,7 +37,8 @@ class Columns:
     Attributes:
         text, label: The text and its label.
         second_text: The second text of a pair. None: the examples are single texts.
-        multi_label: Whether an example has any number of labels, separated by commas or in a JSON list.
+        multi_label: Whether an example has any number of labels, separated by commas or in a JSON
+            list.
     """
 
     text: str | None = None
@@ -55,10 +56,10 @@ def read_texts(path, columns=None, skip_bad_lines=False):
     """Reads a file of labelled texts in UTF-8.
 
     Args:
-        path: A .tsv, .csv, .jsonl or .txt file; also with .gz behind. A .txt has the label first on each line,
-            then a space.
-        columns: `Columns`; for those not named: of a file with a header, or of JSON, the names in common
-            use; of one without a header, the column of fewer different values is the label.
+        path: A .tsv, .csv, .jsonl or .txt file; also with .gz behind. A .txt has the label first on
+            each line, then a space.
+        columns: `Columns`; for those not named: of a file with a header, or of JSON, the names in
+            common use; of one without a header, the column of fewer different values is the label.
         skip_bad_lines: Count and report the lines that cannot be used, in place of an error.
     Returns: `Examples`.
     Raises: ValueError, with file and line, for a line that cannot be used.
@@ -67,7 +68,9 @@ def read_texts(path, columns=None, skip_bad_lines=False):
     kind = pathlib.PurePath(path.removesuffix(".gz")).suffix
     records = _READERS[kind](path, read_lines(path, bad), columns, bad)
     examples = [
-        (number, *found) for number, record in records if (found := _example(record, number, columns, bad))
+        (number, *found)
+        for number, record in records
+        if (found := _example(record, number, columns, bad))
     ]
     bad.report()
     if not examples:
@@ -90,12 +93,18 @@ class BadLines:
 
     def report(self):
         if self.count:
-            number = "1 line left out:" if self.count == 1 else f"{self.count} lines left out; the first:"
+            number = (
+                "1 line left out:"
+                if self.count == 1
+                else f"{self.count} lines left out; the first:"
+            )
             _logger.warning("%s: %s %s", self.where, number, self.first)
 
 
 def read_lines(path, bad, empty=False):
-    """The lines that are UTF-8 without NUL bytes, with their numbers; empty ones only if they are asked for."""
+    """The lines that are UTF-8 without NUL bytes, with their numbers; empty ones only if they
+    are asked for.
+    """
     try:
         with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
             for number, line in enumerate(file, start=1):
@@ -109,7 +118,9 @@ def read_lines(path, bad, empty=False):
                 elif empty or text.strip():
                     yield number, text
     except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from None
+        raise ValueError(
+            f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})."
+        ) from None
 
 
 def _table(path, lines, columns, bad, **dialect):
@@ -128,7 +139,9 @@ def _table(path, lines, columns, bad, **dialect):
 
 
 def _rows(lines, bad, dialect):
-    """The rows that numbered lines hold, each with the number of its first line; a row may span many."""
+    """The rows that numbered lines hold, each with the number of its first line; a row may span
+    many.
+    """
     csv.field_size_limit(2**31 - 1)
     start = 0
     while start < len(lines):
@@ -175,7 +188,9 @@ def _json_lines(path, lines, columns, bad):
 def _label_first(path, lines, columns, bad):
     """The lines `LABEL text` of a .txt."""
     if columns.text or columns.label or columns.second_text:
-        raise ValueError(f"{path}: a .txt has no columns: each line is a label, a space and a text.")
+        raise ValueError(
+            f"{path}: a .txt has no columns: each line is a label, a space and a text."
+        )
     for number, line in lines:
         label, _, text = line.strip().partition(" ")
         yield number, {"label": label, "text": text}
@@ -185,7 +200,9 @@ _READERS = {".tsv": _tsv, ".csv": _csv, ".jsonl": _json_lines, ".txt": _label_fi
 
 
 def _find_columns(path, rows, columns):
-    """The places of the columns, `{"text": 0, "label": 1}`, and the row that the body begins with."""
+    """The places of the columns, `{"text": 0, "label": 1}`, and the row that the body begins
+    with.
+    """
     header = [cell.strip() for cell in rows[0]]
     given = [name for name in (columns.text, columns.label, columns.second_text) if name]
     known = {cell.lower() for cell in header} & {*LABEL_NAMES, *TEXT_NAMES}
@@ -199,9 +216,12 @@ def _find_columns(path, rows, columns):
         )
     label = _label_like(rows)
     counts = collections.Counter(row[label] for row in rows)
-    if len(counts) > 2 and [value for value, count in counts.items() if count == 1] == [rows[0][label]]:
+    if len(counts) > 2 and [value for value, count in counts.items() if count == 1] == [
+        rows[0][label]
+    ]:
         raise ValueError(
-            f"{path}: line 1 looks like a header: its label {rows[0][label]!r} is the only one that never comes "
+            f"{path}: line 1 looks like a header: its label {rows[0][label]!r} is the only one "
+            "that never comes "
             "again. Name the columns with --text-column and --label-column."
         )
     return {"text": 1 - label, "label": label}, 0
@@ -216,9 +236,12 @@ def _label_like(rows):
 
 
 def _named(where, names, columns):
-    """The names of the columns or keys to read, `{"text": ..., "label": ...}`, among those there are."""
+    """The names of the columns or keys to read, `{"text": ..., "label": ...}`, among those there
+    are.
+    """
     found = {
-        "text": columns.text or _only(where, "text", names, TEXT_NAMES, columns.second_text, columns.label),
+        "text": columns.text
+        or _only(where, "text", names, TEXT_NAMES, columns.second_text, columns.label),
         "label": columns.label
         or _only(where, "label", names, LABEL_NAMES, columns.text, columns.second_text),
     }
@@ -230,7 +253,8 @@ def _named(where, names, columns):
             raise ValueError(f"{where}: has no column {name!r} ({flag}). Found: {', '.join(names)}")
     if len(set(found.values())) < len(found):
         raise ValueError(
-            f"{where}: text and label must be different columns. Received: {', '.join(found.values())}"
+            f"{where}: text and label must be different columns. Received: "
+            f"{', '.join(found.values())}"
         )
     return found
 
@@ -242,7 +266,9 @@ def _only(where, kind, names, usual, *taken):
     if len(found) == 1:
         return found[0]
     fault = f"the columns {' and '.join(found)} may all be" if found else "no column has a name of"
-    raise ValueError(f"{where}: {fault} the {kind}: name it with --{kind}-column. Found: {', '.join(names)}")
+    raise ValueError(
+        f"{where}: {fault} the {kind}: name it with --{kind}-column. Found: {', '.join(names)}"
+    )
 
 
 def _example(record, number, columns, bad):
@@ -254,7 +280,9 @@ def _example(record, number, columns, bad):
     elif not all(text.strip() for text in texts):
         bad.add(number, "the text is empty.")
     elif label is None or label == "":
-        bad.add(number, "the label is missing." if label == "" else f"the label is {record['label']!r}.")
+        bad.add(
+            number, "the label is missing." if label == "" else f"the label is {record['label']!r}."
+        )
     else:
         return tuple(texts) if len(texts) > 1 else texts[0], label
     return None

@@ -31,8 +31,8 @@ class TextEncoder:
         """One text, or many, as `Ragged` token numbers.
 
         Args:
-            raw: A string or a list of strings. Of pairs a tuple of two or a list of them; or strings with a
-                tab between the two.
+            raw: A string or a list of strings. Of pairs a tuple of two or a list of them; or
+                strings with a tab between the two.
             where: What to call them in an error line.
         Raises: ValueError when something else is given.
         """
@@ -83,6 +83,7 @@ def _pair(pair, where):
         or not all(isinstance(part, str) for part in parts)
     ):
         raise ValueError(
-            f"{where}: must be pairs of strings, or strings with a tab between the two. Received: {pair!r:.80}"
+            f"{where}: must be pairs of strings, or strings with a tab between the two. Received: "
+            f"{pair!r:.80}"
         )
     return parts

@@ -8,7 +8,9 @@ import numpy as np
 from deepapps.data.examples import Examples
 from deepapps.data.tfds import feature_of, in_one_line, prepared_set, read_batches, splits_of
 
-_PURPOSE = "a sequence classifier; --text-column, --second-text-column and --label-column name features"
+_PURPOSE = (
+    "a sequence classifier; --text-column, --second-text-column and --label-column name features"
+)
 
 
 def tfds_text_parts(name, columns):
@@ -17,8 +19,9 @@ def tfds_text_parts(name, columns):
     Args:
         name: `NAME[/CONFIG]`, as `tfds.load` takes it.
         columns: `Columns`; those not named are found: the one text, the one class label.
-    Returns: `{"train": read, "validation": read, "test": read}`, of these what the set has; `read()` returns
-        `Examples`, or None for a part without labels (-1, as in the test splits of GLUE).
+    Returns: `{"train": read, "validation": read, "test": read}`, of these what the set has;
+        `read()` returns `Examples`, or None for a part without labels (-1, as in the test splits of
+        GLUE).
     Raises: ValueError as `prepared_set` does, and when the set has no text or no label.
     """
     builder = prepared_set(name)
@@ -28,12 +31,15 @@ def tfds_text_parts(name, columns):
     for feature in features:
         if feature not in builder.info.features:
             raise ValueError(
-                f"tfds:{name}: has no feature {feature!r}. Found: {', '.join(builder.info.features)}"
+                f"tfds:{name}: has no feature {feature!r}. Found: "
+                f"{', '.join(builder.info.features)}"
             )
     if columns.multi_label:
         raise ValueError(f"tfds:{name}: many labels an example are read from files alone.")
     read = functools.partial(_read, builder, name, features)
-    return {part: functools.partial(read, split) for part, split in splits_of(builder, name).items()}
+    return {
+        part: functools.partial(read, split) for part, split in splits_of(builder, name).items()
+    }
 
 
 def _read(builder, name, features, split):
@@ -41,11 +47,15 @@ def _read(builder, name, features, split):
     with in_one_line(f"tfds:{name}: the split {split!r} cannot be read from {builder.data_dir}"):
         columns = zip(*read_batches(builder, name, split, features), strict=True)
         texts, labels, *second = (np.concatenate(column) for column in columns)
-        texts, *second = ([text.decode() for text in column.tolist()] for column in (texts, *second))
+        texts, *second = (
+            [text.decode() for text in column.tolist()] for column in (texts, *second)
+        )
     names = getattr(builder.info.features[features[1]], "names", None)
     known = np.flatnonzero(labels >= 0) if labels.dtype.kind in "iu" else np.arange(len(labels))
     if len(known) < len(labels):
-        logging.getLogger(__name__).warning("%s: %d examples have no label", where, len(labels) - len(known))
+        logging.getLogger(__name__).warning(
+            "%s: %d examples have no label", where, len(labels) - len(known)
+        )
     if not len(known):
         return None
     found = [_label(label, names) for label in labels.tolist()]

@@ -14,15 +14,17 @@ def file_words(path):
 
 
 def embedding_matrix(path, tokenizer, seed=0):
-    """The vectors of a vocabulary: those of a file, and random ones of like size for the other words.
+    """The vectors of a vocabulary: those of a file, and random ones of like size for the other
+    words.
 
     Args:
-        path: Lines of a word and its numbers, with spaces between, as GloVe and word2vec write them; a first
-            line of two whole numbers is passed over. Also with .gz behind.
+        path: Lines of a word and its numbers, with spaces between, as GloVe and word2vec write
+            them; a first line of two whole numbers is passed over. Also with .gz behind.
         tokenizer: The `Tokenizer`.
         seed: Of the random vectors.
     Returns: float32 `(vocabulary, D)`.
-    Raises: ValueError, with the line, when it cannot be read so, or has none of the words of the training texts.
+    Raises: ValueError, with the line, when it cannot be read so, or has none of the words of the
+        training texts.
     """
     places = {word: place for place, word in enumerate(tokenizer.words())}
     matrix, found = None, np.zeros(len(places), bool)
@@ -35,19 +37,26 @@ def embedding_matrix(path, tokenizer, seed=0):
     known = int(found[: tokenizer.own_size].sum())
     if not known:
         raise ValueError(
-            f"{path}: holds a vector of none of the {tokenizer.own_size} tokens of the training texts."
+            f"{path}: holds a vector of none of the {tokenizer.own_size} tokens of the training "
+            "texts."
         )
     logging.getLogger(__name__).warning(
-        "%s: has vectors of %d of the %d tokens of the training texts; %d further words are known, too.",
-        path, known, tokenizer.own_size, tokenizer.further_size,
-    )  # fmt: skip
+        "%s: has vectors of %d of the %d tokens of the training texts; %d further words are "
+        "known, too.",
+        path,
+        known,
+        tokenizer.own_size,
+        tokenizer.further_size,
+    )
     size = len(places) - int(found.sum()), matrix.shape[1]
     matrix[~found] = np.random.default_rng(seed).normal(scale=matrix[found].std(), size=size)
     return matrix
 
 
 def _rows(path):
-    """The lines of a file of vectors: number of the line, word, and the numbers as they are written."""
+    """The lines of a file of vectors: number of the line, word, and the numbers as they are
+    written.
+    """
     width, bad = None, BadLines(path, skip=True)
     for number, line in read_lines(path, bad):
         line = line.rstrip()
@@ -74,4 +83,6 @@ def _vector(path, number, cells):
 
 
 def _fault(path, number, width):
-    return f"{path}: line {number}: must be a word and {width or 'its'} numbers, with spaces between."
+    return (
+        f"{path}: line {number}: must be a word and {width or 'its'} numbers, with spaces between."
+    )

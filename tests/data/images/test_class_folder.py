@@ -1,4 +1,6 @@
-"""Folders with one sub-folder for each class: every kind of file, every fault, and sets beyond memory."""
+"""Folders with one sub-folder for each class: every kind of file, every fault, and sets beyond
+memory.
+"""
 
 import logging
 import shutil
@@ -28,7 +30,9 @@ def make_folder(path, count=20, classes=("dim", "grey", "lit"), sizes=((9, 14), 
         for index in range(count):
             pixels = random.integers(0, 60, (*sizes[index % len(sizes)], 3)) + 60 * number
             ending = ENDINGS[index % 4]
-            Image.fromarray(pixels.astype("uint8")).save(path / name / f"{index}.{ending}", quality=95)
+            Image.fromarray(pixels.astype("uint8")).save(
+                path / name / f"{index}.{ending}", quality=95
+            )
     return path
 
 
@@ -44,7 +48,9 @@ def fails(data, *words, reading=None, **given):
 
 def examples(source):
     inputs, targets = source[np.arange(len(source))]
-    return sorted((image.tobytes(), int(target)) for image, target in zip(inputs, targets, strict=True))
+    return sorted(
+        (image.tobytes(), int(target)) for image, target in zip(inputs, targets, strict=True)
+    )
 
 
 def test_every_format_and_size(folder):
@@ -59,7 +65,9 @@ def test_every_format_and_size(folder):
 
 def test_images_of_one_small_size_keep_it_and_others_are_squares(tmp_path, folder):
     small = make_folder(tmp_path / "small", sizes=[(9, 14)])
-    large = make_folder(tmp_path / "large", count=4, sizes=[(130, 20)], classes=("a", "b", "c", "d", "e"))
+    large = make_folder(
+        tmp_path / "large", count=4, sizes=[(130, 20)], classes=("a", "b", "c", "d", "e")
+    )
     assert load_images(small)[1].image_shape == (9, 14, 3)
     assert load_images(large)[1].image_shape == load_images(folder)[1].image_shape == (64, 64, 3)
 
@@ -150,7 +158,9 @@ def dangling(path):
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-@pytest.mark.parametrize("damage", [truncated, emptied, text, dangling], ids=lambda damage: damage.__name__)
+@pytest.mark.parametrize(
+    "damage", [truncated, emptied, text, dangling], ids=lambda damage: damage.__name__
+)
 def test_bad_file_is_named_or_skipped_and_counted(folder, damage, ending, caplog, tmp_path):
     bad = folder / "grey" / f"{ENDINGS.index(ending) + 4}.{ending}"
     damage(bad)
@@ -159,7 +169,11 @@ def test_bad_file_is_named_or_skipped_and_counted(folder, damage, ending, caplog
     with caplog.at_level(logging.WARNING):
         data = load_images(folder, reading=Reading(skip_bad_files=True))
     assert sum(len(getattr(data[0], part)) for part in PARTS) == 59
-    assert "skipped 1 files" in caplog.text and str(bad) in caplog.text and "1 skipped" in data[0].description
+    assert (
+        "skipped 1 files" in caplog.text
+        and str(bad) in caplog.text
+        and "1 skipped" in data[0].description
+    )
 
 
 def test_many_bad_files_are_one_line(folder):
@@ -254,8 +268,11 @@ def test_ways_to_resize(tmp_path):
     pixels = np.full((8, 24, 1), 50, "uint8")
     pixels[:, 8:16] = 250  # a bright square in the middle of a wide image
     path = save(Image.fromarray(pixels[..., 0]), tmp_path / "a.png")
-    padded, cropped, stretched = (read_image(path, (8, 8, 1), way) for way in ("pad", "crop", "stretch"))
-    assert padded[0].max() == padded[-1].max() == 50 and padded[4].max() > 200  # the color of the border
+    padded, cropped, stretched = (
+        read_image(path, (8, 8, 1), way) for way in ("pad", "crop", "stretch")
+    )
+    # the color of the border
+    assert padded[0].max() == padded[-1].max() == 50 and padded[4].max() > 200
     assert (cropped == 250).all()
     assert stretched[0, 4] > 200 and abs(int(stretched[0, 0, 0]) - 50) < 15
 
@@ -264,7 +281,9 @@ def test_files_to_predict_on_are_read_as_those_of_training(tmp_path):
     paper = np.full((12, 12), 240, "uint8")
     paper[5:7] = 10
     path = save(Image.fromarray(paper), tmp_path / "digit.png")
-    as_it_is, inverted = (encode_images(str(path), (12, 12, 1), "pad", flip)[0] for flip in (False, True))
+    as_it_is, inverted = (
+        encode_images(str(path), (12, 12, 1), "pad", flip)[0] for flip in (False, True)
+    )
     np.testing.assert_array_equal(as_it_is[..., 0], paper)
     np.testing.assert_array_equal(inverted[..., 0], 255 - paper)
     assert load_images("sample")[1].invert_bright

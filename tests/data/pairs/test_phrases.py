@@ -11,7 +11,15 @@ def test_about_fifteen_thousand_phrases_of_seven_kinds():
     examples = phrase_pairs()
     sources = [source for source, _ in examples.inputs]
     assert 14_000 <= len(sources) == len(set(sources)) <= 18_000
-    assert set(examples.labels) == {"date", "time", "duration", "moment", "price", "measure", "list"}
+    assert set(examples.labels) == {
+        "date",
+        "time",
+        "duration",
+        "moment",
+        "price",
+        "measure",
+        "list",
+    }
     assert min(collections.Counter(examples.labels).values()) > 500
 
 
@@ -31,11 +39,15 @@ def test_they_are_what_the_locales_write():
 def test_any_locales(source, target):
     examples = phrase_pairs(source, target)
     assert len(examples.inputs) > 14_000
-    assert not any("duration-" in text or "length-" in text for pair in examples.inputs for text in pair)
+    assert not any(
+        "duration-" in text or "length-" in text for pair in examples.inputs for text in pair
+    )
 
 
 def test_unknown_and_equal_locales():
     with pytest.raises(ValueError, match="Unknown locale 'pt_BT'.* Did you mean 'pt_"):
         phrase_pairs("en", "pt_BT")
-    with pytest.raises(ValueError, match="source and target language must differ. Received: en and en"):
+    with pytest.raises(
+        ValueError, match="source and target language must differ. Received: en and en"
+    ):
         phrase_pairs("en", "en")

@@ -16,7 +16,9 @@ def data_dir(tmp_path_factory):
 
         def _info(self):
             features = tfds.features.Translation(languages=("de", "en"))
-            return tfds.core.DatasetInfo(builder=self, features=features, supervised_keys=("en", "de"))
+            return tfds.core.DatasetInfo(
+                builder=self, features=features, supervised_keys=("en", "de")
+            )
 
         def _split_generators(self, dl_manager):
             return {"train": self._generate_examples(90), "test": self._generate_examples(5)}

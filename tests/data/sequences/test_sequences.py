@@ -15,7 +15,8 @@ def reviews(folder, count=300, name="reviews.tsv", label=("good", "bad")):
     words = ("film", "story", "music", "end", "start")
     random = np.random.default_rng(0)
     lines = [
-        f"the {' '.join(random.choice(words, random.integers(1, 9)))} {('joy', 'bore')[row % 2]} {row}\t{label[row % 2]}"
+        f"the {' '.join(random.choice(words, random.integers(1, 9)))} {('joy', 'bore')[row % 2]} "
+        f"{row}\t{label[row % 2]}"
         for row in range(count)
     ]
     path = folder / name
@@ -120,7 +121,10 @@ def test_series(tmp_path):
     [
         ({"x": np.ones((200, 3))}, "must be an array"),
         ({"x": np.full((200, 3, 1), np.nan)}, "example 1 has no steps"),
-        ({"x": np.where(np.arange(3)[:, None] == 1, np.inf, np.ones((200, 3, 1)))}, "NaN or infinite"),
+        (
+            {"x": np.where(np.arange(3)[:, None] == 1, np.inf, np.ones((200, 3, 1)))},
+            "NaN or infinite",
+        ),
         ({"y": np.ones(200)}, "labels must be integers"),
         ({"y": np.arange(200)}, "have a name each"),
     ],
@@ -143,7 +147,9 @@ def test_a_label_unseen_in_training(tmp_path, caplog):
     path, test = reviews(tmp_path), reviews(tmp_path, 40, "test.tsv", label=("good", "odd"))
     with pytest.raises(ValueError) as error:
         load(path, test=test)
-    assert f"{test}: line 2: the label 'odd' does not occur in training (bad, good)." in str(error.value)
+    assert f"{test}: line 2: the label 'odd' does not occur in training (bad, good)." in str(
+        error.value
+    )
     with caplog.at_level(logging.WARNING):
         assert len(load(path, test=test, skip_bad_lines=True)[0].test) == 20
     assert "20 such examples left out" in caplog.text
@@ -174,7 +180,9 @@ def test_what_is_said_before_training(tmp_path):
     good = sum(text.split()[-2] == "joy" for text in train.raw)
     assert classes == f"train by class: bad {len(train) - good}, good {good}"
     size, most = data[1].encoder.tokenizer.size, train.inputs.lengths.max()
-    assert tokens.startswith(f"words: {size} known, 0.00% unknown; ") and tokens.endswith(f"at most {most}")
+    assert tokens.startswith(f"words: {size} known, 0.00% unknown; ") and tokens.endswith(
+        f"at most {most}"
+    )
 
 
 def test_what_is_said_of_series_and_of_many_labels(tmp_path):
@@ -183,7 +191,8 @@ def test_what_is_said_of_series_and_of_many_labels(tmp_path):
     data = load(tmp_path / "series.npz", multi_label=True)
     *_, classes, steps = data[0].description.splitlines()
     assert (
-        classes.startswith("train by class: 0 ") and steps == "steps of 3 features; 5.0 on average, at most 5"
+        classes.startswith("train by class: 0 ")
+        and steps == "steps of 3 features; 5.0 on average, at most 5"
     )
 
 

@@ -12,7 +12,8 @@ FILES = {
     "plain.tsv": "a joy\tgood\na bore\tbad\nan old joy\tgood\n",
     "label-first.tsv": "good\ta joy\nbad\ta bore\ngood\tan old joy\n",
     "quoted.csv": 'text,label\r\n"a ""joy"", a\nreal one",good\r\na bore,bad\r\n',
-    "keys.jsonl": '{"text": "a joy", "label": "good", "id": 1}\n\n{"label": "bad", "text": "a bore"}\n',
+    "keys.jsonl": '{"text": "a joy", "label": "good", "id": 1}\n\n{"label": "bad", "text": "a '
+    'bore"}\n',
     "trec.txt": "good a joy\nbad  a bore\n",
     "bom.csv": "\ufefftext,label\na joy,good\na bore,bad\n",
 }
@@ -53,7 +54,11 @@ def test_any_script_and_length_is_read(text, tmp_path):
 
 
 BAD = {
-    "ragged.tsv": ("a joy\tgood\na bore\tbad\nan\told\tjoy\n", 3, "has 3 columns, and the first line 2"),
+    "ragged.tsv": (
+        "a joy\tgood\na bore\tbad\nan\told\tjoy\n",
+        3,
+        "has 3 columns, and the first line 2",
+    ),
     "empty.tsv": ("a joy\tgood\na bore\tbad\n \tgood\n", 3, "the text is empty"),
     "unlabelled.csv": ("text,label\na joy,good\na bore,\n", 3, "the label is missing"),
     "nul.txt": ("good a joy\nbad a\0bore\n", 2, "holds a NUL byte"),
@@ -61,12 +66,24 @@ BAD = {
     "json.jsonl": ('{"text": "a", "label": 1}\n{"text": "b", \n', 2, "is not JSON"),
     "list.jsonl": ('{"text": "a", "label": 1}\n[1]\n', 2, "is no JSON object"),
     "key.jsonl": ('{"text": "a", "label": 1}\n{"label": 1}\n', 2, "has no key 'text'"),
-    "number.jsonl": ('{"text": "a", "label": 1}\n{"text": 5, "label": 1}\n', 2, "the text is no text"),
-    "object.jsonl": ('{"text": "a", "label": 1}\n{"text": "b", "label": {}}\n', 2, "the label is {}"),
+    "number.jsonl": (
+        '{"text": "a", "label": 1}\n{"text": 5, "label": 1}\n',
+        2,
+        "the text is no text",
+    ),
+    "object.jsonl": (
+        '{"text": "a", "label": 1}\n{"text": "b", "label": {}}\n',
+        2,
+        "the label is {}",
+    ),
     "alone.txt": ("good a joy\nbad\n", 2, "the text is empty"),
     "quote.csv": ('text,label\na joy,good\na "bore,bad\n"b"c,bad\n', 4, "expected after"),
-    "open.csv": ('text,label\na joy,good\n"a bore,bad\nan old joy,good\n', 3, "unexpected end of data"),
-}  # fmt: skip
+    "open.csv": (
+        'text,label\na joy,good\n"a bore,bad\nan old joy,good\n',
+        3,
+        "unexpected end of data",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -121,7 +138,9 @@ def test_a_file_cut_short_is_refused(tmp_path):
 
 def test_a_column_that_is_not_there_is_named(tmp_path):
     path = write(tmp_path, "a.csv", "text,label\na,b\n")
-    with pytest.raises(ValueError, match=r"has no column 'body' \(--text-column\). Found: text, label"):
+    with pytest.raises(
+        ValueError, match=r"has no column 'body' \(--text-column\). Found: text, label"
+    ):
         read_texts(path, Columns(text="body"))
     with pytest.raises(ValueError, match="a .txt has no columns"):
         read_texts(write(tmp_path, "a.txt", "a b\n"), Columns(text="body"))

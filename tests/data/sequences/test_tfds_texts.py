@@ -21,7 +21,9 @@ def data_dir(tmp_path_factory):
         def _info(self):
             texts = {name: tfds.features.Text() for name in self.texts}
             features = {**texts, "mood": tfds.features.ClassLabel(names=["bad", "good"])}
-            return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+            return tfds.core.DatasetInfo(
+                builder=self, features=tfds.features.FeaturesDict(features)
+            )
 
         def _split_generators(self, dl_manager):
             return {split: self._generate_examples(split) for split in SIZES}
@@ -29,7 +31,10 @@ def data_dir(tmp_path_factory):
         def _generate_examples(self, split):
             for index in range(SIZES[split]):
                 texts = {name: f"{name} {index} of {split} ünd so" for name in self.texts}
-                yield index, {**texts, "mood": index % 2 if split in ("train", "validation") else -1}
+                yield (
+                    index,
+                    {**texts, "mood": index % 2 if split in ("train", "validation") else -1},
+                )
 
     class TinyPairs(TinyReviews):
         texts = ("one", "other")
@@ -49,9 +54,14 @@ def load(data, **settings):
 def test_the_text_and_the_label_are_found(caplog):
     data = load("tfds:tiny_reviews")
     assert data[1].class_names == ["bad", "good"] and len(data[0].validation) == 6
-    assert len(data[0].train) + len(data[0].test) == 60, "the test part has no labels, so it is split off"
+    assert len(data[0].train) + len(data[0].test) == 60, (
+        "the test part has no labels, so it is split off"
+    )
     assert "review 3 of train ünd so" in data[0].train.raw + data[0].test.raw
-    assert "not used: the splits unsupervised" in caplog.text and "5 examples have no label" in caplog.text
+    assert (
+        "not used: the splits unsupervised" in caplog.text
+        and "5 examples have no label" in caplog.text
+    )
 
 
 def test_pairs_are_named():
