@@ -25,7 +25,7 @@ import psutil
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import deepapps
-from deepapps.runs.run import open_run
+from deepapps.runs.opening import open_run
 from deepapps.runs.train import session_of
 from deepapps.tasks.image_classification import Mnist, MnistSettings
 from deepapps.tuning.statistics import mean_and_error

@@ -19,7 +19,7 @@ _NAMES = Registry(
         "summarizer": "deepapps.apps:summarizer",
         "train": "deepapps.runs.train:train",
         "use_devices": "deepapps.distribution.strategies:use_devices",
-        "load_run": "deepapps.runs.run:load_run",
+        "load_run": "deepapps.runs.opening:load_run",
         "search": "deepapps.tuning.search:search",
         "load_search": "deepapps.tuning.search:load_search",
         "Run": "deepapps.runs.run:Run",

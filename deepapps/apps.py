@@ -2,7 +2,7 @@
 
 import inspect
 
-from deepapps.runs.run import stored_settings
+from deepapps.runs.opening import stored_settings
 from deepapps.settings import TrainingSettings, split_settings
 from deepapps.tasks import find_task
 

@@ -113,8 +113,8 @@ def lower_bounds():
     """`name==version` of each requirement, its lowest version."""
     parser = configparser.ConfigParser()
     parser.read(ROOT / "setup.cfg")
-    lines = f"{parser['options']['install_requires']}\n{parser['options.extras_require']['test']}".split()
-    return [re.sub(r">=([^,]+).*", r"==\1", line) for line in lines]
+    core, test = parser["options"]["install_requires"], parser["options.extras_require"]["test"]
+    return [re.sub(r">=([^,]+).*", r"==\1", line) for line in (*core.split(), *test.split())]
 
 
 if __name__ == "__main__":

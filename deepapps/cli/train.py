@@ -11,7 +11,7 @@ from deepapps.cli.commands import Group
 from deepapps.cli.options import options_of
 from deepapps.cli.output import print_figures
 from deepapps.distribution.cluster import resolve_strategy
-from deepapps.runs.run import open_run
+from deepapps.runs.opening import open_run
 from deepapps.settings import TrainingSettings, read_settings
 from deepapps.tasks import TASKS, find_task
 

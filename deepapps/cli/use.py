@@ -14,7 +14,7 @@ from deepapps.cli.output import print_figures
 from deepapps.distribution.cluster import find_cluster, resolve_strategy
 from deepapps.files import check_ending
 from deepapps.runs.named_data import named_data
-from deepapps.runs.run import load_run
+from deepapps.runs.opening import load_run
 from deepapps.tuning.search import load_search
 
 PREDICT_LINES = 4096  # answered together, and printed before further ones are read

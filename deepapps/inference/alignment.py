@@ -10,7 +10,7 @@ from keras import ops
 
 from deepapps.files import PAGE_OR_PICTURE, check_ending, write_text
 from deepapps.reporting.pages import render
-from deepapps.reporting.plots import plot_alignment
+from deepapps.reporting.text_plots import plot_alignment
 
 END = "(end)"  # stands for the end of the source
 _SPACELESS = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")

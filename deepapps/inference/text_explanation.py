@@ -10,7 +10,7 @@ from deepapps.files import PAGE_OR_PICTURE, check_ending, write_text
 from deepapps.inference.image_explanation import integrated_gradients
 from deepapps.keras_internals import outputs_of_calls
 from deepapps.reporting.pages import render
-from deepapps.reporting.plots import plot_text_explanation
+from deepapps.reporting.text_plots import plot_text_explanation
 from deepapps.settings import close_names
 
 

@@ -8,14 +8,9 @@ from deepapps.layers.attention_lstm import (
     AttentionRNN,
     LuongLSTM,
 )
-from deepapps.layers.cells import (
-    AttentionCell,
-    AttentionGRUCell,
-    AttentionLSTMCell,
-    LSTMNCell,
-    LuongLSTMCell,
-)
+from deepapps.layers.cells import AttentionCell
 from deepapps.layers.lstm import LSTM
+from deepapps.layers.lstm_cells import AttentionGRUCell, AttentionLSTMCell, LSTMNCell, LuongLSTMCell
 from deepapps.layers.multi_head import MultiHeadAttention
 from deepapps.layers.pooling import AttentionPooling
 from deepapps.layers.positions import LearnedPositions, RotaryPositions, SinusoidalPositions

@@ -5,14 +5,9 @@ from keras import ops
 
 from deepapps.keras_internals import attached_mask
 from deepapps.layers import fused
-from deepapps.layers.attention import keep
-from deepapps.layers.cells import (
-    AttentionCell,
-    AttentionGRUCell,
-    AttentionLSTMCell,
-    LSTMNCell,
-    LuongLSTMCell,
-)
+from deepapps.layers.cells import AttentionCell
+from deepapps.layers.lstm_cells import AttentionGRUCell, AttentionLSTMCell, LSTMNCell, LuongLSTMCell
+from deepapps.layers.masks import keep
 from deepapps.layers.recurrence import scan
 from deepapps.layers.shapes import built_sizes, check_masks, check_rate, check_shapes
 

@@ -11,11 +11,11 @@ import functools
 
 import keras
 
-from deepapps.layers.attention import LOWEST
 from deepapps.layers.backend import tf
-from deepapps.layers.cells import AttentionLSTMCell
 from deepapps.layers.gradients import with_gradient
 from deepapps.layers.lstm import gated, gated_gradient
+from deepapps.layers.lstm_cells import AttentionLSTMCell
+from deepapps.layers.masks import LOWEST
 from deepapps.layers.scores import AdditiveAttention
 
 

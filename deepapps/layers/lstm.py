@@ -5,10 +5,10 @@ without a GPU.
 import keras
 from keras import ops
 
-from deepapps.layers.attention import keep
 from deepapps.layers.backend import tf
 from deepapps.layers.gradients import with_gradient
 from deepapps.layers.initializers import drawn_wide
+from deepapps.layers.masks import keep
 
 
 @keras.saving.register_keras_serializable("deepapps")

@@ -1,12 +1,12 @@
 """Multi-head attention on the template, with a cache for decoding."""
 
-import math
-
 import keras
 from keras import ops
 
 from deepapps.keras_internals import attached_mask
-from deepapps.layers.attention import Attention, Memory, both, keep, keep_rows, mask_axes
+from deepapps.layers.attention import Attention, Memory
+from deepapps.layers.folding import call_folded
+from deepapps.layers.masks import both, keep, keep_rows, mask_axes
 from deepapps.layers.precision import in_compute_dtype
 from deepapps.layers.products import matmul
 from deepapps.layers.shapes import (
@@ -54,8 +54,8 @@ class MultiHeadAttention(Attention):
         sliding_window, block_size, seed: As in `Attention`.
         flash_attention: Taken for Keras's sake; True is a ValueError, since blocks take its place.
         kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer,
-        kernel_constraint,
-            bias_constraint: Of the projections. Default to "glorot_uniform", "zeros" and None.
+        kernel_constraint, bias_constraint: Of the projections. Default to "glorot_uniform",
+            "zeros" and None.
         use_gate: Multiply the heads by a sigmoid of the query (arXiv:2505.06708). Defaults to
             False.
         position_encoding: A layer called on projected queries and keys, `(B, H, T, key_dim)`, with
@@ -192,7 +192,7 @@ class MultiHeadAttention(Attention):
                 raise ValueError(
                     f"`cache` needs a query of 3 axes. Received: shape {tuple(query.shape)}"
                 )
-            return self._call_folded(tensors, use_causal_mask, return_attention_scores, training)
+            return call_folded(self, tensors, use_causal_mask, return_attention_scores, training)
         if cache is not None and value is not None:
             # a mask that Keras took from the new rows is not the cache's
             value_mask = None if value_mask is attached_mask(value) else value_mask
@@ -275,10 +275,8 @@ class MultiHeadAttention(Attention):
 
     def _reached(self, query, memory, attention_mask, use_causal_mask):
         """Which queries have anything to attend to, `(B, Tq)` or `(Tq,)`; None for all of them."""
-        positions, columns = (
-            memory.position + ops.arange(ops.shape(query)[1]),
-            ops.shape(memory.key)[-2],
-        )
+        positions = memory.position + ops.arange(ops.shape(query)[1])
+        columns = ops.shape(memory.key)[-2]
         if attention_mask is not None:
             visible = self._visible(
                 positions, ops.arange(columns), memory.mask, attention_mask, use_causal_mask
@@ -296,68 +294,6 @@ class MultiHeadAttention(Attention):
             last = ops.minimum(last, positions)
         count = ops.cumsum(ops.pad(ops.cast(mask, "int32"), ((0, 0), (1, 0))), axis=-1)
         return ops.take(count, last + 1, axis=-1) > ops.take(count, first, axis=-1)
-
-    def _call_folded(self, tensors, use_causal_mask, return_attention_scores, training):
-        """The call on `(B, ..., D)`: the axes attended over become one, all others the batch."""
-        query, value, key, query_mask, value_mask, key_mask, attention_mask = tensors
-        self._check_grid(query, value=value, key=key)
-        self._check_grid(
-            query[..., 0], query_mask=query_mask, value_mask=value_mask, key_mask=key_mask
-        )
-        last = len(query.shape) - 1
-        axes = tuple(axis % (last + 1) for axis in self.attention_axes or range(1, last))
-        free = tuple(axis for axis in range(1, last) if axis not in axes)
-
-        def fold(tensor):
-            if tensor is None:
-                return None
-            features = tuple(range(last, len(tensor.shape)))
-            length = math.prod(ops.shape(tensor)[axis] for axis in axes)
-            moved = ops.transpose(tensor, (0, *free, *axes, *features))
-            return ops.reshape(moved, (-1, length, *[tensor.shape[axis] for axis in features]))
-
-        shapes = [ops.shape(tensor) for tensor in (query, value)]
-        outside = [shapes[0][axis] for axis in (0, *free)]
-        queries, values = ([shape[axis] for axis in axes] for shape in shapes)
-        if attention_mask is not None:
-            attention_mask = self._folded_mask(attention_mask, outside, queries, values)
-        folded = [fold(tensor) for tensor in (query, value, key, query_mask, value_mask, key_mask)]
-        result = self.call(
-            *folded, attention_mask, use_causal_mask, return_attention_scores, training
-        )
-        output, *weights = result if return_attention_scores else (result,)
-        output = ops.reshape(output, (*outside, *queries, *ops.shape(output)[2:]))
-        order = (0, *free, *axes, *range(last, len(output.shape)))
-        output = ops.transpose(output, [order.index(axis) for axis in range(len(order))])
-        weights = [
-            ops.reshape(part, (*outside, self.num_heads, *queries, *values)) for part in weights
-        ]
-        return (output, *weights) if return_attention_scores else output
-
-    def _folded_mask(self, mask, outside, queries, values):
-        """The mask of pairs for all that is not attended over, `(N, Tq, Tv)`; it may lack those
-        axes.
-        """
-        missing = len(outside) + len(queries) + len(values) - len(mask.shape)
-        if missing not in (0, len(outside) - 1, len(outside)):
-            raise ValueError(
-                "`attention_mask` must have the axes attended over, of query and value, and "
-                "before them the batch or all "
-                f"other axes. Received: shape {tuple(mask.shape)}"
-            )
-        batch = 0 if missing == len(outside) else 1
-        shape = (*ops.shape(mask)[:batch], *[1] * missing, *ops.shape(mask)[batch:])
-        whole = ops.zeros((*outside, *queries, *values), "bool")
-        mask = ops.logical_or(ops.reshape(ops.cast(mask, "bool"), shape), whole)
-        return ops.reshape(mask, (-1, math.prod(queries), math.prod(values)))
-
-    def _check_grid(self, query, **tensors):
-        for name, tensor in tensors.items():
-            if tensor is not None and len(tensor.shape) != len(query.shape):
-                raise ValueError(
-                    f"`{name}` must have {len(query.shape)} axes, to go with `query`. Received: "
-                    f"shape {tuple(tensor.shape)}"
-                )
 
     def _check_call(
         self,

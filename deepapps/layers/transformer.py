@@ -3,7 +3,7 @@
 import keras
 
 from deepapps.keras_internals import attached_mask
-from deepapps.layers.attention import keep
+from deepapps.layers.masks import keep
 from deepapps.layers.multi_head import MultiHeadAttention
 from deepapps.layers.shapes import (
     built_sizes,

@@ -2,8 +2,9 @@
 alignments.
 """
 
-from deepapps.reporting.plots import figure_name, plot_alignment
+from deepapps.reporting.plots import figure_name
 from deepapps.reporting.sections import Card, Gallery, Picture, Section, figures_table, length_table
+from deepapps.reporting.text_plots import plot_alignment
 
 
 def sentence_sections(figures, examples, folder, main, score):

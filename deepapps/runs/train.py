@@ -4,7 +4,7 @@ import contextlib
 
 from deepapps.distribution.workers import lost_workers_named
 from deepapps.files import storable, write_atomically, write_json
-from deepapps.runs.run import open_run
+from deepapps.runs.opening import open_run
 from deepapps.task import Task
 from deepapps.tasks.model import ModelTask
 from deepapps.training.checkpoints import checkpoints

@@ -8,7 +8,7 @@ from deepapps.distribution.cluster import find_cluster
 from deepapps.files import mark_of, new_folder, read_json
 from deepapps.runs.commands import flags, is_flag, resuming, shell_command
 from deepapps.runs.folders import check_free
-from deepapps.runs.run import check_resume, load_run
+from deepapps.runs.opening import check_resume, load_run
 from deepapps.settings import TrainingSettings, check_keywords, split_settings
 from deepapps.task import Task
 from deepapps.tasks import TASKS, find_task

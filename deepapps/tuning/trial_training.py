@@ -12,7 +12,7 @@ from tensorboard.plugins.hparams import api
 
 from deepapps.distribution.strategies import prepare_devices
 from deepapps.files import write_json
-from deepapps.runs.run import open_run
+from deepapps.runs.opening import open_run
 from deepapps.runs.train import finish, session_of
 from deepapps.tuning.pruning import Pruning
 

@@ -7,9 +7,9 @@ import re
 
 import numpy as np
 import pytest
+from deepapps.inference.outputs import softmax
 
 from deepapps.data.sequences.texts import TextEncoder
-from deepapps.inference.outputs import softmax
 from deepapps.inference.text_explanation import explain_text
 from deepapps.networks.sequences import sequence_network
 from deepapps.tasks.sequence_classification import SequenceSettings

@@ -14,7 +14,7 @@ from deepapps.data.pairs.encoder import PairEncoder
 from deepapps.data.tokenizers import learn_tokenizer
 from deepapps.inference.alignment import align, words_of
 from deepapps.networks import TRANSLATION_NETWORKS as NETWORKS
-from deepapps.reporting.plots import plot_alignment
+from deepapps.reporting.text_plots import plot_alignment
 from deepapps.tasks.translation import TranslatorSettings
 
 PAIRS = [("Ein Hund rennt.", "<b>A dog</b> runs."), ("Zwei Hunde rennen.", "Two dogs run.")] * 3

@@ -19,7 +19,7 @@ from PIL import Image, ImageOps
 import deepapps
 from deepapps.data.images.load import load_images
 from deepapps.files import remove_unfinished
-from deepapps.runs.run import open_run
+from deepapps.runs.opening import open_run
 from deepapps.settings import TrainingSettings, types_of
 from deepapps.tasks import find_task
 
@@ -467,9 +467,10 @@ def test_a_run_that_has_no_model_yet_says_how_to_go_on(copied, digits):
 def test_loading_runs_no_code_from_the_folder(copied, digits, tmp_path):
     marker = tmp_path / "ran"
     inputs = keras.Input((28, 28, 1))
-    mark = lambda x, path=str(marker): (__import__("pathlib").Path(path).touch(), x[:, 0, :10, 0])[
-        1
-    ]  # noqa: E731
+
+    def mark(x, path=str(marker)):
+        return (__import__("pathlib").Path(path).touch(), x[:, 0, :10, 0])[1]
+
     outputs = keras.layers.Lambda(mark)(inputs)
     keras.Model(inputs, outputs).save(copied / "model.keras")
     marker.unlink()
