@@ -5,6 +5,8 @@ lazy ones count.
 import ast
 import pathlib
 import re
+import subprocess
+import sys
 
 ROOT = pathlib.Path(__file__).parents[1] / "deepapps"
 FLOORS = (  # the rooms, from the top floor down
@@ -87,7 +89,7 @@ GRAPH = {
 
 
 def room(module):
-    return module.split(".")[1]
+    return (module.split(".") + [""])[1]
 
 
 def test_every_room_stands_in_the_order_and_says_what_it_is_for():
@@ -130,3 +132,25 @@ def way_back(module):
 def test_few_imports_are_lazy():
     lazy = [(module, names) for module in MODULES for names, is_lazy in imports(module) if is_lazy]
     assert len(lazy) <= MOST_LAZY, lazy
+
+
+def test_inputs_become_arrays_and_outputs_answers_without_tensorflow():
+    """What an export needs beside its own runtime: reading and encoding, answers, metrics."""
+    modules = [module for module in MODULES if room(module) in ("data", "tasks")]
+    modules = [module for module in modules if module != "deepapps.tasks.model"]
+    modules += ["deepapps.metrics.classification", "deepapps.metrics.sentences"]
+    program = f"""
+import importlib, sys
+for module in {modules}:
+    importlib.import_module(module)
+import numpy as np
+from deepapps.data.images.load import LearnedImages
+from deepapps.tasks import TASKS
+task = TASKS["mnist"](learned=LearnedImages(["a", "b"], (8, 8, 1)))
+images = task.encode(np.zeros((3, 8, 8), "uint8"))
+assert [answer["label"] for answer in task.decode(np.eye(2)[[0, 1, 0]])] == ["a", "b", "a"]
+assert task.measure(np.eye(2), np.array([0, 1]), None)["accuracy"] == 1
+print([name for name in ("tensorflow", "keras", "jax") if name in sys.modules])
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.stdout == "[]\n", ended.stderr

@@ -13,7 +13,7 @@ import zipfile
 import deepapps
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist", "runs")
+NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist", "docs")
 
 
 def test_the_wheel_holds_deepapps_alone(tmp_path):

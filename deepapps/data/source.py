@@ -77,26 +77,23 @@ def targets_in(source):
 
 
 def fingerprint(source):
-    """A hash of all examples of a source in their order; of one that is not in memory, the number
-    of its examples.
+    """The number of examples of a source and, where they are in memory, a hash of all in their
+    order.
 
-    Returns: a string; None for a source without a length.
+    Returns: a string such as "3980 examples, 5f0c..."; None for a source without a length.
     """
     if isinstance(source, ArraySource):
-        return _hash(optree.tree_leaves(source.arrays))
-    if hasattr(source, "arrays_in_memory"):
-        return _hash(source.arrays_in_memory)
-    return f"{len(source)} examples" if hasattr(source, "__getitem__") else None
-
-
-def _hash(arrays):
+        arrays = optree.tree_leaves(source.arrays)
+    else:
+        arrays = getattr(source, "arrays_in_memory", [])
+    if not hasattr(source, "__getitem__"):
+        return None
     digest = hashlib.blake2b(digest_size=16)
     for array in arrays:
         digest.update(f"{array.dtype} {array.shape}".encode())
-        digest.update(
-            repr(array.tolist()).encode() if array.dtype.hasobject else np.ascontiguousarray(array)
-        )
-    return digest.hexdigest()
+        is_plain = not array.dtype.hasobject
+        digest.update(np.ascontiguousarray(array) if is_plain else repr(array.tolist()).encode())
+    return f"{len(source)} examples" + (f", {digest.hexdigest()}" if arrays else "")
 
 
 def class_weights(given, source):

@@ -265,8 +265,8 @@ class Run:
         for part in parts:
             if part in stored and stored[part] != now.get(part):
                 raise ValueError(
-                    f"{self.path}: the data have changed since the training: its {part} part is "
-                    "another."
+                    f"{self.path}: the data have changed since the training: the {part} part was "
+                    f"{stored[part]}, and now is {now.get(part, 'not there')}."
                 )
 
     def start(self, splits):

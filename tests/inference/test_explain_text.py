@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from deepapps.inference.outputs import softmax
+from scipy.special import softmax
 
 from deepapps.data.sequences.texts import TextEncoder
 from deepapps.inference.text_explanation import explain_text

@@ -50,6 +50,7 @@ FILES = {
     "report/calibration.png",
     "report/samples.png",
     "samples.png",
+    "data.json",
     "data.txt",
 }
 RUN = '{"task": "%s", "settings": %s, "training": %s, "versions": {"deepapps": "0.1.0"}}'
@@ -246,25 +247,40 @@ def test_evaluate_on_the_own_test_split_gives_the_metrics(trained):
     assert run.evaluate() == trained.metrics["test"]
 
 
-def test_data_that_have_changed_since_the_training_are_refused(trained, copied, digits):
-    labels = stored(copied, "labels.json") | {"class_names": list("abcdefghij")}
-    (copied / "labels.json").write_text(json.dumps(labels))
-    run, before = deepapps.load_run(copied), (copied / "model.keras").read_bytes()
-    fails(run.evaluate, copied, "the data have changed", "labels.json")
-    # as the model has learnt, not as the data are now
-    assert run.predict(digits[:1])[0] in "abcdefghij"
-    settings = stored(copied)
-    again = {
-        "network": "mlp",
-        "units": 32,
-        "epochs": 3,
-        "output": copied,
-        "resume": True,
-        "progress": False,
-    }
-    fails(lambda: deepapps.mnist_classifier(**again), "the data have changed")
-    assert stored(copied) == settings and stored(copied, "metrics.json") == trained.metrics
-    assert (copied / "model.keras").read_bytes() == before
+def test_data_that_have_changed_since_the_training_are_refused(tmp_path):
+    path, random = tmp_path / "data.npz", np.random.default_rng(0)
+    images = random.integers(0, 256, (100, 8, 8), "uint8")
+
+    def train(**options):
+        return deepapps.mnist_classifier(
+            data=path,
+            network="mlp",
+            units=4,
+            batch_size=16,
+            output=tmp_path / "run",
+            progress=False,
+            **options,
+        )
+
+    np.savez(path, x=images, y=np.arange(100) % 2)
+    run = train(epochs=1)
+    assert run.evaluate() == run.metrics["test"]
+    before = {file: file.stat().st_mtime_ns for file in run.path.rglob("*")}
+    answer = run.predict(images[:1])
+    np.savez(path, x=255 - images, y=np.arange(100) % 2)
+    run = deepapps.load_run(run.path)
+    fails(run.evaluate, run.path, "the data have changed", "the test part was", "examples")
+    fails(lambda: train(epochs=2, resume=True), "the data have changed", "the train part was")
+    assert {file: file.stat().st_mtime_ns for file in run.path.rglob("*")} == before
+    assert run.predict(images[:1]) == answer
+
+
+def test_what_was_learned_is_not_learned_again(trained, monkeypatch):
+    task = deepapps.load_run(trained.path).task
+    monkeypatch.setattr(type(task), "learn", None)
+    assert task.data().train.arrays[0].shape[1:] == (28, 28, 1)
+    other = type(task)(task.settings, learned=task.learned)
+    assert other.class_names == task.class_names and len(other.data().test) == 511
 
 
 def test_replicas_evaluate_and_predict_the_same(trained, digits):
