@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: install run test test-slow test-versions lint benchmark clean
+.PHONY: install run test test-slow test-all test-versions lint benchmark clean
 .DEFAULT_GOAL := run
 
 install: $(VENV)/installed
@@ -22,6 +22,10 @@ test: install lint
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow
+
+# everything, and the coverage of each file
+test-all: install lint
+	$(BIN)/python -m pytest -m '' --numprocesses auto --dist loadfile --cov deepapps --cov-report term:skip-covered
 
 # the tests of layers and loop on the oldest, the newest and the nightly versions; SETS=nightly is one of them alone
 test-versions:

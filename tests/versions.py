@@ -1,5 +1,6 @@
-"""Runs the tests of layers and loop on other versions: `python tests/versions.py [--folder F] [SET
-...]`.
+"""Runs the tests of layers and loop on other versions.
+
+    python tests/versions.py [--folder FOLDER] [SET ...]
 
 A set is an environment of its own: `lowest` has all lower bounds of setup.cfg, `newest-3.11` to
 `newest-3.13` what pip takes today on that Python, `nightly` Keras's nightly. It is made again when
@@ -25,7 +26,7 @@ SETS = {
     "newest-3.13": "3.13",
     "nightly": "3.11",
 }
-TESTS = ("tests/layers", "tests/training")
+TESTS = ("tests/layers", "tests/training", "tests/distribution")
 VERSIONS = (
     "import sys, keras, tensorflow; print(sys.version.split()[0], tensorflow.__version__, "
     "keras.__version__)"

@@ -65,9 +65,7 @@ def _map_tensorflow(function, blocked, shared, size, layer, results):
         weights = [tf.convert_to_tensor(variable.value) for variable in variables]
 
     def compute(pieces, constants, known=None):
-        """The results of one block. The weights come as tensors, since a gradient is asked of
-        them.
-        """
+        """The results of one block; the weights come as tensors, to have a gradient."""
         mapping = zip(variables, constants[len(shared) :], strict=True)
         with keras.StatelessScope(mapping), AutocastScope(dtype):
             found = function(*pieces, *constants[: len(shared)], known=known)
@@ -90,9 +88,8 @@ def _map_tensorflow(function, blocked, shared, size, layer, results):
 
         def backward(pieces, sums):
             parts = iter(pieces)
-            pieces, upstream = (
-                [next(parts) for _ in range(count)] for count in (len(blocked), results)
-            )
+            pieces = [next(parts) for _ in blocked]
+            upstream = [next(parts) for _ in range(results)]
             sources = _floating([*pieces, *constants])
             with tf.GradientTape() as tape:
                 tape.watch(sources)

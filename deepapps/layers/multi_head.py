@@ -110,9 +110,8 @@ class MultiHeadAttention(Attention):
         self.num_heads, self.key_dim, self.value_dim = num_heads, key_dim, value_dim or key_dim
         self.use_bias, self.use_gate, self.position_encoding = use_bias, use_gate, position_encoding
         self._output_shape = positive_axes("output_shape", output_shape)
-        self.attention_axes = (
-            (attention_axes,) if isinstance(attention_axes, int) else attention_axes
-        )
+        is_one = isinstance(attention_axes, int)
+        self.attention_axes = (attention_axes,) if is_one else attention_axes
         self._initializers = {
             "kernel_initializer": keras.initializers.get(kernel_initializer),
             "bias_initializer": keras.initializers.get(bias_initializer),

@@ -3,14 +3,15 @@ each.
 """
 
 import contextlib
-import fcntl
 import itertools
 import os
 import stat
-import time
+
+import filelock
 
 from deepapps.files import is_unfinished, mark_of
 
+LOCK = ".lock"  # the file that is locked
 PATIENCE = 3.0  # seconds in which a killed process may let go of a folder
 
 
@@ -29,8 +30,13 @@ def check_free(path, overwrite, file="settings.json", what="Run"):
                 f"{path}: holds a {what} already. Choose another, or --resume or --overwrite."
             )
         check_plain(path)
-    elif path.exists() and any(not is_unfinished(entry) for entry in path.iterdir()):
+    elif path.exists() and not all(map(_is_ours, path.iterdir())):
         raise ValueError(f"{path}: is not empty and holds no {what}. Choose another folder.")
+
+
+def _is_ours(entry):
+    """Whether an entry of a folder is none of the user's: a lock, or what a killed process left."""
+    return entry.name == LOCK or is_unfinished(entry)
 
 
 def check_plain(folder):
@@ -62,7 +68,8 @@ def claimed(path):
 def locked(file, mark, what):
     """No other process holds the folder of a file while the block runs.
 
-    On file systems without such locks, as NFS often is, nothing is held.
+    The lock is a file in the folder, which stays there. On file systems without locks, as NFS often
+    is, nothing is held.
 
     Args:
         file: The file that makes the folder one of its kind.
@@ -71,28 +78,25 @@ def locked(file, mark, what):
     Raises: ValueError when another process holds it, or has been there since.
     """
     folder = file.parent
-    handle = os.open(folder, os.O_RDONLY)
+    lock = filelock.FileLock(folder / LOCK, timeout=PATIENCE)
     try:
-        _lock(handle, folder, what)
+        lock.acquire()
+    except filelock.Timeout:
+        raise ValueError(f"{folder}: another process is at work on this {what}.") from None
+    except (NotImplementedError, OSError):  # a file system that has no locks
+        pass
+    try:
         if mark_of(file) != mark:
             raise ValueError(
                 f"{folder}: another process has been at work on this {what} meanwhile."
             )
         yield
     finally:
-        os.close(handle)
+        lock.release()
 
 
-def _lock(handle, folder, what):
-    end = time.monotonic() + PATIENCE
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > end:
-                raise ValueError(f"{folder}: another process is at work on this {what}.") from None
-            time.sleep(0.05)
-        except OSError:  # a file system that has no locks
-            return
-        else:
-            return
+def remove_empty(folder):
+    """Deletes a folder that holds nothing but the lock."""
+    if [entry.name for entry in folder.iterdir()] == [LOCK]:
+        (folder / LOCK).unlink()
+        folder.rmdir()

@@ -11,7 +11,7 @@ import signal
 
 from deepapps.distribution.pool import share_out, start_server
 from deepapps.files import read_json, write_json
-from deepapps.runs.folders import locked
+from deepapps.runs.folders import locked, remove_empty
 from deepapps.runs.work import versions
 from deepapps.settings import TrainingSettings
 from deepapps.training.interruption import stop_requests
@@ -75,8 +75,7 @@ def _held(found):
         with locked(found.path / "search.json", found.mark, "search"):
             yield
     finally:
-        with contextlib.suppress(OSError):
-            found.path.rmdir()
+        remove_empty(found.path)
 
 
 def _start(found, oracle, space):

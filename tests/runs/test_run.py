@@ -50,6 +50,7 @@ FILES = {
     "report/calibration.png",
     "report/samples.png",
     "samples.png",
+    ".lock",
     "data.json",
     "data.txt",
 }
