@@ -112,11 +112,11 @@ def outputs_of_calls(model: keras.Model) -> list:
     return [node.output_tensors[0] for node in model._inbound_nodes]
 
 
-def better_direction(metric: keras.Metric) -> str:
-    """ "max" or "min": which way a metric is better. Keras 3.14 to 3.16; no public way, and "min"
-    where it does not say.
+def better_direction(metric: keras.Metric) -> str | None:
+    """ "max" or "min": which way a metric is better. None where it does not
+    say. Keras 3.14 to 3.16; no public way.
     """
-    return "max" if getattr(metric, "_direction", "down") == "up" else "min"
+    return {"up": "max", "down": "min"}.get(getattr(metric, "_direction", None))
 
 
 def wrapped_function(metric: keras.metrics.MeanMetricWrapper):

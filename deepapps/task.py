@@ -5,6 +5,24 @@ Everything else comes with it: the loop, exact resume, strategies, the Run and i
 
 from deepapps.settings import Settings
 
+_HIGHER = set(
+    "accuracy precision recall f1 auc bleu chrf rouge match kappa correlation similarity r2 iou"
+    " dice reward gain".split()
+)
+_LOWER = set(
+    "loss error mae mse rmse mape msle perplexity crossentropy entropy divergence hinge distance"
+    " latency parameters seconds".split()
+)
+
+
+def direction_of(name: str) -> str | None:
+    """Which way a metric is better by the words of its name: "max", "min", or None where they do
+    not tell.
+    """
+    words = set(name.lower().split("_"))
+    higher, lower = bool(words & _HIGHER), bool(words & _LOWER)
+    return {(True, False): "max", (False, True): "min"}.get((higher, lower))
+
 
 class Task:
     """What to learn: data, network, loss, metrics, and how raw inputs become answers.
@@ -28,7 +46,8 @@ class Task:
             a beam, say.
         training: Defaults of the task for training settings, `{"epochs": 20, ...}`.
         monitor: The validation figure that picks the best weights, named without `val_`.
-        direction: "max" or "min": which way `monitor` is better.
+        directions: `{metric: "max" or "min"}`: which way metrics are better whose names do not
+            tell, as `accuracy` and `mae` do.
         explanations: Endings of the files that an explanation can be plotted to; none: `plot`
             itself sees to that.
         files: Names of the files that `save` and `illustrate` write into a Run's folder.
@@ -42,7 +61,7 @@ class Task:
     Answering = Settings
     training = {}
     monitor = "accuracy"
-    direction = "max"
+    directions = {}
     explanations = ()
     files = ()
     learned = None
@@ -55,6 +74,24 @@ class Task:
     def name(self):
         """The name the Run is stored under."""
         return type(self).__name__
+
+    @property
+    def direction(self):
+        """"max" or "min": which way `monitor` is better. ValueError where nothing tells."""
+        return self.direction_of(self.monitor)
+
+    def direction_of(self, metric):
+        """"max" or "min": which way a metric is better, named without `val_`.
+
+        Raises: ValueError where neither its name nor `directions` tells.
+        """
+        direction = self.directions.get(metric) or direction_of(metric)
+        if direction is None:
+            raise ValueError(
+                f"Which way is {metric!r} better? Say so in the task: "
+                f'directions = {{{metric!r}: "max"}}, or "min".'
+            )
+        return direction
 
     def data(self):
         """Returns the `Splits`. Called once, before everything below.

@@ -67,8 +67,9 @@ class ModelTask(Task):
         return self._first.name if self._first else "loss"
 
     @property
-    def direction(self):
-        return better_direction(self._first)
+    def directions(self):
+        own = self._first and better_direction(self._first)
+        return {self._first.name: own} if own else {}
 
     def data(self):
         return self._splits

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from deepapps.keras_internals import better_direction
+from deepapps.task import direction_of
 from deepapps.training.progress import ProgressReport
 
 _logger = logging.getLogger(__name__)
@@ -95,8 +96,8 @@ def make_callbacks(session, callbacks):
         )
         first = [f"strategy: {state.workers}"] if said else []
         callbacks.append(ProgressReport("\n".join([*first, session.splits.description])))
-    directions = {metric.name: better_direction(metric) for metric in state.metrics}
-    set_directions(callbacks, {"loss": "min", **directions, task.monitor: task.direction})
+    own = {metric.name: better_direction(metric) for metric in state.metrics}
+    set_directions(callbacks, {"loss": "min", **own, task.monitor: task.direction})
     chief = state.workers.is_chief
     if not chief:
         callbacks = [Muted(one) if isinstance(one, _WRITERS) else one for one in callbacks]
@@ -127,8 +128,9 @@ def set_directions(callbacks, directions):
     """
     for callback in callbacks:
         name = getattr(callback, "monitor", "").removeprefix("val_")
-        if getattr(callback, "mode", None) == "auto" and name in directions:
-            callback.mode = directions[name]
+        direction = directions.get(name) or direction_of(name)
+        if getattr(callback, "mode", None) == "auto" and direction:
+            callback.mode = direction
 
 
 def state_of(callbacks):

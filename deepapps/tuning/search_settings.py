@@ -2,9 +2,10 @@
 
 import dataclasses
 
+from deepapps.task import direction_of
 from deepapps.settings import Settings, setting
 
-MINIMIZED = ("loss", "parameters", "latency", "seconds")  # nobody wants more of these
+OF_A_TRIAL = ("parameters", "latency", "seconds")  # objectives that are no validation metrics
 FREE_ON_RESUME = ("trials", "workers", "time_limit", "retrain", "progress")
 
 
@@ -38,10 +39,9 @@ class SearchSettings(Settings):
     )
     objective: str | None = setting(
         None,
-        "Validation figures to maximize, `parameters`, `latency` (ms an example) or `seconds`, "
-        "with commas; a minus "
-        "before one to minimize it. The first picks the best trial. Default: what the task "
-        "monitors.",
+        "Validation metrics, `parameters`, `latency` (ms an example) or `seconds`, with commas; a "
+        "sign where the name does not say which way it is better, `+gain`, `-gain`. The first picks "
+        "the best trial. Default: what the task monitors.",
     )
     repeats: int = setting(
         1, "Trainings of each trial, with seeds of their own; their mean counts.", minimum=1
@@ -89,29 +89,35 @@ def objectives_of(text, task):
     """The `Objective`s that the setting names; by default what the task monitors.
 
     Args:
-        text: Such as "accuracy,-parameters", or None.
+        text: Such as "accuracy,parameters", or None. A sign says which way a metric is better: `+gain`,
+            `-gain`.
         task: The `Task`.
-    Raises: ValueError for an empty name, one that stands twice, or one that nobody wants to
-        maximize.
+    Raises: ValueError for an empty name, one that stands twice, and a sign that is missing or
+        wrong.
     """
     if text is None:
         return [Objective(f"val_{task.monitor}", task.direction)]
     names = [name.strip() for name in text.split(",")]
-    plain = [name.removeprefix("-") for name in names]
+    plain = [name.lstrip("+-") for name in names]
     if not all(plain) or len(set(plain)) < len(plain):
         raise ValueError(
             "`objective` must be different figures with commas between. Received: "
             f"objective={text!r}"
         )
-    for name in names:
-        if name in MINIMIZED:
+    return [_objective(name, task) for name in names]
+
+
+def _objective(name, task):
+    """The `Objective` of a name with or without a sign."""
+    plain = name.lstrip("+-")
+    if name == plain:
+        direction = task.direction_of(plain)
+    else:
+        direction = "max" if name.startswith("+") else "min"
+        known = task.directions.get(plain) or direction_of(plain)
+        if known not in (None, direction):
+            which = "more" if known == "max" else "less"
             raise ValueError(
-                f"`objective` would maximize {name}: write -{name}. Received: objective={text!r}"
+                f"`objective`: of {plain} {which} is better. Write {plain}. Received: {name}"
             )
-    return [
-        Objective(
-            name if name in MINIMIZED[1:] else f"val_{name}",
-            "min" if sign.startswith("-") else "max",
-        )
-        for sign, name in zip(names, plain, strict=True)
-    ]
+    return Objective(plain if plain in OF_A_TRIAL else f"val_{plain}", direction)

@@ -124,7 +124,7 @@ def test_sigterm_says_how_to_go_on_and_that_goes_on(idx, tmp_path):
         (("--trials", 0), ("`trials` must be at least 1",)),
         (("--tuner", "bayes"), ("Unknown tuner 'bayes'", "'bayesian'")),
         (("--time-limit", "soon"), ("'soon' is not a duration such as 90s, 30m or 1.5h",)),
-        (("--objective", "loss"), ("would maximize loss: write -loss",)),
+        (("--objective", "-accuracy"), ("of accuracy more is better. Write accuracy",)),
         (("--space", "no.py"), ("no.py: cannot be read",)),
         (("--unit", 3), ("No such option",)),
         (("--dropout", 2), ("`dropout` must be at most 0.9",)),

@@ -242,7 +242,7 @@ def test_the_summary_names_the_best_epoch(run):
     page = Page(write_report(run).read_text(encoding="utf-8"))
     best = "the weights are those of epoch 1, by validation accuracy (0.7500)."
     assert f"2 epochs in 2 h 13 min; {best}" in page.texts
-    run.task.direction = "min"
+    run.task.directions = {"accuracy": "min"}
     assert "epoch 2, by validation accuracy (0.5000)" in write_report(run).read_text(
         encoding="utf-8"
     )

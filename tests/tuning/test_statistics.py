@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+import deepapps
+
 from deepapps.tuning.importance import columns_of, importances
 from deepapps.tuning.journal import Row
 from deepapps.tuning.search_settings import Objective, objectives_of
@@ -54,17 +56,26 @@ def test_mean_and_standard_error():
 
 
 def test_objectives():
-    class task:
-        monitor, direction = "accuracy", "max"
+    class task(deepapps.Task):
+        directions = {"missed": "min"}
 
+    task = task()
     assert objectives_of(None, task) == [Objective("val_accuracy", "max")]
     assert objectives_of("f1,-parameters, -loss", task) == [
         Objective("val_f1", "max"),
         Objective("parameters", "min"),
         Objective("val_loss", "min"),
     ]
-    for text in ("loss", "accuracy,accuracy", "accuracy,", "accuracy,parameters"):
+    assert objectives_of("mae,latency,missed,+gained", task) == [
+        Objective("val_mae", "min"),
+        Objective("latency", "min"),
+        Objective("val_missed", "min"),
+        Objective("val_gained", "max"),
+    ]
+    for text in ("accuracy,accuracy", "accuracy,", "-accuracy", "+loss", "+missed"):
         with pytest.raises(ValueError, match="`objective`"):
             objectives_of(text, task)
+    with pytest.raises(ValueError, match="Which way is 'gained' better"):
+        objectives_of("gained", task)
     with pytest.raises(ValueError, match="Unknown objective 'acuracy'. Did you mean 'accuracy'"):
         check_figures([Objective("val_acuracy", "max")], {"val_accuracy": 1, "parameters": 2})
