@@ -123,8 +123,8 @@ def main(data, seeds):
     }
     peer, ours = medians.values()
     print(
-        f"\nmedian seconds to {TARGET:.0%}: {peer:.1f} against {ours:.1f}, {peer / ours:.1f} "
-        "times sooner"
+        f"\nmedian seconds to {TARGET:.0%}: {peer:.1f} against {ours:.1f}, {peer / ours:.1f} times "
+        "sooner"
     )
 
 

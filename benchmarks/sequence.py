@@ -67,8 +67,8 @@ def main(seeds, **options):
             flush=True,
         )
     print(
-        f"deepapps: mean test accuracy {statistics.mean(accuracies):.4f}, longest "
-        f"{max(times):.0f} s"
+        f"deepapps: mean test accuracy {statistics.mean(accuracies):.4f}, longest {max(times):.0f} "
+        "s"
     )
     validation, tested = peer(run.task.data(), options["data"] == "sample")
     print(f"scikit-learn: validation {validation:.4f}, test {tested:.4f}")

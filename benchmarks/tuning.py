@@ -139,8 +139,7 @@ def plain(folder, trials):
     sizes = followed(lambda: tuner.search(**data), lambda: len(tuner.oracle.end_order))
     print(
         f"Keras Tuner: {sizes[10]:.0f} MB after 10 trials, {sizes[trials - 1]:.0f} MB after "
-        f"{trials - 1}: "
-        f"{sizes[trials - 1] / sizes[10]:.3f} times",
+        f"{trials - 1}: {sizes[trials - 1] / sizes[10]:.3f} times",
         flush=True,
     )
 

@@ -175,8 +175,8 @@ class TrainingSettings(Settings):
             number = isinstance(weight, int | float) and math.isfinite(weight) and weight >= 0
             if not (isinstance(index, int) and index >= 0 and number):
                 raise ValueError(
-                    "`class_weight` must be {class index: weight}, both 0 or more. "
-                    f"Received: class_weight={self.class_weight}"
+                    "`class_weight` must be {class index: weight}, both 0 or more. Received: "
+                    f"class_weight={self.class_weight}"
                 )
 
 

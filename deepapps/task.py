@@ -5,13 +5,13 @@ Everything else comes with it: the loop, exact resume, strategies, the Run and i
 
 from deepapps.settings import Settings
 
-_HIGHER = set(
-    "accuracy precision recall f1 auc bleu chrf rouge match kappa correlation similarity r2 iou"
-    " dice reward gain".split()
+_HIGHER = (
+    "accuracy precision recall f1 auc bleu chrf rouge match kappa correlation similarity r2 iou "
+    "dice"
 )
-_LOWER = set(
-    "loss error mae mse rmse mape msle perplexity crossentropy entropy divergence hinge distance"
-    " latency parameters seconds".split()
+_LOWER = (
+    "loss error mae mse rmse mape msle perplexity crossentropy entropy divergence hinge distance "
+    "latency parameters seconds"
 )
 
 
@@ -20,7 +20,7 @@ def direction_of(name: str) -> str | None:
     not tell.
     """
     words = set(name.lower().split("_"))
-    higher, lower = bool(words & _HIGHER), bool(words & _LOWER)
+    higher, lower = (bool(words.intersection(names.split())) for names in (_HIGHER, _LOWER))
     return {(True, False): "max", (False, True): "min"}.get((higher, lower))
 
 
@@ -48,6 +48,8 @@ class Task:
         monitor: The validation figure that picks the best weights, named without `val_`.
         directions: `{metric: "max" or "min"}`: which way metrics are better whose names do not
             tell, as `accuracy` and `mae` do.
+        input_kind: What one raw input is: "image", "text", "pair" of texts, "series" `(T, F)`, or
+            None, where nothing is known of it.
         explanations: Endings of the files that an explanation can be plotted to; none: `plot`
             itself sees to that.
         files: Names of the files that `save` and `illustrate` write into a Run's folder.
@@ -62,6 +64,7 @@ class Task:
     training = {}
     monitor = "accuracy"
     directions = {}
+    input_kind = None
     explanations = ()
     files = ()
     learned = None
@@ -77,11 +80,11 @@ class Task:
 
     @property
     def direction(self):
-        """"max" or "min": which way `monitor` is better. ValueError where nothing tells."""
+        """Which way `monitor` is better, "max" or "min". ValueError where nothing tells."""
         return self.direction_of(self.monitor)
 
     def direction_of(self, metric):
-        """"max" or "min": which way a metric is better, named without `val_`.
+        """Which way a metric is better, "max" or "min"; named without `val_`.
 
         Raises: ValueError where neither its name nor `directions` tells.
         """
@@ -137,7 +140,11 @@ class Task:
         raise NotImplementedError(f"{self.name} must define `network()`.")
 
     def loss(self):
-        """Returns `loss(targets, outputs)`, one value per example or token, unreduced."""
+        """Returns `loss(targets, outputs)`, one value per example or token, unreduced.
+
+        A loss that also has an argument `inputs` gets the inputs of the model. For a model with a
+        dict of outputs it may be a dict: `{"topic": loss, "mood": (loss, 0.5)}`, with weights.
+        """
         raise NotImplementedError(f"{self.name} must define `loss()`.")
 
     def metrics(self):
@@ -151,6 +158,10 @@ class Task:
         One that also takes `targets` changes both, and returns both.
         """
         return None
+
+    def example_input(self):
+        """Returns a raw input such as `encode` takes, to try a model on."""
+        raise ValueError(f"A task of kind {self.name!r} knows no example of its inputs.")
 
     def encode(self, raw):
         """Turns raw inputs into a batch of tensors for the model."""

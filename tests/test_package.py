@@ -47,8 +47,8 @@ def test_the_public_names():
 
 def test_importing_deepapps_loads_no_tensorflow():
     program = (
-        "import sys, deepapps; print(sorted({'tensorflow', 'keras', 'numpy', 'matplotlib'} "
-        "& set(sys.modules)))"
+        "import sys, deepapps; print(sorted({'tensorflow', 'keras', 'numpy', 'matplotlib'} & "
+        "set(sys.modules)))"
     )
     ended = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

@@ -45,8 +45,8 @@ def _train_command(name):
 
     summary = task.__doc__.partition("\n")[0]
     text = (
-        f"{summary}\n\nFlags not given take their defaults or, with --resume, what they were "
-        "in the Run."
+        f"{summary}\n\nFlags not given take their defaults or, with --resume, what they were in "
+        "the Run."
     )
     return click.Command(name, params=options, callback=callback, help=text)
 

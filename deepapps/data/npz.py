@@ -30,9 +30,8 @@ def npz_parts(path):
     pairs = {part: pair for part, pair in pairs.items() if pair}
     if not pairs:
         raise ValueError(
-            f"{path}: must hold x_train and y_train (x_test and y_test too, if you like), x and "
-            "y, or images "
-            f"and labels. Found: {', '.join(sorted(keys)) or 'nothing'}"
+            f"{path}: must hold x_train and y_train (x_test and y_test too, if you like), x and y, "
+            f"or images and labels. Found: {', '.join(sorted(keys)) or 'nothing'}"
         )
     for missing in (key for pair in pairs.values() for key in pair if key not in keys):
         raise ValueError(f"{path}: has no {missing!r}. Found: {', '.join(sorted(keys))}")

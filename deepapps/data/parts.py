@@ -73,8 +73,7 @@ def split_indices(where, keys, given=(), kind="examples"):
             remedy = "" if name == "train" else f" or {name}="
             raise ValueError(
                 f"{where}: of its {sum(map(len, parts.values()))} {kind} none falls into the "
-                f"{name} part. "
-                f"Give more {kind}{remedy}."
+                f"{name} part. Give more {kind}{remedy}."
             )
     return parts
 

@@ -19,8 +19,7 @@ class Ragged:
         if self.lengths.size and self.lengths.min() < 1 or self.lengths.sum() != len(self.values):
             raise ValueError(
                 f"`lengths` must be at least 1 and add up to the {len(self.values)} steps of "
-                "`values`. "
-                f"Received: a sum of {self.lengths.sum()}"
+                f"`values`. Received: a sum of {self.lengths.sum()}"
             )
         ends = np.cumsum(self.lengths, dtype="int64").reshape(self.lengths.shape)
         self.starts = ends - self.lengths
@@ -65,8 +64,7 @@ class RaggedSource:
         if len(sizes) > 1 or 0 in sizes:
             raise ValueError(
                 "`inputs`, `targets` and `weights` must hold the same number of examples, at "
-                "least one. "
-                f"Received: {sorted(sizes)} examples"
+                f"least one. Received: {sorted(sizes)} examples"
             )
 
     @property

@@ -23,8 +23,8 @@ class ArraySource:
         sizes = {array.shape[0] if array.ndim else 0 for array in optree.tree_leaves(self.arrays)}
         if len(sizes) != 1 or 0 in sizes:
             raise ValueError(
-                "`inputs`, `targets` and `weights` must hold the same number of examples, "
-                f"at least one. Received: {sorted(sizes)} examples"
+                "`inputs`, `targets` and `weights` must hold the same number of examples, at "
+                f"least one. Received: {sorted(sizes)} examples"
             )
         self._size = sizes.pop()
 

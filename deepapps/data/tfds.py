@@ -82,10 +82,8 @@ def prepared_set(name):
             f"tfds:{name}: is not prepared in {data_folder()}, and {server} cannot be reached. On "
             "a machine "
             'with a network run `python -c "import tensorflow_datasets as t; '
-            f"t.load('{name}')\"`, copy "
-            f"~/tensorflow_datasets/{builder.name} from there into {data_folder()}, or set "
-            "TFDS_DATA_DIR to "
-            f"the folder that holds {builder.name}."
+            f"t.load('{name}')\"`, copy ~/tensorflow_datasets/{builder.name} from there into "
+            f"{data_folder()}, or set TFDS_DATA_DIR to the folder that holds {builder.name}."
         )
     with in_one_line(f"tfds:{name}: cannot be prepared"):
         builder.download_and_prepare()

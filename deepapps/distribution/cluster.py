@@ -89,8 +89,7 @@ def resolve_strategy(strategy):
     if kind not in ("auto", cluster.strategy):
         raise ValueError(
             f"In a cluster of {_counted(cluster.jobs)} the strategy must be 'auto' or "
-            f"{cluster.strategy!r}. "
-            f"Received: {strategy!r}"
+            f"{cluster.strategy!r}. Received: {strategy!r}"
         )
     return cluster.strategy
 
@@ -132,9 +131,8 @@ def _of_tf_config(text):
         return None
     if not set(jobs) <= set(_JOBS) or not 0 <= index < jobs.get(job, 0) or not jobs.get("worker"):
         raise ValueError(
-            f"TF_CONFIG must hold workers, besides them at most {_JOBS[0]!r} and {_JOBS[2]!r}, "
-            "and a task among "
-            f"them. Received: {_counted(jobs)}, and task {job} {index}"
+            f"TF_CONFIG must hold workers, besides them at most {_JOBS[0]!r} and {_JOBS[2]!r}, and "
+            f"a task among them. Received: {_counted(jobs)}, and task {job} {index}"
         )
     return Cluster(jobs, job, index)
 

@@ -113,8 +113,8 @@ def _mirrored(count):
             f" call deepapps.use_devices({count}) first in the program." if kind == "CPU" else ""
         )
         raise ValueError(
-            f"Strategy 'mirrored:{count}' needs {count} devices, and TensorFlow has "
-            f"{len(devices)} {kind}:" + (remedy or " ask for fewer.")
+            f"Strategy 'mirrored:{count}' needs {count} devices, and TensorFlow has {len(devices)} "
+            f"{kind}:" + (remedy or " ask for fewer.")
         )
     return _mirrored_on(tuple(devices[:count]))
 
@@ -136,8 +136,7 @@ def _multi_worker(count):
     except RuntimeError as error:
         raise RuntimeError(
             "Strategy 'multi-worker' must be made before TensorFlow's first operation, and any "
-            "metric or layer "
-            f"is one: train earlier in the program ({str(error).splitlines()[0]})."
+            f"metric or layer is one: train earlier in the program ({str(error).splitlines()[0]})."
         ) from None
 
 

@@ -283,8 +283,7 @@ class Attention(keras.Layer):
         if not same_shape(shape, expected):
             raise ValueError(
                 f"`score` of {type(self).__name__} must return the shape {expected}: one number "
-                "for each query "
-                f"and key. Received: {f'shape {shape}' if shape else repr(scores)}"
+                f"for each query and key. Received: {f'shape {shape}' if shape else repr(scores)}"
             )
         return ops.cast(scores, keras.backend.result_type(scores.dtype, "float32"))
 
@@ -297,8 +296,7 @@ class Attention(keras.Layer):
         if not fits or len(bias.shape) > len(scores.shape):
             raise ValueError(
                 f"`bias` of {type(self).__name__} must return what broadcasts to "
-                f"{tuple(scores.shape)}. "
-                f"Received: shape {tuple(bias.shape)}"
+                f"{tuple(scores.shape)}. Received: shape {tuple(bias.shape)}"
             )
 
     def _check(self, query, value, key, query_mask, value_mask, key_mask, attention_mask):

@@ -186,8 +186,8 @@ class AttentionCell(keras.Layer):
         if widths != self.state_size:
             raise ValueError(
                 f"`update` of {type(self).__name__} must return tensors of the widths "
-                f"{self.state_size}, as `state`. "
-                f"Received: {type(new).__name__ if widths is None else widths}"
+                f"{self.state_size}, as `state`. Received: "
+                f"{type(new).__name__ if widths is None else widths}"
             )
         return output, [*new, *self._follow(tapes, new, weights).values()], weights
 

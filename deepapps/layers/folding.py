@@ -46,9 +46,8 @@ def _folded_mask(mask, outside, queries, values):
     missing = len(outside) + len(queries) + len(values) - len(mask.shape)
     if missing not in (0, len(outside) - 1, len(outside)):
         raise ValueError(
-            "`attention_mask` must have the axes attended over, of query and value, and "
-            "before them the batch or all "
-            f"other axes. Received: shape {tuple(mask.shape)}"
+            "`attention_mask` must have the axes attended over, of query and value, and before "
+            f"them the batch or all other axes. Received: shape {tuple(mask.shape)}"
         )
     batch = 0 if missing == len(outside) else 1
     shape = (*ops.shape(mask)[:batch], *[1] * missing, *ops.shape(mask)[batch:])
@@ -61,6 +60,6 @@ def _check_grid(query, **tensors):
     for name, tensor in tensors.items():
         if tensor is not None and len(tensor.shape) != len(query.shape):
             raise ValueError(
-                f"`{name}` must have {len(query.shape)} axes, to go with `query`. Received: "
-                f"shape {tuple(tensor.shape)}"
+                f"`{name}` must have {len(query.shape)} axes, to go with `query`. Received: shape "
+                f"{tuple(tensor.shape)}"
             )

@@ -325,8 +325,8 @@ class MultiHeadAttention(Attention):
             last, room = cache_index + (value.shape[1] or 0), keys.shape[2]
             if room is not None and last > room:
                 raise ValueError(
-                    "`cache` must have room for the rows from `cache_index` on. "
-                    f"Received: rows up to {last}, a cache of {room} positions"
+                    "`cache` must have room for the rows from `cache_index` on. Received: rows up "
+                    f"to {last}, a cache of {room} positions"
                 )
         places = "Tv" if cache is None else "L"
         sizes = built_sizes(self, query="Dq", value="Dv", key="Dk")

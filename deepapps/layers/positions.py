@@ -87,8 +87,7 @@ class LearnedPositions(keras.Layer):
         if (inputs.shape[1] or 0) + start > self.max_length:
             raise ValueError(
                 f"`inputs` must have at most max_length={self.max_length} steps, those before "
-                "`start` included. "
-                f"Received: {inputs.shape[1]} steps, start={start}"
+                f"`start` included. Received: {inputs.shape[1]} steps, start={start}"
             )
 
     def compute_output_shape(self, inputs_shape):

@@ -1,5 +1,8 @@
 """Losses and metrics that Keras has in other forms."""
 
+import copy
+import inspect
+
 import keras
 from keras import ops
 
@@ -88,6 +91,51 @@ def accuracy(multi_label=False):
 def token_accuracy():
     """The Keras metric "token_accuracy" of logits: the share of tokens that are right."""
     return keras.metrics.SparseCategoricalAccuracy("token_accuracy")
+
+
+def per_example(loss):
+    """A loss as `function(targets, outputs, inputs)` to unreduced values.
+
+    Args:
+        loss: A Keras loss or its name; a function of targets and outputs and, where it has an
+            argument of that name, of `inputs`; or, for a model with a dict of outputs, a dict of
+            such losses, or of `(loss, weight)`, whose values are averaged for each example and
+            summed.
+    """
+    if isinstance(loss, dict):
+        return _sum_of({name: _with_weight(one) for name, one in loss.items()})
+    loss = keras.losses.get(loss)
+    if isinstance(loss, keras.losses.Loss):
+        loss = copy.copy(loss)
+        loss.reduction = None
+    if uses_inputs(loss):
+        return lambda targets, outputs, inputs: loss(targets, outputs, inputs=inputs)
+    return lambda targets, outputs, inputs: loss(targets, outputs)
+
+
+def uses_inputs(loss):
+    """Whether a loss, or one of a dict, has an argument `inputs`."""
+    if isinstance(loss, dict):
+        return any(uses_inputs(_with_weight(one)[0]) for one in loss.values())
+    return inspect.isfunction(loss) and "inputs" in inspect.signature(loss).parameters
+
+
+def _with_weight(loss):
+    return loss if isinstance(loss, tuple) else (loss, 1.0)
+
+
+def _sum_of(parts):
+    """The weighted sum of losses, `{output: (loss, weight)}`, as one loss."""
+    parts = {name: (per_example(loss), weight) for name, (loss, weight) in parts.items()}
+
+    def total(targets, outputs, inputs):
+        values = []
+        for name, (loss, weight) in parts.items():
+            losses = ops.cast(loss(targets[name], outputs[name], inputs), "float32")
+            values.append(weight * ops.mean(losses, axis=tuple(range(1, len(losses.shape)))))
+        return sum(values)
+
+    return total
 
 
 def copied(metric):

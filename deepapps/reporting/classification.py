@@ -97,10 +97,8 @@ def _calibration(figures, folder):
     plot_calibration(figures["calibration"], folder / "calibration.png", BINS)
     text = (
         f"Expected calibration error {figure_text(figures['calibration_error'])}: how far the "
-        "probability of an "
-        f"answer is from the share of right answers, a mean over the examples, in {BINS} bins of "
-        "that probability "
-        "(Naeini et al. 2015; Guo et al. 2017)."
+        "probability of an answer is from the share of right answers, a mean over the examples, "
+        f"in {BINS} bins of that probability (Naeini et al. 2015; Guo et al. 2017)."
     )
     picture = Picture("calibration.png", "Share of right answers by the probability of the answer")
     return Section("Calibration", [picture], text)

@@ -53,8 +53,7 @@ def _alignments(examples, folder):
         pictures.append(Picture(file, f"Alignment with: {' '.join(example['translation'])}"))
     text = (
         "A row for each word that the network wrote. The darker, the more it looked at that word "
-        "of the source. "
-        "Attention is not always the reason."
+        "of the source. Attention is not always the reason."
     )
     return Section("Alignments", pictures, text)
 

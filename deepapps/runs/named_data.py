@@ -28,9 +28,8 @@ def check_named_data(path: pathlib.Path, named: dict[str, str]) -> None:
     for setting, value in named.items():
         if value.startswith("tfds:") and not is_prepared(value.removeprefix("tfds:")):
             raise ValueError(
-                f"{path}: its `{setting}` is {value}, which is not on this machine, and nothing "
-                "is downloaded for a "
-                f"Run. Name data to evaluate on (--data {value} downloads them)."
+                f"{path}: its `{setting}` is {value}, which is not on this machine, and nothing is "
+                f"downloaded for a Run. Name data to evaluate on (--data {value} downloads them)."
             )
         for part in {value, *value.split(":")}:  # a pair of files stands with a colon
             _check_file(path, setting, part)

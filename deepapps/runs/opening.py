@@ -102,8 +102,7 @@ def check_resume(path, stored, given, free=FREE_ON_RESUME, verb="train"):
         if name not in free and stored.get(name) != value:
             raise ValueError(
                 f"{path}: its `{name}` is {stored.get(name)!r} and cannot become {value!r} in a "
-                "resume. "
-                f"Leave it out, or {verb} into another folder."
+                f"resume. Leave it out, or {verb} into another folder."
             )
 
 

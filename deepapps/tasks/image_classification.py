@@ -28,8 +28,7 @@ class ImageSettings(Settings):
     data: str | None = setting(
         None,
         "Training images: a folder with one sub-folder for each class, a folder of idx files, an "
-        ".npz file, "
-        "`tfds:NAME`, or `sample`.",
+        ".npz file, `tfds:NAME`, or `sample`.",
     )
     validation: str | None = setting(
         None, "Validation images; default: 10 % of the training images."
@@ -40,8 +39,7 @@ class ImageSettings(Settings):
     image_size: int | None = setting(
         None,
         "Side of the square that images are fitted into, in pixels; default: their own size where "
-        "all have "
-        "one (of files: up to 128), else 64.",
+        "all have one (of files: up to 128), else 64.",
         minimum=1,
     )
     resize: str = setting(
@@ -92,8 +90,7 @@ class ImageSettings(Settings):
     augmentation: str | None = setting(
         None,
         "How: `light` shifts, turns and zooms; `digits` also bends and cuts out; `photos` also "
-        "mirrors and "
-        "mixes. Default: `photos` for images in color, else `light`.",
+        "mirrors and mixes. Default: `photos` for images in color, else `light`.",
         choices=tuple(AUGMENTATIONS),
     )
 
@@ -106,6 +103,7 @@ class ImageClassification(Task):
     """
 
     Settings = ImageSettings
+    input_kind = "image"
     explanations = PICTURE
     files = ("labels.json", "samples.png")
 
@@ -171,6 +169,9 @@ class ImageClassification(Task):
             return None
         preset = settings.augmentation or ("photos" if color else "light")
         return AUGMENTATIONS[preset](len(self.class_names))
+
+    def example_input(self):
+        return np.zeros(self.image_shape, "uint8")
 
     def encode(self, raw):
         """Images as `(B, H, W, C)`: takes arrays of one or many images, or names of image files."""

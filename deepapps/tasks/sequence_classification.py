@@ -12,7 +12,7 @@ from deepapps.data.sequences.load import (
     read_sequences,
     split_sequences,
 )
-from deepapps.data.sequences.texts import TextEncoder
+from deepapps.data.sequences.series import SeriesEncoder
 from deepapps.data.sequences.vectors import embedding_matrix
 from deepapps.files import PAGE_OR_PICTURE, read_json, write_json
 from deepapps.metrics.lengths import parts_by_length
@@ -28,8 +28,8 @@ class SequenceSettings(Settings):
 
     data: str = setting(
         "sample",
-        "Training sequences: `sample`, `tfds:NAME`, a .tsv, .csv, .jsonl or label-first .txt "
-        "file, or an .npz file.",
+        "Training sequences: `sample`, `tfds:NAME`, a .tsv, .csv, .jsonl or label-first .txt file, "
+        "or an .npz file.",
     )
     validation: str | None = setting(
         None, "Validation sequences; default: 10 % of the training sequences."
@@ -166,6 +166,20 @@ class SequenceClassification(Task):
 
         return losses
 
+    @property
+    def input_kind(self):
+        if isinstance(self.encoder, SeriesEncoder):
+            return "series"
+        return "pair" if self.encoder.pairs else "text"
+
+    def example_input(self):
+        series = (
+            np.zeros((3, len(self.encoder.mean)), "float32")
+            if self.input_kind == "series"
+            else None
+        )
+        return {"series": series, "text": "a text", "pair": ("a text", "another")}[self.input_kind]
+
     def encode(self, raw):
         """Raw inputs as `Ragged`: texts, pairs of texts, or series `(T, F)`; one or a list."""
         return self.encoder.encode(raw)
@@ -177,7 +191,7 @@ class SequenceClassification(Task):
 
     def explain(self, predictor, raw, target=None):
         """Integrated gradients and attention of a text, a `TextExplanation`."""
-        if not isinstance(self.encoder, TextEncoder):
+        if self.input_kind == "series":
             raise ValueError("Texts can be explained, and series cannot.")
         return self._explanations.explain_text(
             predictor.model, self.encoder, raw, self.class_names, target, self._probabilities
@@ -240,7 +254,7 @@ class SequenceClassification(Task):
     def _shown(self, model, source, index, most=3):
         """A text as the report shows it; of a series how long it is."""
         raw = source.raw[index]
-        if not isinstance(self.encoder, TextEncoder):
+        if self.input_kind == "series":
             return f"{len(raw)} steps"
         texts = self.encoder.texts_of(raw)
         tokens = source.inputs.padded(np.array([index]))

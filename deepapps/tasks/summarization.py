@@ -27,8 +27,8 @@ class SummarizerSettings(TranslatorSettings):
     )
     max_ratio: float | None = setting(
         None,
-        "Most times that one side of a training pair is longer, in subwords, where it has over "
-        "10; default: no bound.",
+        "Most times that one side of a training pair is longer, in subwords, where it has over 10; "
+        "default: no bound.",
         minimum=1,
     )
 

@@ -131,7 +131,7 @@ class Translation(Task):
     name = "translator"
     monitor = "bleu"
     answer_name = "translation"
-    explanations = PAGE_OR_PICTURE
+    input_kind, explanations = "text", PAGE_OR_PICTURE
     files = ("encoder.json",)
     # an answer has at most this many times the subwords of its source, and these more
     longest = (3, 20)
@@ -184,6 +184,9 @@ class Translation(Task):
         from deepapps.metrics import losses  # Keras
 
         return losses
+
+    def example_input(self):
+        return "a text"
 
     def encode(self, raw):
         """Sentences as `Ragged` subword numbers: one string or a list."""

@@ -113,8 +113,7 @@ def check_no_batch_hooks(callbacks):
         if _follows_batches(callback):
             raise ValueError(
                 "With parameter servers no batch comes after another: callbacks must do without "
-                "batch hooks. "
-                f"Received: {_name(callback)}"
+                f"batch hooks. Received: {_name(callback)}"
             )
 
 

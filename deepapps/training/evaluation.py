@@ -7,10 +7,11 @@ from keras import tree
 
 from deepapps.distribution.workers import Workers
 from deepapps.inference.predictor import READ
+from deepapps.metrics.losses import per_example, uses_inputs
 from deepapps.task import Task
 from deepapps.training.feeds import make_feed
 from deepapps.training.pace import Pace
-from deepapps.training.step import Step, figures_of, per_example
+from deepapps.training.step import Step, figures_of
 
 
 class Measure:
@@ -62,7 +63,8 @@ def evaluate_model(task, predictor, source, batch_size, workers, **answering):
         workers: The `Workers` of the strategy, all of which must call this together.
         **answering: Settings of the task's `Answering`.
     """
-    if type(task).measure is not Task.measure and type(task).evaluate is Task.evaluate:
+    measures = type(task).measure is not Task.measure and type(task).evaluate is Task.evaluate
+    if measures and not uses_inputs(task.loss()):
         outputs, targets, weights = predictor.outputs(source)
         figures = _measured(task, predictor, outputs, targets, weights)
         return figures | task.measure(outputs, targets, source)

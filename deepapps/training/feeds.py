@@ -107,8 +107,7 @@ class DatasetFeed:
         if share[1] > 1:
             raise ValueError(
                 "A tf.data.Dataset trains in one process: give several workers a source with "
-                "random access. "
-                f"Received: {share[1]} workers"
+                f"random access. Received: {share[1]} workers"
             )
         self.steps = int(dataset.cardinality())
         if self.steps == tf.data.INFINITE_CARDINALITY:

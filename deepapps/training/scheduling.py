@@ -78,6 +78,5 @@ def check_asynchronous(model, source):
         if isinstance(layer, keras.layers.BatchNormalization) and layer.synchronized:
             raise ValueError(
                 "Batch normalization cannot be synchronized with parameter servers, whose workers "
-                "do not wait "
-                f"for each other. Received: {layer.name} with synchronized=True"
+                f"do not wait for each other. Received: {layer.name} with synchronized=True"
             )

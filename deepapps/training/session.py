@@ -242,9 +242,8 @@ class Session:
         rate = current_learning_rate(self.state.optimizer)
         return (
             f"The loss is not finite at epoch {self.state.epoch + 1}, step {step + 1}, with "
-            f"learning rate {rate:.3g}. "
-            f"{self.keeper.after_failure(self)} Lower `learning_rate`, or bound the gradients "
-            "with `global_clipnorm`."
+            f"learning rate {rate:.3g}. {self.keeper.after_failure(self)} Lower `learning_rate`, "
+            "or bound the gradients with `global_clipnorm`."
         )
 
     def _leave(self):

@@ -12,13 +12,14 @@ from keras import tree
 from deepapps.data.source import class_weights
 from deepapps.distribution.strategies import fold_replica_into_seeds
 from deepapps.distribution.workers import Workers
+from deepapps.metrics.losses import per_example
 from deepapps.training import checkpoints
 from deepapps.training.callbacks import restore_state, state_of
 from deepapps.training.feeds import make_feed
 from deepapps.training.normalization import join_messages
 from deepapps.training.optimizers import make_optimizer
 from deepapps.training.scheduling import check_asynchronous
-from deepapps.training.step import Step, figures_of, jit_pays, per_example
+from deepapps.training.step import Step, figures_of, jit_pays
 
 _POSITION = ("epoch", "step", "history", "best", "seconds")
 _logger = logging.getLogger(__name__)
@@ -200,7 +201,7 @@ class State:
         self.optimizer.build(self.model.trainable_variables)
 
         def measure():
-            loss(targets, outputs)
+            loss(targets, outputs, inputs)
             for metric in self.metrics[1:]:
                 metric.update_state(targets, outputs, sample_weight=weights)
 
@@ -214,8 +215,7 @@ class State:
             reason = str(error).strip().splitlines()[0]
             raise ValueError(
                 f"The loss or a metric does not fit targets of shape {shapes[0]} and outputs of "
-                f"shape {shapes[1]} "
-                f"for an example: {reason}"
+                f"shape {shapes[1]} for an example: {reason}"
             ) from None
         self.take_figures()
 
@@ -227,8 +227,8 @@ def use_jit(setting, model, workers):
     """
     if setting is True and not workers.has_one_device:
         raise ValueError(
-            "`jit_compile` must be False or 'auto' on several replicas. "
-            f"Received: jit_compile=True, {workers.strategy.num_replicas_in_sync} replicas"
+            "`jit_compile` must be False or 'auto' on several replicas. Received: "
+            f"jit_compile=True, {workers.strategy.num_replicas_in_sync} replicas"
         )
     return setting is True or (setting == "auto" and workers.has_one_device and jit_pays(model))
 
@@ -247,13 +247,13 @@ def dtype_policy(name):
 def _check_batch_size(feed, replicas):
     if feed.size is not None and feed.size < feed.batch_size:
         raise ValueError(
-            f"`batch_size` must be at most the number of training examples. "
-            f"Received: batch_size={feed.batch_size}, {feed.size} examples"
+            "`batch_size` must be at most the number of training examples. Received: "
+            f"batch_size={feed.batch_size}, {feed.size} examples"
         )
     if feed.batch_size % replicas:
         raise ValueError(
-            f"`batch_size` must be a multiple of the number of replicas. "
-            f"Received: batch_size={feed.batch_size}, {replicas} replicas"
+            "`batch_size` must be a multiple of the number of replicas. Received: "
+            f"batch_size={feed.batch_size}, {replicas} replicas"
         )
 
 

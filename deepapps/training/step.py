@@ -24,7 +24,7 @@ class Step:
 
     Args:
         model, optimizer: Made and built in the scope of the strategy.
-        loss: `loss(targets, outputs)`, unreduced.
+        loss: What `per_example` returns.
         metrics: Keras metrics; the first is a `keras.metrics.Mean` that follows the loss.
         workers: The `Workers` of the strategy.
         augmentation: What `Task.augmentation` returns. Runs outside XLA.
@@ -87,7 +87,7 @@ class Step:
     def _evaluation_call(self, feed):
         def measure(batch):
             inputs, targets, weights = batch
-            self.measure(targets, self.model(inputs, training=False), weights)
+            self.measure(targets, self.model(inputs, training=False), weights, inputs)
 
         measure = self._with_load(lambda element: feed.load(self._slice(element)), measure, feed)
 
@@ -100,9 +100,10 @@ class Step:
 
         return self._compiled(call, feed)
 
-    def measure(self, targets, outputs, weights):
+    def measure(self, targets, outputs, weights, inputs=None):
         """Adds the loss and the metrics of outputs to `metrics`."""
-        self._measure(targets, outputs, weights, self._losses(targets, outputs, weights))
+        losses = self._losses(targets, outputs, weights, inputs)
+        self._measure(targets, outputs, weights, losses)
 
     def _update_of(self, feed):
         """The update of one replica from its elements; augmentation stays outside XLA."""
@@ -169,7 +170,7 @@ class Step:
         inputs, targets, weights = batch
         with tf.GradientTape() as tape:
             outputs = self.model(inputs, training=True)
-            losses = self._losses(targets, outputs, weights)
+            losses = self._losses(targets, outputs, weights, inputs)
             share = tf.math.divide_no_nan(_count(weights), count)
             loss = tf.math.divide_no_nan(tf.reduce_sum(losses * weights), count)
             loss += share * self._penalty(loss.dtype)
@@ -191,9 +192,9 @@ class Step:
         values = tf.math.unsorted_segment_sum(gradient.values, places, tf.size(rows))
         return tf.IndexedSlices(values, rows, gradient.dense_shape)
 
-    def _losses(self, targets, outputs, weights):
+    def _losses(self, targets, outputs, weights, inputs):
         """The losses, one for each weight: further axes are averaged."""
-        losses = tf.cast(self.loss(targets, outputs), "float32")
+        losses = tf.cast(self.loss(targets, outputs, inputs), "float32")
         return tf.reduce_mean(losses, axis=list(range(weights.shape.rank, losses.shape.rank)))
 
     def _penalty(self, dtype):
@@ -249,15 +250,6 @@ def jit_pays(model):
         layers.Concatenate,
     )
     return all(type(layer) in measured for layer in layers_of(model))
-
-
-def per_example(loss):
-    """A loss, or its Keras name, as a function to unreduced values."""
-    loss = keras.losses.get(loss)
-    if isinstance(loss, keras.losses.Loss):
-        loss = copy.copy(loss)
-        loss.reduction = None
-    return loss
 
 
 def figures_of(metrics):

@@ -79,8 +79,8 @@ def _best(found, scored):
     settings = [(name, [_short(value)]) for name, value in found.best_settings.items()]
     text = (
         "A search picks the trial that did best on the validation split, luck included. So its "
-        "settings were trained "
-        "again with fresh seeds and measured on the test split, which no trial has seen."
+        "settings were trained again with fresh seeds and measured on the test split, which no "
+        "trial has seen."
     )
     columns = [f"Trial {scored[0].trial}, validation", "Fresh seeds, test", "Standard error"]
     sections = [Section("The best settings", [Table("Setting", ["Value"], settings)])]
@@ -117,9 +117,8 @@ def _curves(found, rows, scored, space, folder):
         plots.plot_importances(weights, folder / "importances.png")
         text = (
             "How much worse a random forest predicts the score of trials it has not seen when one "
-            "hyperparameter is "
-            "shuffled; the lines are one standard deviation over forests grown on other draws of "
-            "the trials."
+            "hyperparameter is shuffled; the lines are one standard deviation over forests grown "
+            "on other draws of the trials."
         )
         picture = Picture(
             "importances.png", "Importance of each hyperparameter, with its uncertainty"

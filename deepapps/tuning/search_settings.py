@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from deepapps.task import direction_of
 from deepapps.settings import Settings, setting
+from deepapps.task import direction_of
 
 OF_A_TRIAL = ("parameters", "latency", "seconds")  # objectives that are no validation metrics
 FREE_ON_RESUME = ("trials", "workers", "time_limit", "retrain", "progress")
@@ -40,8 +40,8 @@ class SearchSettings(Settings):
     objective: str | None = setting(
         None,
         "Validation metrics, `parameters`, `latency` (ms an example) or `seconds`, with commas; a "
-        "sign where the name does not say which way it is better, `+gain`, `-gain`. The first picks "
-        "the best trial. Default: what the task monitors.",
+        "sign where the name does not say which way it is better, `+gain`, `-gain`. The first "
+        "picks the best trial. Default: what the task monitors.",
     )
     repeats: int = setting(
         1, "Trainings of each trial, with seeds of their own; their mean counts.", minimum=1
@@ -89,8 +89,8 @@ def objectives_of(text, task):
     """The `Objective`s that the setting names; by default what the task monitors.
 
     Args:
-        text: Such as "accuracy,parameters", or None. A sign says which way a metric is better: `+gain`,
-            `-gain`.
+        text: Such as "accuracy,parameters", or None. A sign says which way a metric is better:
+            `+gain`, `-gain`.
         task: The `Task`.
     Raises: ValueError for an empty name, one that stands twice, and a sign that is missing or
         wrong.

@@ -121,8 +121,7 @@ def test_a_wrong_argument_is_one_line_without_tensorflow(case):
 def test_a_wrong_argument_really_loads_no_tensorflow(flag):
     program = (
         "import sys, deepapps.cli.main; status = deepapps.cli.main.main(['train', 'mnist', "
-        f"'{flag}', '1']); "
-        "print(status, sorted({'tensorflow', 'keras'} & set(sys.modules)))"
+        f"'{flag}', '1']); print(status, sorted({{'tensorflow', 'keras'}} & set(sys.modules)))"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert ended.stdout == "2 []\n" and len(ended.stderr.splitlines()) == 1

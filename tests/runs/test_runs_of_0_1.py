@@ -88,6 +88,15 @@ def test_it_predicts_the_same(run):
     )
 
 
+def test_it_knows_what_its_inputs_are(run):
+    if run.name == "model":
+        assert run.task.input_kind is None
+        return
+    kinds = {"mnist": "image", "image": "image", "translator": "text", "summarizer": "text"}
+    assert run.task.input_kind == kinds.get(run.name) or run.name == "sequence"
+    assert len(run.predict([run.task.example_input()])) == 1
+
+
 @some([name for name in NAMES if name not in BY_COMMAND])
 def test_it_evaluates_to_the_same_metrics(run):
     if run.name == "model":

@@ -572,3 +572,40 @@ def test_validation_stays_out_of_the_training_figures(tmp_path):
         for data in (spoilt, deepapps.Splits(digits()))
     ]
     assert losses[0] == losses[1]
+
+
+def test_several_outputs_have_losses_and_weights_of_their_own_and_a_loss_may_ask_for_inputs(
+    tmp_path,
+):
+    random = np.random.default_rng(0)
+    points = random.normal(size=(64, 3)).astype("float32")
+    targets = {"sign": (points[:, 0] > 0).astype("int32"), "sum": points.sum(1, keepdims=True)}
+
+    class Two(deepapps.Task):
+        monitor, training = "loss", {"epochs": 2, "batch_size": 16, "progress": False}
+
+        def data(self):
+            source = deepapps.ArraySource(points, targets)
+            return deepapps.Splits(source, validation=source)
+
+        def network(self):
+            inputs = keras.Input((3,))
+            outputs = {"sign": keras.layers.Dense(2), "sum": keras.layers.Dense(1)}
+            return keras.Model(inputs, {name: layer(inputs) for name, layer in outputs.items()})
+
+        def loss(self):
+            def far_off(targets, outputs, inputs):
+                return keras.ops.abs(targets - outputs) * keras.ops.abs(inputs[:, :1])
+
+            return {
+                "sign": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+                "sum": (far_off, 0.5),
+            }
+
+    run = deepapps.train(Two(), output=tmp_path)
+    outputs = run.model(points)
+    logits = outputs["sign"].numpy()
+    log_shares = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    off = np.abs(targets["sum"] - outputs["sum"].numpy()) * np.abs(points[:, :1])
+    expected = -log_shares[np.arange(64), targets["sign"]] + 0.5 * off[:, 0]
+    assert run.metrics["validation"]["loss"] == pytest.approx(expected.mean(), rel=1e-5)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import deepapps
-
 from deepapps.tuning.importance import columns_of, importances
 from deepapps.tuning.journal import Row
 from deepapps.tuning.search_settings import Objective, objectives_of

@@ -106,8 +106,7 @@ def _listed(folder, names):
         if not images:
             raise ValueError(
                 f"{os.path.join(folder, name)}: holds no images ({', '.join(ENDINGS)}). Each "
-                "sub-folder of "
-                f"{folder} is a class: add images, or take the sub-folder away."
+                f"sub-folder of {folder} is a class: add images, or take the sub-folder away."
             )
         paths += images
         labels += [label] * len(images)

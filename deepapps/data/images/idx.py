@@ -33,10 +33,8 @@ def idx_parts(folder):
         return parts
     raise ValueError(
         f"{folder}: {'has no idx files' if names else 'the folder is empty'}. Looked for one "
-        "sub-folder for "
-        "each class, or for train-images-idx3-ubyte and train-labels-idx1-ubyte, "
-        "t10k-images-idx3-ubyte and "
-        "t10k-labels-idx1-ubyte (plain or .gz)."
+        "sub-folder for each class, or for train-images-idx3-ubyte and train-labels-idx1-ubyte, "
+        "t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte (plain or .gz)."
     )
 
 
@@ -56,8 +54,7 @@ def read_idx(path, dimensions):
     if content[:4] != magic:
         raise ValueError(
             f"{path}: is no idx file of {dimensions} dimensions; it must begin with the bytes "
-            f"{magic.hex()}. "
-            f"Found: {content[:4].hex() or 'nothing'}"
+            f"{magic.hex()}. Found: {content[:4].hex() or 'nothing'}"
         )
     shape = [int.from_bytes(content[i : i + 4], "big") for i in range(4, start, 4)]
     expected = start + math.prod(shape)
@@ -65,8 +62,7 @@ def read_idx(path, dimensions):
         fault = "is cut short" if len(content) < max(start, expected) else "has bytes after its end"
         raise ValueError(
             f"{path}: {fault}: its header asks for {max(start, expected)} bytes and it holds "
-            f"{len(content)}. "
-            "Download or copy it again."
+            f"{len(content)}. Download or copy it again."
         )
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 

@@ -6,8 +6,7 @@ import numpy as np
 
 IMAGE_RULE = (
     "images must be an array (N, H, W) or (N, H, W, C) of uint8, of integers from 0 to 255, or of "
-    "floats "
-    "from 0 to 1"
+    "floats from 0 to 1"
 )
 
 
@@ -71,8 +70,7 @@ def learn_class_names(train):
         stray = present[gap]
         raise ValueError(
             f"{train.where}: label {stray} at index {_first(train.labels == stray)}, but no image "
-            "has label "
-            f"{gap}; labels must run from 0 without a gap."
+            f"has label {gap}; labels must run from 0 without a gap."
         )
     if len(present) < 2:
         raise ValueError(
@@ -96,8 +94,7 @@ def targets_of(part, class_names, image_shape, seen=None):
     if part.images.shape[1:] != tuple(image_shape):
         raise ValueError(
             f"{part.where}: images must have the shape of those in training, "
-            f"{_shape(image_shape)}. "
-            f"Received: {_shape(part.images.shape[1:])}"
+            f"{_shape(image_shape)}. Received: {_shape(part.images.shape[1:])}"
         )
     known = range(len(class_names)) if seen is None else seen
     targets = _matched(part, class_names)
@@ -107,8 +104,7 @@ def targets_of(part, class_names, image_shape, seen=None):
         name = f" ({part.names[part.labels[index]]!r})" if part.names else ""
         raise ValueError(
             f"{part.where}: label {part.labels[index]}{name} at index {index} has no example in "
-            "training; "
-            f"it must be one of the {len(known)} classes trained on."
+            f"training; it must be one of the {len(known)} classes trained on."
         )
     return targets.astype(np.int32)
 

@@ -21,8 +21,7 @@ from deepapps.data.tfds import tfds_image_parts
 
 ACCEPTED = (
     "`sample`, `tfds:NAME[/CONFIG]`, a folder with one sub-folder for each class, a folder of "
-    "MNIST-format idx "
-    "files, or an .npz file"
+    "MNIST-format idx files, or an .npz file"
 )
 
 

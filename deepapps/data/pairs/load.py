@@ -18,8 +18,8 @@ from deepapps.data.source import Splits
 from deepapps.settings import close_names
 
 ACCEPTED = (
-    "`sample`, `tfds:NAME[/CONFIG]`, a tab-separated .tsv or .txt file, or "
-    "SOURCE_FILE:TARGET_FILE with a sentence a line"
+    "`sample`, `tfds:NAME[/CONFIG]`, a tab-separated .tsv or .txt file, or SOURCE_FILE:TARGET_FILE "
+    "with a sentence a line"
 )
 _logger = logging.getLogger(__name__)
 
@@ -90,8 +90,8 @@ def _describe(name, encoder, sources):
         [
             f"{name}: {total:,} pairs",
             parts,
-            f"subwords: {known}; in training {means[0]:.1f} a source, {means[1]:.1f} a target "
-            f"(at most {most[0]} and {most[1]})",
+            f"subwords: {known}; in training {means[0]:.1f} a source, {means[1]:.1f} a target (at "
+            f"most {most[0]} and {most[1]})",
         ]
     )
 
@@ -183,11 +183,9 @@ def _filtered(examples, source, settings):
     if not len(kept):
         raise ValueError(
             f"{examples.where}: all {len(source)} training pairs are too long or too unequal: "
-            "raise "
-            f"`max_length` ({settings.max_length}) or `max_ratio` ({settings.max_ratio})."
+            f"raise `max_length` ({settings.max_length}) or `max_ratio` ({settings.max_ratio})."
         )
     return kept, [
         f"{examples.where}: left out of training: {long.sum()} pairs of {settings.max_length} "
-        "subwords or more, "
-        f"{unequal.sum()} of lengths more than {times:g} times apart."
+        f"subwords or more, {unequal.sum()} of lengths more than {times:g} times apart."
     ]

@@ -26,8 +26,7 @@ def tfds_pair_parts(name):
     if len(sides) != 2:
         raise ValueError(
             f"tfds:{name}: has {len(texts)} features of type Text, so it does not fit a "
-            "translator. "
-            f"Features: {', '.join(features)}"
+            f"translator. Features: {', '.join(features)}"
         )
     read = functools.partial(_read, builder, name, sides)
     return {

@@ -28,8 +28,7 @@ from deepapps.settings import close_names
 
 ACCEPTED = (
     "`sample`, `tfds:NAME[/CONFIG]`, a .tsv, .csv or .jsonl file of texts and labels, a .txt file "
-    "with the label "
-    "first on each line, or an .npz file of series"
+    "with the label first on each line, or an .npz file of series"
 )
 _logger = logging.getLogger(__name__)
 

@@ -56,8 +56,7 @@ def _examples(where, inputs, labels, names):
     if len(inputs) != len(labels) or labels.dtype.kind not in "iu" or labels.ndim not in (1, 2):
         raise ValueError(
             f"{where}: labels must be integers (N,), one for each of the {len(inputs)} series, or "
-            "0 and 1 (N, C). "
-            f"Received: {labels.dtype} {labels.shape}"
+            f"0 and 1 (N, C). Received: {labels.dtype} {labels.shape}"
         )
     most = labels.shape[1] if labels.ndim == 2 else int(labels.max()) + 1
     if (

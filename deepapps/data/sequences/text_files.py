@@ -211,8 +211,8 @@ def _find_columns(path, rows, columns):
         return {key: header.index(name) for key, name in names.items()}, 1
     if len(header) != 2:
         raise ValueError(
-            f"{path}: has {len(header)} columns, and no header names text and label: "
-            "name them with --text-column and --label-column."
+            f"{path}: has {len(header)} columns, and no header names text and label: name them "
+            "with --text-column and --label-column."
         )
     label = _label_like(rows)
     counts = collections.Counter(row[label] for row in rows)
@@ -221,8 +221,7 @@ def _find_columns(path, rows, columns):
     ]:
         raise ValueError(
             f"{path}: line 1 looks like a header: its label {rows[0][label]!r} is the only one "
-            "that never comes "
-            "again. Name the columns with --text-column and --label-column."
+            "that never comes again. Name the columns with --text-column and --label-column."
         )
     return {"text": 1 - label, "label": label}, 0
 

@@ -41,8 +41,8 @@ def embedding_matrix(path, tokenizer, seed=0):
             "texts."
         )
     logging.getLogger(__name__).warning(
-        "%s: has vectors of %d of the %d tokens of the training texts; %d further words are "
-        "known, too.",
+        "%s: has vectors of %d of the %d tokens of the training texts; %d further words are known, "
+        "too.",
         path,
         known,
         tokenizer.own_size,
