@@ -141,10 +141,8 @@ class Search:
             alive["scores"][..., None] + tf.reshape(steps, [size, self.beam, choices]), [size, -1]
         )
         scores, chosen = tf.math.top_k(scores, tf.minimum(self._candidates, self.beam * choices))
-        parents, last = (
-            chosen // choices,
-            tf.gather(tf.reshape(tokens, [size, -1]), chosen, batch_dims=1),
-        )
+        parents = chosen // choices
+        last = tf.gather(tf.reshape(tokens, [size, -1]), chosen, batch_dims=1)
 
         def of_parents(part):
             return tf.gather(part, parents, batch_dims=1)

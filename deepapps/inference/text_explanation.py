@@ -60,10 +60,8 @@ class TextExplanation:
         """
         if self.attention is None or sum(map(len, self.spans)) < 3:
             return None
-        weights, sizes = (
-            np.concatenate(self.attention),
-            np.abs(np.concatenate(self.integrated_gradients)),
-        )
+        weights = np.concatenate(self.attention)
+        sizes = np.abs(np.concatenate(self.integrated_gradients))
         found = np.corrcoef(_ranks(weights), _ranks(sizes))[0, 1]
         return float(found) if np.isfinite(found) else None
 

@@ -276,10 +276,8 @@ class Attention(keras.Layer):
             scores = self.score(query, memory.key, seen)
         else:
             scores = self.score(query, memory.key)
-        expected, shape = (
-            (*query.shape[:-1], memory.value.shape[-2]),
-            tuple(getattr(scores, "shape", ())),
-        )
+        expected = (*query.shape[:-1], memory.value.shape[-2])
+        shape = tuple(getattr(scores, "shape", ()))
         if not same_shape(shape, expected):
             raise ValueError(
                 f"`score` of {type(self).__name__} must return the shape {expected}: one number "

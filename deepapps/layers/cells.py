@@ -53,12 +53,10 @@ class AttentionCell(keras.Layer):
             )
         if attention is None:
             attention = AdditiveAttention(units, dtype=self.dtype_policy, trainable=self.trainable)
-        self.attention, self.units, self.state_size, self.output_size = (
-            attention,
-            units,
-            [units],
-            units,
-        )
+        self.attention = attention
+        self.units = units
+        self.state_size = [units]
+        self.output_size = units
 
     @property
     def counts_steps(self):

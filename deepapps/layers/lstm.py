@@ -182,10 +182,8 @@ def _gradient(backwards, mask, tensors, outputs, kept, d_outputs, d_c):
         return tf.reshape(tensor, (-1, width))
 
     d_gates = flat(d_gates.stack(), recurrent.shape[1])
-    ordered, earlier_h = (
-        tf.reverse(steps, [0]) if backwards else steps,
-        tf.concat([h[None], outputs[:-1]], 0),
-    )
+    ordered = tf.reverse(steps, [0]) if backwards else steps
+    earlier_h = tf.concat([h[None], outputs[:-1]], 0)
     d_kernel = tf.matmul(flat(ordered, kernel.shape[0]), d_gates, transpose_a=True)
     d_recurrent = tf.matmul(flat(earlier_h, recurrent.shape[0]), d_gates, transpose_a=True)
     # a sum of halves would lose the small ones

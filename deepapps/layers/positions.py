@@ -124,10 +124,8 @@ class RotaryPositions(keras.Layer):
         width = inputs.shape[-1]
         positions = ops.arange(ops.shape(inputs)[-2]) if positions is None else positions
         angles = angles_of(positions, width // 2, width, self.wavelength, inputs.dtype)
-        sine, cosine = (
-            ops.cast(ops.sin(angles), inputs.dtype),
-            ops.cast(ops.cos(angles), inputs.dtype),
-        )
+        sine = ops.cast(ops.sin(angles), inputs.dtype)
+        cosine = ops.cast(ops.cos(angles), inputs.dtype)
         first, second = ops.split(inputs, 2, axis=-1)
         return ops.concatenate(
             [first * cosine - second * sine, second * cosine + first * sine], axis=-1

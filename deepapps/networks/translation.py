@@ -54,12 +54,10 @@ class Translator(keras.Model):
 
     def __init__(self, vocabularies, units, shared, dropout, **kwargs):
         super().__init__(**kwargs)
-        self.vocabularies, self.units, self.shared, self.dropout = (
-            list(vocabularies),
-            units,
-            shared,
-            dropout,
-        )
+        self.vocabularies = list(vocabularies)
+        self.units = units
+        self.shared = shared
+        self.dropout = dropout
         self.source_embedding = self._embedding("source_embedding", vocabularies[0])
         self.target_embedding = (
             self.source_embedding

@@ -43,12 +43,10 @@ class Run:
     """
 
     def __init__(self, path, task, training, versions=None, is_named=True):
-        self.path, self.task, self.training, self.versions = (
-            pathlib.Path(path),
-            task,
-            training,
-            versions,
-        )
+        self.path = pathlib.Path(path)
+        self.task = task
+        self.training = training
+        self.versions = versions
         self.is_named, self._mark = is_named, mark_of(self.path / "settings.json")
         self._asked = None  # the last strategy, with its `Predictor` and `Workers`
 
@@ -216,9 +214,11 @@ class Run:
         """The `Predictor` of the model on a strategy, and the `Workers`; the last one asked for
         is kept.
         """
-        if self._asked is None or self._asked[0] != strategy:
-            self._asked = strategy, *self._work.predictor_of(self, strategy)
-        return self._asked[1:]
+        model = vars(self).get("model")
+        if self._asked is None or self._asked[0] != strategy or self._asked[1] is not model:
+            asked = self._work.predictor_of(self, strategy)
+            self._asked = strategy, vars(self).get("model"), *asked
+        return self._asked[2:]
 
     def _check_answering(self, answering):
         """Raises ValueError for a setting of answers that the task has not, or that is out of

@@ -220,10 +220,8 @@ class ImageClassification(Task):
         write_json(folder / "labels.json", dataclasses.asdict(self.learned))
 
     def load(self, folder):
-        path, names = (
-            folder / "labels.json",
-            [field.name for field in dataclasses.fields(LearnedImages)],
-        )
+        path = folder / "labels.json"
+        names = [field.name for field in dataclasses.fields(LearnedImages)]
         try:
             names, shape, invert_bright = map(read_json(path).__getitem__, names)
             self.learned = LearnedImages(names, tuple(shape), invert_bright)

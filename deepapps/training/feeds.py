@@ -199,11 +199,9 @@ class PairFeed(BucketedFeed):
     def load(self, element):
         rows, valid, widths = element
         used = tf.where(rows >= 0)[:, 0]
-        rows, valid, widths = (
-            tf.gather(rows, used),
-            tf.gather(valid, used),
-            tf.reduce_max(widths, axis=0),
-        )
+        rows = tf.gather(rows, used)
+        valid = tf.gather(valid, used)
+        widths = tf.reduce_max(widths, axis=0)
         sources, targets = (
             padded(values, tf.gather(starts, rows), tf.gather(lengths, rows), widths[number])
             for number, (values, starts, lengths) in enumerate(self._sides)

@@ -43,11 +43,9 @@ def serialized(value):
 
 def make_schedule(settings, updates):
     """The learning rate: a number, or the Keras schedule stretched over `updates` updates."""
-    rate, name, final = (
-        settings.learning_rate,
-        settings.learning_rate_schedule,
-        settings.final_learning_rate,
-    )
+    rate = settings.learning_rate
+    name = settings.learning_rate_schedule
+    final = settings.final_learning_rate
     schedules = keras.optimizers.schedules
     if isinstance(name, dict):
         return schedules.deserialize(_checked(name))

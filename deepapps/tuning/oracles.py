@@ -15,10 +15,8 @@ class _Remembered:
     kill between two of its files loses a trial.
     """
 
-    journal, recorded = (
-        None,
-        None,
-    )  # of `replay`; the latter is what the journal says of the trials: {id: values}
+    journal = None
+    recorded = None
     limit = None  # trials at most; `max_trials` would change the ids of the trials
 
     def populate_space(self, trial_id):
@@ -54,10 +52,8 @@ class _Remembered:
         Raises: ValueError when the oracle decides otherwise than the journal says.
         """
         events = journal.events()
-        self.journal, self.recorded = (
-            _Silent(),
-            {e["trial"]: e["values"] for e in events if "values" in e},
-        )
+        self.journal = _Silent()
+        self.recorded = {e["trial"]: e["values"] for e in events if "values" in e}
         for event in events:
             self._repeat(event, journal.path)
         left = list(self.ongoing_trials.values())

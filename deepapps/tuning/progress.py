@@ -26,12 +26,10 @@ class Progress:
     """
 
     def __init__(self, journal, objectives, total, shown):
-        self._journal, self._objectives, self._total, self._shown = (
-            journal,
-            objectives,
-            total,
-            shown,
-        )
+        self._journal = journal
+        self._objectives = objectives
+        self._total = total
+        self._shown = shown
         self._running, self._note = {}, ""
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._live = None

@@ -56,11 +56,9 @@ class Pruning(keras.callbacks.Callback):
 
     def __init__(self, pruner, objective, folder):
         super().__init__()
-        self._prune, self._objective, self._folder = (
-            PRUNERS[pruner],
-            objective,
-            pathlib.Path(folder),
-        )
+        self._prune = PRUNERS[pruner]
+        self._objective = objective
+        self._folder = pathlib.Path(folder)
         self.best, self.pruned = None, False
 
     def on_epoch_end(self, epoch, logs=None):

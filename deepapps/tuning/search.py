@@ -43,10 +43,8 @@ class Search:
         self.path, self.task, self.settings = pathlib.Path(path), task, settings
         self.fixed, self.objectives, self.space_file = fixed, objectives, space_file
         self.is_resumed, self.kind = is_resumed, None
-        self.journal, self.mark = (
-            Journal(self.path / "journal.jsonl"),
-            mark_of(self.path / "search.json"),
-        )
+        self.journal = Journal(self.path / "journal.jsonl")
+        self.mark = mark_of(self.path / "search.json")
 
     def __repr__(self):
         return f"Search({str(self.path)!r}, task={self.task!r}, {len(self.trials)} trials)"

@@ -69,10 +69,8 @@ def sub_folders(folder):
 def _read(folder, reading):
     names = sub_folders(folder)
     paths, labels = _listed(folder, names)
-    name, make = (
-        os.path.basename(os.path.abspath(folder)),
-        functools.partial(_scanned, paths, reading),
-    )
+    name = os.path.basename(os.path.abspath(folder))
+    make = functools.partial(_scanned, paths, reading)
     images, about = cached(
         make, reading.cache, name, *(_state_of(paths, reading) if reading.cache else ())
     )

@@ -37,10 +37,8 @@ def read_parallel(source, target, skip_bad_lines=False):
     Raises: ValueError, with both counts, for files of unequal length; with file and line, for a
         line that is empty in one file alone.
     """
-    where, faults = (
-        f"{source}:{target}",
-        [BadLines(path, skip_bad_lines) for path in (source, target)],
-    )
+    where = f"{source}:{target}"
+    faults = [BadLines(path, skip_bad_lines) for path in (source, target)]
     sides = [
         dict(read_lines(path, bad, empty=True))
         for path, bad in zip((source, target), faults, strict=True)
