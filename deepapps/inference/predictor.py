@@ -1,5 +1,6 @@
 """The outputs of a model for many inputs, on one device or shared out over a strategy."""
 
+import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -61,7 +62,7 @@ class Predictor:
                 return tree.map_structure(lambda array: array[rows], inputs)
 
         batches = [order[start : start + size] for start in range(0, len(order), size)]
-        outputs = self._outputs(lambda rows: batch_of(rows), batches, free, progress)
+        outputs = self._outputs(batch_of, batches, free, progress)
         places = np.argsort(order, kind="stable")
         return tree.map_structure(lambda *parts: _joined(parts)[places], *outputs)
 
@@ -117,18 +118,21 @@ class Predictor:
 
 
 def _local_call(function, free, workers):
-    graphs = {}  # by the structure, the types and the fixed axes of a batch
+    graphs, lock = {}, threading.Lock()  # by the structure, the types and the fixed axes of a batch
 
-    def call(batch):
+    def graph_for(batch):
         signature = tree.map_structure(lambda array: _spec(array, free), batch)
         key = str(signature)
-        if key not in graphs:
-            graphs[key] = tf.function(function, input_signature=[signature], autograph=False)
-        outputs = tree.map_structure(
-            np.asarray, graphs[key](tree.map_structure(tf.constant, batch))
-        )
+        with lock:
+            if key not in graphs:
+                made = tf.function(function, input_signature=[signature], autograph=False)
+                graphs[key] = made.get_concrete_function()
+            return graphs[key]
+
+    def call(batch):
+        outputs = graph_for(batch)(tree.map_structure(tf.constant, batch))
         beat()
-        return outputs
+        return tree.map_structure(np.asarray, outputs)
 
     return call
 

@@ -6,6 +6,7 @@ import pytest
 
 import deepapps
 from deepapps.data.images.load import LearnedImages
+from deepapps.metrics.losses import cross_entropy, is_right
 from deepapps.networks import AUGMENTATIONS as PRESETS
 from deepapps.networks.augmentation import Elastic, Mixing, light, on_pairs
 from deepapps.tasks.image_classification import (
@@ -13,8 +14,6 @@ from deepapps.tasks.image_classification import (
     ImageSettings,
     Mnist,
     MnistSettings,
-    cross_entropy,
-    is_right,
 )
 
 

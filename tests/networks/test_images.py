@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from deepapps.metrics.heads import main_output
+from deepapps.metrics.losses import cross_entropy
 from deepapps.networks import IMAGE_NETWORKS as NETWORKS
-from deepapps.tasks.image_classification import ImageSettings, cross_entropy
+from deepapps.tasks.image_classification import ImageSettings
 
 
 @pytest.mark.parametrize("shape", [(28, 28, 1), (12, 13, 3), (97, 61, 3)], ids=str)
