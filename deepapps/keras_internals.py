@@ -1,11 +1,12 @@
-"""The one file that uses private names of Keras and TensorFlow, each with the versions it was
-seen in.
+"""The one file that uses private names of Keras, TensorFlow and Keras Tuner, each with the versions
+it was seen in.
 """
 
 import contextlib
 import io
 
 import keras
+import numpy as np
 from keras.src.backend.common import (  # Keras 3.14 to 3.16; no public way
     AutocastScope,
     get_autocast_scope,
@@ -27,6 +28,8 @@ if keras.backend.backend() == "tensorflow":
 
 __all__ = [
     "AutocastScope",
+    "WithOwnScores",
+    "WithoutFiles",
     "adam_slots",
     "attached_mask",
     "better_direction",
@@ -42,6 +45,8 @@ __all__ = [
     "outputs_of_calls",
     "reduction_axes",
     "replace_moments",
+    "retry_first",
+    "seed_draws",
     "wrapped_function",
 ]
 
@@ -170,3 +175,38 @@ def keep_to_this_process(model: keras.Model) -> None:
 def number_of_workers(strategy) -> int:
     """The workers of a `ParameterServerStrategy`. TensorFlow 2.20 to 2.21; no public way."""
     return strategy.extended._num_workers
+
+
+class WithoutFiles:
+    """Before an oracle or a tuner of Keras Tuner: it writes and reads no files of its own. Keras
+    Tuner 1.4.8; no public way.
+    """
+
+    def _save_trial(self, trial):
+        pass
+
+    def _get_tuner_fname(self):
+        return ""
+
+
+class WithOwnScores:
+    """Before the Gaussian process of Keras Tuner: it learns from the scores that stand while a
+    context of the method `own_scores` is open. Keras Tuner 1.4.8; no public way.
+    """
+
+    def _vectorize_trials(self):
+        with self.own_scores():
+            return super()._vectorize_trials()
+
+
+def retry_first(oracle, trial_ids: list[str]) -> None:
+    """The oracle gives these trials out again, in this order. Keras Tuner 1.4.8; no public way."""
+    oracle._retry_queue += reversed(trial_ids)  # taken from the end
+
+
+def seed_draws(oracle, seed: list[int]) -> np.random.RandomState:
+    """The Gaussian process draws from this seed on; returns what it draws from. Keras Tuner 1.4.8;
+    no public way.
+    """
+    oracle._random_state = np.random.RandomState(seed)
+    return oracle._random_state

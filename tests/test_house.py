@@ -154,3 +154,31 @@ print([name for name in ("tensorflow", "keras", "jax") if name in sys.modules])
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert ended.stdout == "[]\n", ended.stderr
+
+
+def test_private_names_of_others_stand_in_one_file():
+    """Names that begin with an underscore and that no class or module of deepapps defines."""
+    public = {"_replace", "_asdict", "_exit"}  # of named tuples, and of `os`
+    own = {
+        getattr(node, "name", getattr(node, "attr", getattr(node, "id", "")))
+        for tree in MODULES.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        or (isinstance(node, ast.Attribute | ast.Name) and isinstance(node.ctx, ast.Store))
+    }
+    found = {
+        (module, node.attr)
+        for module, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and re.match(r"_[a-z]", node.attr)
+        if node.attr not in own | public and module != "deepapps.keras_internals"
+    }
+    inside = re.compile(r"keras\.src|tensorflow\.python|keras_tuner\.src")
+    found |= {
+        (module, name)
+        for module in MODULES
+        for names, _ in imports(module)
+        for name in names
+        if inside.match(name) and module != "deepapps.keras_internals"
+    }
+    assert found == set()

@@ -1,13 +1,17 @@
 """Keras Tuner's oracles, which pick the trials, with a memory that survives a kill."""
 
+import contextlib
+
 import keras_tuner
 import numpy as np
 from keras_tuner import oracles
 
+from deepapps.keras_internals import WithoutFiles, WithOwnScores, retry_first, seed_draws
+
 DEFAULT_TRIALS = 20
 
 
-class _Remembered:
+class _Remembered(WithoutFiles):
     """An oracle whose decisions and results stand in a journal; Keras Tuner's own files are not
     written.
 
@@ -59,7 +63,7 @@ class _Remembered:
         left = list(self.ongoing_trials.values())
         self.ongoing_trials.clear()
         self.tuner_ids.clear()
-        self._retry_queue += [trial.trial_id for trial in reversed(left)]  # taken from the end
+        retry_first(self, [trial.trial_id for trial in left])
         self.journal = journal
 
     def _repeat(self, event, path):
@@ -82,9 +86,6 @@ class _Remembered:
     def save(self):
         """The journal is what is kept."""
 
-    def _save_trial(self, trial):
-        """As `save`."""
-
 
 class _Random(_Remembered, oracles.RandomSearchOracle):
     pass
@@ -98,7 +99,7 @@ class _Hyperband(_Remembered, oracles.HyperbandOracle):
     pass
 
 
-class _Bayesian(_Remembered, oracles.BayesianOptimizationOracle):
+class _Bayesian(_Remembered, WithOwnScores, oracles.BayesianOptimizationOracle):
     """The Gaussian process with random numbers that follow from seed and trial, and with several
     objectives.
 
@@ -111,24 +112,27 @@ class _Bayesian(_Remembered, oracles.BayesianOptimizationOracle):
         completed = [trial for trial in self.trials.values() if trial.status == "COMPLETED"]
         if trial_id in self.recorded and len(completed) >= self.num_initial_points:
             return {"status": "RUNNING", "values": dict(self.recorded[trial_id])}
-        self._random_state = np.random.RandomState([self.seed, int(trial_id)])
+        self._draws = seed_draws(self, [self.seed, int(trial_id)])
         return super().populate_space(trial_id)
 
-    def _vectorize_trials(self):
-        if len(self.objectives) < 2:
-            return super()._vectorize_trials()
+    @contextlib.contextmanager
+    def own_scores(self):
+        """The trials have the scores of all objectives together while the block runs."""
         completed = [trial for trial in self.trials.values() if trial.status == "COMPLETED"]
+        completed = completed if len(self.objectives) > 1 else []
         own = [trial.score for trial in completed]
         for trial, score in zip(completed, self._scalarized(completed), strict=True):
             trial.score = score
         try:
-            return super()._vectorize_trials()
+            yield
         finally:
             for trial, score in zip(completed, own, strict=True):
                 trial.score = score
 
     def _scalarized(self, trials):
         """A score for each trial, in the direction of the first objective."""
+        if not trials:
+            return []
         costs = np.array(
             [
                 [-one.sign * trial.metrics.get_best_value(one.figure) for one in self.objectives]
@@ -137,7 +141,7 @@ class _Bayesian(_Remembered, oracles.BayesianOptimizationOracle):
         )
         low, high = costs.min(axis=0), costs.max(axis=0)
         costs = (costs - low) / np.where(high > low, high - low, 1)
-        weighted = costs * self._random_state.dirichlet(np.ones(len(self.objectives)))
+        weighted = costs * self._draws.dirichlet(np.ones(len(self.objectives)))
         return -self.objectives[0].sign * (weighted.max(axis=1) + 0.05 * weighted.sum(axis=1))
 
 

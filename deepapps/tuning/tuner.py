@@ -10,6 +10,7 @@ import numpy as np
 from keras_tuner.engine import base_tuner
 
 from deepapps.distribution.pool import start
+from deepapps.keras_internals import WithoutFiles
 from deepapps.tuning.journal import FAILED
 from deepapps.tuning.statistics import check_figures
 from deepapps.tuning.trial import Trial
@@ -29,7 +30,7 @@ class NoneSucceeded(keras_tuner.errors.FatalError):
     """The first trials have all failed, so the fault is not in their settings."""
 
 
-class TrialTuner(base_tuner.BaseTuner):
+class TrialTuner(WithoutFiles, base_tuner.BaseTuner):
     """Runs the trials of an oracle as processes.
 
     Args:
@@ -192,9 +193,6 @@ class TrialTuner(base_tuner.BaseTuner):
     def _check_time(self):
         if self.requests or self.stopping.is_set() or time.monotonic() > self.deadline:
             raise Stopped
-
-    def _get_tuner_fname(self):
-        return ""  # there is no such file, and nothing is loaded from it
 
 
 def seed_of(*numbers):
