@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from deepapps.settings import Settings, setting
+from deepapps.settings import Settings, close_names, setting
 from deepapps.task import direction_of
 
 OF_A_TRIAL = ("parameters", "latency", "seconds")  # objectives that are no validation metrics
@@ -110,11 +110,15 @@ def objectives_of(text, task):
 def _objective(name, task):
     """The `Objective` of a name with or without a sign."""
     plain = name.lstrip("+-")
-    if name == plain:
-        direction = task.direction_of(plain)
-    else:
+    known = task.directions.get(plain) or direction_of(plain)
+    if name == plain and known is None:
+        hint = close_names(plain, {task.monitor, "accuracy", "f1", "loss", *OF_A_TRIAL})
+        raise ValueError(
+            f"`objective`: which way is {plain!r} better? Write +{plain} or -{plain}.{hint}"
+        )
+    direction = known
+    if name != plain:
         direction = "max" if name.startswith("+") else "min"
-        known = task.directions.get(plain) or direction_of(plain)
         if known not in (None, direction):
             which = "more" if known == "max" else "less"
             raise ValueError(

@@ -596,7 +596,7 @@ class Measured(find_task("mnist")):
 
 def test_figures_of_numpy_are_stored_as_numbers(tmp_path):
     class ByGain(Measured):
-        monitor = "gain"
+        monitor, directions = "gain", {"gain": "max"}
 
     settings = ByGain.Settings(network="mlp", units=16)
     deepapps.train(ByGain(settings), epochs=1, jit_compile=False, output=tmp_path, progress=False)
@@ -607,7 +607,7 @@ def test_figures_of_numpy_are_stored_as_numbers(tmp_path):
 
 def test_a_monitor_that_nothing_measures_is_named(tmp_path):
     class ByNothing(Measured):
-        monitor = "f7"
+        monitor, directions = "f7", {"f7": "max"}
 
     task = ByNothing(ByNothing.Settings(network="mlp", units=16))
     training = {"epochs": 1, "jit_compile": False, "output": tmp_path, "progress": False}

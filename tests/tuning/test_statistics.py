@@ -74,7 +74,7 @@ def test_objectives():
     for text in ("accuracy,accuracy", "accuracy,", "-accuracy", "+loss", "+missed"):
         with pytest.raises(ValueError, match="`objective`"):
             objectives_of(text, task)
-    with pytest.raises(ValueError, match="Which way is 'gained' better"):
+    with pytest.raises(ValueError, match="which way is 'gained' better"):
         objectives_of("gained", task)
     with pytest.raises(ValueError, match="Unknown objective 'acuracy'. Did you mean 'accuracy'"):
         check_figures([Objective("val_acuracy", "max")], {"val_accuracy": 1, "parameters": 2})
