@@ -1,0 +1,73 @@
+"""A training without a folder."""
+
+import keras
+import numpy as np
+import pytest
+
+import deepapps
+from deepapps.training.session import Session
+
+
+class Points(deepapps.Task):
+    """Is the sum of four numbers above zero?"""
+
+    training = {"epochs": 3, "batch_size": 20, "progress": False}
+
+    def data(self):
+        numbers = np.random.default_rng(0).normal(size=(150, 4)).astype("float32")
+        above = (numbers.sum(1) > 0).astype("int32")
+        train, validation = ((numbers[part], above[part]) for part in (slice(100), slice(100, 150)))
+        return deepapps.Splits(train, validation, description="150 points")
+
+    def network(self):
+        return keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+
+    def loss(self):
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def metrics(self):
+        return [keras.metrics.SparseCategoricalAccuracy("accuracy")]
+
+
+def test_it_trains_as_train_does_at_once_and_in_parts_and_writes_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    whole, parts = Session(Points()), Session(Points())
+    history = whole.fit()
+    for epochs in (1, 2, 3):
+        assert len(parts.fit(epochs)) == epochs
+    assert list(tmp_path.iterdir()) == []
+    run = deepapps.train(Points(), output="run")
+    for session in (whole, parts):
+        last = session.evaluate(session.splits.validation)
+        assert last["loss"] == pytest.approx(run.history[-1]["val_loss"], rel=1e-6)
+        for line, stored in zip(session.history, run.history, strict=True):
+            assert line | {"seconds": 0} == stored | {"seconds": 0}
+    assert history[-1]["epoch"] == 3
+    assert (tmp_path / "run" / "data.txt").read_text() == "150 points\n"
+
+
+def test_weights_go_in_and_out():
+    session, other = (
+        Session(Points()),
+        Session(Points(), deepapps.TrainingSettings(seed=1, batch_size=20)),
+    )
+    session.fit(1)
+    before = session.evaluate(session.splits.validation)
+    assert other.evaluate(session.splits.validation) != before
+    other.weights = session.weights
+    assert other.evaluate(session.splits.validation) == before
+
+
+def test_a_model_of_the_caller_is_trained():
+    model = Points().network()
+    before = model.get_weights()
+    session = Session(Points(), model=model)
+    session.fit(1)
+    assert session.model is model
+    assert not np.array_equal(before[0], model.get_weights()[0])
+
+
+def test_tensorboard_needs_a_folder():
+    settings = deepapps.TrainingSettings(tensorboard=True, batch_size=20, progress=False)
+    with pytest.raises(ValueError, match="`tensorboard` needs the folder of a Run"):
+        Session(Points(), settings).fit()
