@@ -135,6 +135,11 @@ class TrainingSettings(Settings):
         "Weight of each class in the loss, {class index: weight}; `balanced`: classes count alike.",
         choices=("balanced",),
     )
+    monitor_mode: str | None = setting(
+        None,
+        "Which way the monitored metric is better, where its name does not say.",
+        choices=("max", "min"),
+    )
     patience: int | None = setting(
         None,
         "Epochs without a better monitored figure after which training stops; default: never.",

@@ -24,6 +24,15 @@ def direction_of(name: str) -> str | None:
     return {(True, False): "max", (False, True): "min"}.get((higher, lower))
 
 
+def monitored_direction(task, training):
+    """Which way the monitored metric is better, "max" or "min", as training settings or a task
+    say.
+
+    Raises: ValueError where neither does.
+    """
+    return training.monitor_mode or task.direction
+
+
 class Task:
     """What to learn: data, network, loss, metrics, and how raw inputs become answers.
 
@@ -91,8 +100,8 @@ class Task:
         direction = self.directions.get(metric) or direction_of(metric)
         if direction is None:
             raise ValueError(
-                f"Which way is {metric!r} better? Say so in the task: "
-                f'directions = {{{metric!r}: "max"}}, or "min".'
+                f"Which way is {metric!r} better? Say so, monitor_mode='max' or 'min'; or in the "
+                f"task, directions = {{{metric!r}: 'max'}}."
             )
         return direction
 

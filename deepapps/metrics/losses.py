@@ -6,7 +6,7 @@ import inspect
 import keras
 from keras import ops
 
-from deepapps.keras_internals import wrapped_function
+from deepapps.metrics.adapters import same_rank
 from deepapps.metrics.heads import main_output
 
 
@@ -109,8 +109,8 @@ def per_example(loss):
         loss = copy.copy(loss)
         loss.reduction = None
     if uses_inputs(loss):
-        return lambda targets, outputs, inputs: loss(targets, outputs, inputs=inputs)
-    return lambda targets, outputs, inputs: loss(targets, outputs)
+        return lambda targets, outputs, inputs: loss(*same_rank(targets, outputs), inputs=inputs)
+    return lambda targets, outputs, inputs: loss(*same_rank(targets, outputs))
 
 
 def uses_inputs(loss):
@@ -136,12 +136,3 @@ def _sum_of(parts):
         return sum(values)
 
     return total
-
-
-def copied(metric):
-    """A metric like another one, with variables of its own."""
-    # whose config knows its function by name alone
-    if type(metric) is keras.metrics.MeanMetricWrapper:
-        function, options = wrapped_function(metric)
-        return keras.metrics.MeanMetricWrapper(function, metric.name, metric.dtype, **options)
-    return type(metric).from_config(metric.get_config())

@@ -23,6 +23,7 @@ from deepapps.reporting.sections import (
     figure_text,
     figures_table,
 )
+from deepapps.task import monitored_direction
 
 HEADLINES = 6
 
@@ -117,7 +118,9 @@ def _summary(run):
     values = {e["epoch"]: e[figure] for e in run.history if e.get(figure) is not None}
     if not values:
         return f"{text}."
-    best = (max if run.task.direction == "max" else min)(values, key=values.get)
+    best = (max if monitored_direction(run.task, run.training) == "max" else min)(
+        values, key=values.get
+    )
     name = figure_name(figure)
     return (
         f"{text}; the weights are those of epoch {best}, by {name[0].lower()}{name[1:]} "

@@ -7,16 +7,8 @@ import tensorflow as tf
 
 from deepapps.data.source import Splits
 from deepapps.keras_internals import better_direction
-from deepapps.metrics.losses import copied
+from deepapps.metrics.adapters import metrics_of
 from deepapps.task import Task
-
-_ACCURACY = {
-    keras.losses.SparseCategoricalCrossentropy: keras.metrics.SparseCategoricalAccuracy,
-    keras.losses.CategoricalCrossentropy: keras.metrics.CategoricalAccuracy,
-    keras.losses.CategoricalFocalCrossentropy: keras.metrics.CategoricalAccuracy,
-    keras.losses.BinaryCrossentropy: keras.metrics.BinaryAccuracy,
-    keras.losses.BinaryFocalCrossentropy: keras.metrics.BinaryAccuracy,
-}
 
 
 class LoadedModel(Task):
@@ -60,7 +52,7 @@ class ModelTask(Task):
                 f"Give a task, or a model with its data and loss; missing: {', '.join(missing)}."
             )
         self._model, self._loss, self._metrics = model, loss, list(metrics)
-        self._splits = data if isinstance(data, Splits) else Splits(train=data)
+        self._splits = _sources(data)
 
     @property
     def monitor(self):
@@ -76,41 +68,54 @@ class ModelTask(Task):
 
     def network(self):
         if not isinstance(self._model, keras.Model):
-            return self._model()
+            return _plain(self._model())
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
             raise ValueError(
                 "On several replicas `model` must be a function that builds the model."
             )
-        return self._model
+        return _plain(self._model)
 
     def loss(self):
         return self._loss
 
     def metrics(self):
-        return [self._metric(metric) for metric in self._metrics]
+        return metrics_of(self._metrics, self._loss)
 
     @functools.cached_property
     def _first(self):
         """The first metric, or None. Not made before it is asked for: a cluster wants no
         variable before itself.
         """
-        return next((self._metric(metric) for metric in self._metrics), None)
+        return next(iter(self.metrics()), None)
 
-    def _metric(self, metric):
-        """A metric made anew, in whatever scope this is called."""
-        if metric == "accuracy":
-            return self._accuracy()
-        return copied(keras.metrics.get(metric))
 
-    def _accuracy(self):
-        """The accuracy that goes with the loss, which is an object, a function, or a name of
-        either.
-        """
-        loss = keras.losses.get(self._loss)
-        for kind, accuracy in _ACCURACY.items():
-            if isinstance(loss, kind) or loss is kind().fn:
-                return accuracy(name="accuracy")
+def _plain(model):
+    """The model. ValueError for one with a training step of its own, which the loop passes over."""
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"`model` must be, or make, a keras.Model. Received: {model!r:.80}")
+    for name in ("train_step", "test_step", "compute_loss", "compute_metrics"):
+        if getattr(type(model), name) is not getattr(keras.Model, name):
+            raise ValueError(
+                f"{type(model).__name__} has a `{name}` of its own, which this loop does not call: "
+                "put it into `loss`, `metrics` or the layers, or train with Keras's `fit`."
+            )
+    return model
+
+
+def _sources(data):
+    """The `Splits` of what a user gives as data. ValueError for what is neither arrays nor a
+    source.
+    """
+    if isinstance(data, Splits):
+        return data
+    if isinstance(data, list):
+        data = tuple(data)
+    is_source = isinstance(data, tuple | tf.data.Dataset) or (
+        hasattr(data, "__len__") and hasattr(data, "__getitem__")
+    )
+    if isinstance(data, keras.utils.PyDataset) or not is_source:
         raise ValueError(
-            "Which 'accuracy' goes with this loss cannot be told: give the metric itself, such as "
-            "keras.metrics.SparseCategoricalAccuracy('accuracy')."
+            "`data` must be a tuple of arrays (inputs, targets), `Splits`, a source with `__len__` "
+            f"and `__getitem__(indices)`, or a tf.data.Dataset. Received: {type(data).__name__}"
         )
+    return Splits(train=data)

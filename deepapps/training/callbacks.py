@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from deepapps.keras_internals import better_direction
-from deepapps.task import direction_of
+from deepapps.task import direction_of, monitored_direction
 from deepapps.training.progress import ProgressReport
 
 _logger = logging.getLogger(__name__)
@@ -77,10 +77,11 @@ def make_callbacks(session, callbacks):
     """
     settings, task, state = session.settings, session.task, session.state
     monitor = f"val_{task.monitor}"
+    direction = monitored_direction(task, settings)
     callbacks = list(callbacks)
     if settings.patience is not None:
         patience = keras.callbacks.EarlyStopping(
-            monitor, patience=settings.patience, mode=task.direction
+            monitor, patience=settings.patience, mode=direction
         )
         callbacks.append(patience)
     if settings.tensorboard:
@@ -97,7 +98,7 @@ def make_callbacks(session, callbacks):
         first = [f"strategy: {state.workers}"] if said else []
         callbacks.append(ProgressReport("\n".join([*first, session.splits.description])))
     own = {metric.name: better_direction(metric) for metric in state.metrics}
-    set_directions(callbacks, {"loss": "min", **own, task.monitor: task.direction})
+    set_directions(callbacks, {"loss": "min", **own, task.monitor: direction})
     chief = state.workers.is_chief
     if not chief:
         callbacks = [Muted(one) if isinstance(one, _WRITERS) else one for one in callbacks]

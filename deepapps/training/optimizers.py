@@ -115,13 +115,19 @@ def _checked(config):
 
 def _named_optimizer(settings, updates):
     options, schedule = _options(settings), make_schedule(settings, updates)
-    optimizer = type(keras.optimizers.get(settings.optimizer))
+    optimizer = _class_of(settings.optimizer)
     if "momentum" in options and "momentum" not in inspect.signature(optimizer).parameters:
         raise ValueError(f"Optimizer {settings.optimizer!r} has no `momentum`.")
     try:
         return optimizer(learning_rate=schedule, **options)
     except ValueError as error:
         raise ValueError(f"Optimizer {settings.optimizer!r}: {error}") from None
+
+
+def _class_of(name):
+    """The class of an optimizer. `keras.optimizers.get` does not know all of them by name."""
+    classes = {known.lower(): getattr(keras.optimizers, known) for known in dir(keras.optimizers)}
+    return classes[name]
 
 
 def _options(settings):

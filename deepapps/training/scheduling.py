@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from deepapps.data.source import ArraySource
 from deepapps.keras_internals import layers_of, number_of_workers
-from deepapps.metrics.losses import copied
+from deepapps.metrics.adapters import copied
 
 
 class ScheduledCall:

@@ -13,6 +13,7 @@ from deepapps.data.source import class_weights
 from deepapps.distribution.strategies import fold_replica_into_seeds
 from deepapps.distribution.workers import Workers
 from deepapps.metrics.losses import per_example
+from deepapps.task import monitored_direction
 from deepapps.training import checkpoints
 from deepapps.training.callbacks import restore_state, state_of
 from deepapps.training.feeds import make_feed
@@ -43,6 +44,7 @@ class State:
     def __init__(self, task, settings, strategy, train_source, model=None):
         self.epoch, self.step, self.history, self.best, self.seconds = 0, 0, [], None, 0.0
         self._task, self._epochs = task, settings.epochs
+        self._direction = monitored_direction(task, settings)
         self.workers, self.signal, self.is_due = Workers(strategy), None, False
         self.feed = make_feed(train_source, settings.batch_size, settings.seed, self.workers.share)
         _check_batch_size(self.feed, strategy.num_replicas_in_sync)
@@ -108,7 +110,7 @@ class State:
         """Whether a value of the monitor is the best so far, and keeps it; the later of equal
         ones counts.
         """
-        sign = 1 if self._task.direction == "max" else -1
+        sign = 1 if self._direction == "max" else -1
         better = self.best is None or sign * value >= sign * self.best
         if better and math.isfinite(value):
             self.best = value
@@ -217,7 +219,12 @@ class State:
                 f"The loss or a metric does not fit targets of shape {shapes[0]} and outputs of "
                 f"shape {shapes[1]} for an example: {reason}"
             ) from None
-        self.take_figures()
+        name, figures = self._task.monitor, self.take_figures()
+        if isinstance(figures.get(name), list):
+            raise ValueError(
+                f"The metric {name!r} has a value for each class, and cannot pick the best "
+                "weights: give it an `average`, or put another metric first."
+            )
 
 
 def use_jit(setting, model, workers):

@@ -3,6 +3,7 @@
 import keras_tuner
 
 from deepapps.settings import TrainingSettings
+from deepapps.task import monitored_direction
 from deepapps.training.session import Session
 from deepapps.tuning.space import Space
 
@@ -50,6 +51,8 @@ class TaskHyperModel(keras_tuner.HyperModel):
         figure = f"val_{task.monitor}"
         # None: it was not finite
         known = [line for line in history if line[figure] is not None] or history[:1]
-        best = (max if task.direction == "max" else min)(known, key=lambda line: line[figure])
+        best = (max if monitored_direction(task, settings) == "max" else min)(
+            known, key=lambda line: line[figure]
+        )
         numbers = {name: value for name, value in best.items() if isinstance(value, int | float)}
         return numbers | {"parameters": model.count_params()}
