@@ -19,7 +19,7 @@ class ArraySource:
 
     def __init__(self, inputs, targets, weights=None):
         arrays = (inputs, targets) if weights is None else (inputs, targets, weights)
-        self.arrays = optree.tree_map(np.asarray, arrays)
+        self.arrays = optree.tree_map(np.asarray, arrays, is_leaf=_is_list_of_numbers)
         sizes = {array.shape[0] if array.ndim else 0 for array in optree.tree_leaves(self.arrays)}
         if len(sizes) != 1 or 0 in sizes:
             raise ValueError(
@@ -33,6 +33,11 @@ class ArraySource:
 
     def __getitem__(self, indices):
         return optree.tree_map(lambda array: array[indices], self.arrays)
+
+
+def _is_list_of_numbers(part):
+    """Whether a list stands for an array, and not for several arrays."""
+    return isinstance(part, list) and not any(hasattr(item, "shape") for item in part)
 
 
 @dataclasses.dataclass(frozen=True)

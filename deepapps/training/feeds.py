@@ -109,15 +109,11 @@ class DatasetFeed:
                 "A tf.data.Dataset trains in one process: give several workers a source with "
                 f"random access. Received: {share[1]} workers"
             )
-        self.steps = int(dataset.cardinality())
-        if self.steps == tf.data.INFINITE_CARDINALITY:
+        if int(dataset.cardinality()) == tf.data.INFINITE_CARDINALITY:
             raise ValueError("The dataset never ends: give it an end with `.take(steps)`.")
-        if self.steps < 0:
-            self.steps = int(dataset.reduce(np.int64(0), lambda count, _: count + 1))
+        self.steps, self.batch_size = _count(dataset)
         if self.steps == 0:
             raise ValueError("The dataset is empty.")
-        first = next(iter(dataset.take(1)))
-        self.batch_size = int(tree.flatten(first)[0].shape[0])
         self.size = None
         self._dataset = dataset.map(self._filled).prefetch(2)
 
@@ -131,13 +127,27 @@ class DatasetFeed:
         return element
 
     def _filled(self, *batch):
-        """Fills a last, smaller batch up with repeated examples of weight 0."""
+        """Fills a batch up to the size of the largest, with repeated examples of weight 0."""
         size = tf.shape(tree.flatten(batch)[0])[0]
         rows = tf.range(self.batch_size) % size
         valid = tf.cast(tf.range(self.batch_size) < size, "float32")
         return with_weights(
             tree.map_structure(lambda tensor: tf.gather(tensor, rows), batch), valid
         )
+
+
+def _count(dataset):
+    """The number of batches of a dataset, and the examples of the largest. The dataset is read for
+    it, unless its type says both.
+    """
+    steps, fixed = int(dataset.cardinality()), tree.flatten(dataset.element_spec)[0].shape[0]
+    if steps >= 0 and fixed is not None:
+        return steps, fixed
+    sizes = dataset.map(lambda *batch: tf.shape(tree.flatten(batch)[0])[0])
+    counted = sizes.reduce(
+        (0, 0), lambda so_far, size: (so_far[0] + 1, tf.maximum(so_far[1], size))
+    )
+    return tuple(int(number) for number in counted)
 
 
 class BucketedFeed:

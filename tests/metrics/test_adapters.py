@@ -152,3 +152,42 @@ def test_what_the_loop_cannot_use_is_refused_at_the_door(given, words, tmp_path)
 def test_every_optimizer_of_the_settings_can_be_made(tmp_path):
     run = train(tmp_path, NUMBERS, "mse", optimizer="lamb")
     assert run.history[-1]["loss"] < run.history[0]["loss"]
+
+
+class Batches(keras.utils.PyDataset):
+    def __len__(self):
+        return 5
+
+    def __getitem__(self, index):
+        rows = slice(index * 16, (index + 1) * 16)
+        return X[rows], CLASSES[rows]
+
+
+@pytest.mark.parametrize("kind", ["arrays", "lists", "PyDataset", "growing batches"])
+def test_data_in_the_forms_of_keras_give_the_same_loss(kind, tmp_path):
+    """The weights do not move, so the loss of the training is that of all examples."""
+    import tensorflow as tf
+
+    pairs = X[:80], CLASSES[:80]
+    data = {
+        "arrays": lambda: pairs,
+        "lists": lambda: (pairs[0].tolist(), pairs[1].tolist()),
+        "PyDataset": Batches,
+        "growing batches": lambda: (
+            tf.data.Dataset.from_tensor_slices(pairs).batch(30).shuffle(9, seed=5)
+        ),
+    }[kind]()
+    run = deepapps.train(
+        model=build,
+        data=data,
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        epochs=1,
+        batch_size=16,
+        learning_rate=1e-12,
+        progress=False,
+        output=tmp_path,
+    )
+    logits = run.model(X[:80]).numpy().astype("float64")
+    shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    expected = -np.mean(np.log(shares[np.arange(80), CLASSES[:80]]))
+    assert run.history[0]["loss"] == pytest.approx(expected, rel=1e-4)
