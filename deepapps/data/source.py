@@ -81,6 +81,21 @@ def targets_in(source):
     return source.arrays[1] if isinstance(source, ArraySource) else getattr(source, "targets", None)
 
 
+def first_not_finite(source):
+    """The first example of a source in memory with NaN or infinite values.
+
+    Returns: `(part, index)`, where the part is "inputs", "targets" or "weights"; None where there
+        is none, or the source is not in memory.
+    """
+    if not isinstance(source, ArraySource):
+        return None
+    for part, arrays in zip(("inputs", "targets", "weights"), source.arrays, strict=False):
+        for array in optree.tree_leaves(arrays):
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                return part, int(np.argwhere(~np.isfinite(array))[0][0])
+    return None
+
+
 def fingerprint(source):
     """The number of examples of a source and, where they are in memory, a hash of all in their
     order.

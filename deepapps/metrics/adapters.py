@@ -4,6 +4,7 @@ import inspect
 import re
 
 import keras
+import numpy as np
 from keras import ops
 
 from deepapps.keras_internals import wrapped_function
@@ -91,6 +92,32 @@ def _accuracy(loss, name):
         "Which 'accuracy' goes with this loss cannot be told: give the metric itself, such as "
         "keras.metrics.SparseCategoricalAccuracy('accuracy')."
     )
+
+
+def check_labels(loss, targets, outputs, where):
+    """Raises ValueError for class indices beyond the outputs of a model, which TensorFlow turns
+    into NaN or passes over, device by device.
+
+    Args:
+        loss: The loss as it was given.
+        targets: All targets, an array or None.
+        outputs: The shape of the outputs.
+        where: What to call the targets in the error line.
+    """
+    loss = loss if isinstance(loss, dict) else keras.losses.get(loss)
+    is_sparse = isinstance(loss, keras.losses.SparseCategoricalCrossentropy)
+    is_sparse |= loss is keras.losses.sparse_categorical_crossentropy
+    if not is_sparse or not isinstance(targets, np.ndarray) or not len(outputs):
+        return
+    ignored = getattr(loss, "ignore_class", None)
+    wrong = (targets < 0) | (targets >= outputs[-1])
+    wrong &= targets != ignored if ignored is not None else True
+    if wrong.any():
+        index = int(np.argwhere(wrong)[0][0])
+        raise ValueError(
+            f"{where}: labels must be 0 to {outputs[-1] - 1}, for the model has {outputs[-1]} "
+            f"outputs. Received: label {targets[wrong][0]} at example {index}"
+        )
 
 
 def copied(metric, name=None):

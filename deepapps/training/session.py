@@ -10,9 +10,11 @@ import time
 import keras
 import tensorflow as tf
 
+from deepapps.data.source import first_not_finite, targets_in
 from deepapps.distribution.strategies import make_strategy
 from deepapps.files import plain, storable
 from deepapps.inference.predictor import Predictor
+from deepapps.metrics.adapters import check_labels
 from deepapps.settings import TrainingSettings
 from deepapps.task import Task
 from deepapps.training.callbacks import check_no_batch_hooks, make_callbacks
@@ -95,6 +97,8 @@ class Session:
         self.model, self.workers = self.state.model, self.state.workers
         self.predictor = Predictor(self.model, self.workers)
         self.keeper = keeper or Keeper()
+        for name, source in self.splits.sources.items():
+            check_labels(task.loss(), targets_in(source), self.state.outputs, name)
         _check_monitor(task, self.settings, self.state.metrics, self.splits.validation)
         if self.workers.is_asynchronous:
             check_no_batch_hooks(callbacks)
@@ -240,10 +244,12 @@ class Session:
     def _not_finite(self, step):
         """The message of a loss that is no longer finite."""
         rate = current_learning_rate(self.state.optimizer)
+        advice = "Lower `learning_rate`, or bound the gradients with `global_clipnorm`."
+        if found := first_not_finite(self.splits.train):
+            advice = f"The {found[0]} hold NaN or infinite values, first at example {found[1]}."
         return (
             f"The loss is not finite at epoch {self.state.epoch + 1}, step {step + 1}, with "
-            f"learning rate {rate:.3g}. {self.keeper.after_failure(self)} Lower `learning_rate`, "
-            "or bound the gradients with `global_clipnorm`."
+            f"learning rate {rate:.3g}. {self.keeper.after_failure(self)} {advice}"
         )
 
     def _leave(self):

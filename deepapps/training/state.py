@@ -9,9 +9,10 @@ import keras
 import tensorflow as tf
 from keras import tree
 
-from deepapps.data.source import class_weights
+from deepapps.data.source import class_weights, targets_in
 from deepapps.distribution.strategies import fold_replica_into_seeds
 from deepapps.distribution.workers import Workers
+from deepapps.metrics.adapters import check_labels
 from deepapps.metrics.losses import per_example
 from deepapps.task import monitored_direction
 from deepapps.training import checkpoints
@@ -35,6 +36,7 @@ class State:
         best: The best value of the task's monitor so far, or None.
         seconds: Time spent in the present epoch.
         feed: The feed of the training data.
+        outputs: The shape of the model's outputs for one example; `()` where there are several.
         code: The `Step` that is compiled.
         workers: The `Workers` of the strategy.
         signal, is_due: What the workers have settled: the signal that stops them, or None; whether
@@ -57,7 +59,7 @@ class State:
                 check_asynchronous(self.model, train_source)
             self.optimizer, loss = make_optimizer(settings, updates), per_example(task.loss())
             class_weight = class_weights(settings.class_weight, train_source)
-            self._build(loss, class_weight)
+            self._build(loss, class_weight, train_source)
         self.model.optimizer, self.model.stop_training = self.optimizer, False
         self.workers.adopt(self.model)
         join_messages(self.model)
@@ -185,7 +187,7 @@ class State:
         """Seconds since the last checkpoint that this process wrote."""
         return time.monotonic() - self._saved
 
-    def _build(self, loss, class_weight):
+    def _build(self, loss, class_weight, train_source):
         """Builds what is built lazily, with one example: in a compiled call on replicas it would
         fail.
 
@@ -200,6 +202,8 @@ class State:
                 "`class_weight` needs targets that are class indices, one integer an example."
             )
         outputs = self.model(inputs, training=False)
+        self.outputs = getattr(outputs, "shape", ())
+        check_labels(self._task.loss(), targets_in(train_source), self.outputs, "train")
         self.optimizer.build(self.model.trainable_variables)
 
         def measure():

@@ -191,3 +191,15 @@ def test_data_in_the_forms_of_keras_give_the_same_loss(kind, tmp_path):
     shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     expected = -np.mean(np.log(shares[np.arange(80), CLASSES[:80]]))
     assert run.history[0]["loss"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_cause_of_a_loss_that_is_not_finite_is_named(tmp_path):
+    bad = X[:80].copy()
+    bad[17, 0] = np.nan
+    given = {"model": build, "batch_size": 16, "progress": False, "output": tmp_path / "run"}
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    with pytest.raises(FloatingPointError, match="The inputs hold NaN.*at example 17"):
+        deepapps.train(data=(bad, CLASSES[:80]), loss=loss, **given)
+    for labels, first in ((CLASSES[:80] + 1, 2), (CLASSES[:80] - 1, -1)):
+        with pytest.raises(ValueError, match=f"labels must be 0 to 1.*label {first} at example"):
+            deepapps.train(data=(X[:80], labels), loss=loss, overwrite=True, **given)
