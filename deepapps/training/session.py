@@ -196,8 +196,8 @@ class Session:
             metrics |= self._validate()
             if self._measure is None or state.improves(self._monitored(metrics)):
                 self.keeper.keep_weights(self)
-        metrics["learning_rate"] = current_learning_rate(state.optimizer)
-        callbacks.on_epoch_end(state.epoch, dict(metrics))
+            metrics["learning_rate"] = current_learning_rate(state.optimizer)
+            callbacks.on_epoch_end(state.epoch, dict(metrics))  # sees the weights measured
         state.close_epoch(storable(metrics))
         self.keeper.end_epoch(self)
         self._settle(requests)

@@ -71,3 +71,19 @@ def test_tensorboard_needs_a_folder():
     settings = deepapps.TrainingSettings(tensorboard=True, batch_size=20, progress=False)
     with pytest.raises(ValueError, match="`tensorboard` needs the folder of a Run"):
         Session(Points(), settings).fit()
+
+
+def test_callbacks_see_the_weights_that_were_measured(tmp_path):
+    """With averaged weights, too: what ModelCheckpoint saves scores what it was told."""
+    saver = keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras")
+    settings = deepapps.TrainingSettings(
+        use_ema=True, ema_momentum=0.9, learning_rate=0.1, batch_size=20, epochs=2, progress=False
+    )
+    session = Session(Points(), settings, callbacks=[saver])
+    session.fit()
+    numbers, above = session.splits.validation.arrays
+    for line in session.history:
+        logits = keras.saving.load_model(tmp_path / f"{line['epoch']}.keras").predict(numbers)
+        shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+        loss = -np.log(shares[np.arange(len(above)), above]).mean()
+        assert line["val_loss"] == pytest.approx(loss, rel=1e-5)
