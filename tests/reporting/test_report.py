@@ -43,6 +43,7 @@ class BeeSettings(Settings):
 class BeeTraining(Settings):
     learning_rate: float = setting(0.00123, "Learning rate.")
     deterministic: bool = setting(True, "Bit-identical.")
+    monitor_mode: str | None = setting(None, "Direction.")
 
 
 class Bees(Task):
