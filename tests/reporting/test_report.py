@@ -43,7 +43,7 @@ class BeeSettings(Settings):
 class BeeTraining(Settings):
     learning_rate: float = setting(0.00123, "Learning rate.")
     deterministic: bool = setting(True, "Bit-identical.")
-    monitor_mode: str | None = setting(None, "Direction.")
+    monitor_mode: str | None = setting("max", "Direction.")
 
 
 class Bees(Task):
@@ -243,7 +243,7 @@ def test_the_summary_names_the_best_epoch(run):
     page = Page(write_report(run).read_text(encoding="utf-8"))
     best = "the weights are those of epoch 1, by validation accuracy (0.7500)."
     assert f"2 epochs in 2 h 13 min; {best}" in page.texts
-    run.task.directions = {"accuracy": "min"}
+    run.training = BeeTraining(monitor_mode="min")
     assert "epoch 2, by validation accuracy (0.5000)" in write_report(run).read_text(
         encoding="utf-8"
     )
