@@ -15,10 +15,12 @@ _LOWER = (
 )
 
 
-def direction_of(name: str) -> str | None:
-    """Which way a metric is better by the words of its name: "max", "min", or None where they do
-    not tell.
+def direction_of(name: str, directions: dict | None = None) -> str | None:
+    """Which way a metric is better: as `directions` say, else by the words of its name; "max",
+    "min", or None where nothing tells.
     """
+    if direction := (directions or {}).get(name):
+        return direction
     words = set(name.lower().split("_"))
     higher, lower = (bool(words.intersection(names.split())) for names in (_HIGHER, _LOWER))
     return {(True, False): "max", (False, True): "min"}.get((higher, lower))
@@ -97,7 +99,7 @@ class Task:
 
         Raises: ValueError where neither its name nor `directions` tells.
         """
-        direction = self.directions.get(metric) or direction_of(metric)
+        direction = direction_of(metric, self.directions)
         if direction is None:
             raise ValueError(
                 f"Which way is {metric!r} better? Say so, monitor_mode='max' or 'min'; or in the "

@@ -73,6 +73,11 @@ class Splits:
         named = {name: getattr(self, name) for name in ("train", "validation", "test")}
         return {name: source for name, source in named.items() if source is not None}
 
+    @property
+    def held_out(self):
+        """Of the `sources` those that are not trained on."""
+        return {name: source for name, source in self.sources.items() if name != "train"}
+
 
 def targets_in(source):
     """All targets of a source that has them at hand: an `ArraySource`, or one with `targets`;
@@ -100,13 +105,13 @@ def fingerprint(source):
     """The number of examples of a source and, where they are in memory, a hash of all in their
     order.
 
-    Returns: a string such as "3980 examples, 5f0c..."; None for a source without a length.
+    Returns: a string such as "3980 examples, 5f0c..."; None for a source that gives batches.
     """
     if isinstance(source, ArraySource):
         arrays = optree.tree_leaves(source.arrays)
     else:
         arrays = getattr(source, "arrays_in_memory", [])
-    if not hasattr(source, "__getitem__"):
+    if not hasattr(source, "__getitem__") or hasattr(source, "num_batches"):  # of batches
         return None
     digest = hashlib.blake2b(digest_size=16)
     for array in arrays:

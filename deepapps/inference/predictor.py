@@ -19,11 +19,11 @@ BATCH = 128  # examples of a fixed size
 SEQUENCES = 256  # of varied lengths: a step of a loop costs little more for more of them
 AT_ONCE = 2  # batches: while one waits for a product that all cores share, the other has work
 READ = 1024  # examples of a source that are in memory at a time
+KEPT = 8  # compiled functions, the last ones used: each setting of a search has one
 
 
 class Predictor:
-    """Computes the outputs of a model. Every graph is compiled once and lives as long as the
-    predictor.
+    """Computes the outputs of a model. Its last graphs are kept, and live as long as it does.
 
     On several workers all of them must ask together, with the same inputs, and each gets all
     outputs.
@@ -88,8 +88,8 @@ class Predictor:
         return outputs, targets, weights[0] if weights else None
 
     def compiled(self, key: Hashable, function: Callable, free: int | None = None) -> Callable:
-        """A function of a batch, compiled once for a key; shared out where there are several
-        replicas.
+        """A function of a batch, compiled once for a key while it is among the last `KEPT`; shared
+        out where there are several replicas.
 
         Args:
             key: What tells the function from others.
@@ -98,10 +98,12 @@ class Predictor:
                 to none.
         Returns: `call(batch)`, from arrays to arrays.
         """
-        if key not in self._calls:
-            make = _shared_call if self._workers else _local_call
-            self._calls[key] = make(function, free, self._workers)
-        return self._calls[key]
+        make = _shared_call if self._workers else _local_call
+        call = self._calls.pop(key, None) or make(function, free, self._workers)
+        self._calls[key] = call  # the last one used
+        while len(self._calls) > KEPT:
+            del self._calls[next(iter(self._calls))]
+        return call
 
     def _outputs(self, batch_of, batches, free, progress):
         """The outputs for each of the batches, which are arrays of rows."""

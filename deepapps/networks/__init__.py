@@ -16,17 +16,9 @@ IMAGE_NETWORKS = Registry(
         "resnet": "deepapps.networks.images:resnet",
     },
 )
+_SEQUENCE = ("attention-lstm", "bilstm", "lstm", "gru", "rnn", "transformer", "cnn")
 SEQUENCE_NETWORKS = Registry(
-    "network",
-    {
-        "attention-lstm": "deepapps.networks.sequences:sequence_network",
-        "bilstm": "deepapps.networks.sequences:sequence_network",
-        "lstm": "deepapps.networks.sequences:sequence_network",
-        "gru": "deepapps.networks.sequences:sequence_network",
-        "rnn": "deepapps.networks.sequences:sequence_network",
-        "transformer": "deepapps.networks.sequences:sequence_network",
-        "cnn": "deepapps.networks.sequences:sequence_network",
-    },
+    "network", dict.fromkeys(_SEQUENCE, "deepapps.networks.sequences:sequence_network")
 )
 TRANSLATION_NETWORKS = Registry(
     "network",

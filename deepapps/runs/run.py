@@ -261,7 +261,8 @@ class Run:
         does not tell.
         """
         path = self.path / "data.json"
-        stored, now = read_json(path) if path.exists() else {}, _fingerprints(splits)
+        stored = read_json(path) if path.exists() else {}
+        now = _fingerprints(splits, [part for part in parts if part in stored])
         for part in parts:
             if part in stored and stored[part] != now.get(part):
                 raise ValueError(
@@ -295,9 +296,10 @@ class Run:
         if lines:
             write_text(self.path / "data.txt", "".join(f"{line}\n" for line in lines))
         self.task.save(self.path)
-        write_json(
-            self.path / "data.json", _fingerprints(splits)
-        )  # the last file: all that the task learned is there
+        # The last file: where it stands, all that the task learned does, and the data are checked.
+        path = self.path / "data.json"
+        if not path.exists():
+            write_json(path, _fingerprints(splits))
 
     def _clear(self):
         """Deletes the old Run but its settings.json, which stays until the new one replaces it:
@@ -316,6 +318,7 @@ class Run:
         )
 
 
-def _fingerprints(splits):
-    """`{part: fingerprint}` of the parts that have one."""
-    return {part: mark for part, source in splits.sources.items() if (mark := fingerprint(source))}
+def _fingerprints(splits, parts=("train", "validation", "test")):
+    """`{part: fingerprint}` of the parts that are there and have one."""
+    sources = {part: source for part, source in splits.sources.items() if part in parts}
+    return {part: mark for part, source in sources.items() if (mark := fingerprint(source))}

@@ -136,8 +136,7 @@ def finish(run, session):
     session.workers.settle(())  # the chief has written them
     session.model.load_weights(run.path / "model.keras")
     run.model = session.model
-    sources = {"validation": session.splits.validation, "test": session.splits.test}
-    sources = {split: source for split, source in sources.items() if source is not None}
+    sources = session.splits.held_out
     metrics = {split: storable(session.evaluate(source)) for split, source in sources.items()}
     if session.workers.is_chief:
         # somebody may have had the report of the unfinished Run written

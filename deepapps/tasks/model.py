@@ -3,9 +3,7 @@
 import functools
 
 import keras
-import numpy as np
 import tensorflow as tf
-from keras import tree
 
 from deepapps.data.source import Splits
 from deepapps.keras_internals import better_direction
@@ -115,8 +113,6 @@ def _sources(data):
     is_source = isinstance(data, tuple | tf.data.Dataset) or (
         hasattr(data, "__len__") and hasattr(data, "__getitem__")
     )
-    if isinstance(data, keras.utils.PyDataset):
-        return Splits(train=_dataset_of(data))
     if not is_source:
         raise ValueError(
             "`data` must be a tuple of arrays (inputs, targets), `Splits`, a source with `__len__` "
@@ -124,15 +120,3 @@ def _sources(data):
             f"{type(data).__name__}"
         )
     return Splits(train=data)
-
-
-def _dataset_of(batches):
-    """The batches of a `keras.utils.PyDataset`, in their order, as a `tf.data.Dataset`."""
-
-    def read():
-        yield from (tuple(batches[index]) for index in range(len(batches)))
-        batches.on_epoch_end()
-
-    first = tree.map_structure(np.asarray, tuple(batches[0]))
-    spec = tree.map_structure(lambda a: tf.TensorSpec((None, *a.shape[1:]), a.dtype), first)
-    return tf.data.Dataset.from_generator(read, output_signature=spec)

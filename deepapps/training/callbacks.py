@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from deepapps.files import plain
 from deepapps.keras_internals import better_direction
 from deepapps.task import direction_of, monitored_direction
 from deepapps.training.progress import ProgressReport
@@ -128,7 +129,7 @@ def set_directions(callbacks, directions):
     """
     for callback in callbacks:
         name = getattr(callback, "monitor", "").removeprefix("val_")
-        direction = directions.get(name) or direction_of(name)
+        direction = direction_of(name, directions)
         if getattr(callback, "mode", None) == "auto" and direction:
             callback.mode = direction
 
@@ -201,7 +202,7 @@ def _get_state(callback):
     if hasattr(callback, "get_state"):
         return callback.get_state()
     names = _built_in_state(callback)
-    return {name: _plain(getattr(callback, name)) for name in names} if names else None
+    return {name: plain(getattr(callback, name)) for name in names} if names else None
 
 
 def _set_state(callback, state):
@@ -231,10 +232,3 @@ def _with_state(callbacks):
     return [
         one for one, its in pairs if not isinstance(its, _STATELESS) or hasattr(its, "set_state")
     ]
-
-
-def _plain(value):
-    """A NumPy or tensor scalar as a Python number, for JSON."""
-    if isinstance(value, list) or value is None:
-        return value
-    return value.item() if hasattr(value, "item") else value

@@ -9,6 +9,7 @@ whether XLA can compile `element` and `load`.
 
 import functools
 
+import keras
 import numpy as np
 import tensorflow as tf
 from keras import tree
@@ -228,6 +229,23 @@ make_feed.register(PairSource, PairFeed)
 @make_feed.register
 def _(source: tf.data.Dataset, batch_size, seed=None, share=(0, 1)):
     return DatasetFeed(source, share)
+
+
+@make_feed.register
+def _(source: keras.utils.PyDataset, batch_size, seed=None, share=(0, 1)):
+    return DatasetFeed(_dataset_of(source), share)
+
+
+def _dataset_of(batches):
+    """The batches of a `keras.utils.PyDataset`, in their order, as a `tf.data.Dataset`."""
+
+    def read():
+        yield from (tuple(batches[index]) for index in range(len(batches)))
+        batches.on_epoch_end()
+
+    first = tree.map_structure(np.asarray, tuple(batches[0]))
+    spec = tree.map_structure(lambda a: tf.TensorSpec((None, *a.shape[1:]), a.dtype), first)
+    return tf.data.Dataset.from_generator(read, output_signature=spec)
 
 
 def with_weights(batch, valid):

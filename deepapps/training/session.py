@@ -97,7 +97,7 @@ class Session:
         self.model, self.workers = self.state.model, self.state.workers
         self.predictor = Predictor(self.model, self.workers)
         self.keeper = keeper or Keeper()
-        for name, source in self.splits.sources.items():
+        for name, source in self.splits.held_out.items():  # the state has checked the training data
             check_labels(task.loss(), targets_in(source), self.state.outputs, name)
         _check_monitor(task, self.settings, self.state.metrics, self.splits.validation)
         if self.workers.is_asynchronous:

@@ -37,7 +37,6 @@ def run_search(found, space):
     """Runs the trials of a search, trains the best settings afresh, and writes the report;
     returns the `Search`.
     """
-
     settings, context = found.settings, start_server(PRELOADED)
     oracle = make_oracle(settings, found.objectives, _epochs(found, space))
     report = Progress(found.journal, found.objectives, oracle.limit, settings.progress)
@@ -75,7 +74,8 @@ def _held(found):
         with locked(found.path / "search.json", found.mark, "search"):
             yield
     finally:
-        remove_empty(found.path)
+        with contextlib.suppress(OSError):
+            remove_empty(found.path)
 
 
 def _start(found, oracle, space):

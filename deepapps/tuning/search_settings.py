@@ -110,7 +110,7 @@ def objectives_of(text, task):
 def _objective(name, task):
     """The `Objective` of a name with or without a sign."""
     plain = name.lstrip("+-")
-    known = task.directions.get(plain) or direction_of(plain)
+    known = direction_of(plain, task.directions)
     if name == plain and known is None:
         hint = close_names(plain, {task.monitor, "accuracy", "f1", "loss", *OF_A_TRIAL})
         raise ValueError(

@@ -64,3 +64,14 @@ def test_inputs_and_outputs_may_be_several():
     outputs = Predictor(model).predict(arrays)
     np.testing.assert_allclose(outputs["sum"], arrays[0] + 3)
     np.testing.assert_allclose(outputs["product"], arrays[0] * 3)
+
+
+def test_only_the_last_compiled_functions_are_kept():
+    predictor = Predictor(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
+    batch = np.ones((2, 1), "float32")
+    first = predictor.compiled("first", lambda batch: batch)
+    for number in range(20):
+        predictor.compiled(number, lambda batch, number=number: batch * number)
+        assert predictor.compiled("first", None) is first  # used again and again
+    np.testing.assert_array_equal(predictor.compiled(19, None)(batch), batch * 19)
+    np.testing.assert_array_equal(predictor.compiled(0, lambda batch: batch * 7)(batch), batch * 7)

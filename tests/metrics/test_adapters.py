@@ -163,7 +163,9 @@ class Batches(keras.utils.PyDataset):
         return X[rows], CLASSES[rows]
 
 
-@pytest.mark.parametrize("kind", ["arrays", "lists", "PyDataset", "growing batches"])
+@pytest.mark.parametrize(
+    "kind", ["arrays", "lists", "PyDataset", "PyDataset in Splits", "growing batches"]
+)
 def test_data_in_the_forms_of_keras_give_the_same_loss(kind, tmp_path):
     """The weights do not move, so the loss of the training is that of all examples."""
     import tensorflow as tf
@@ -173,6 +175,7 @@ def test_data_in_the_forms_of_keras_give_the_same_loss(kind, tmp_path):
         "arrays": lambda: pairs,
         "lists": lambda: (pairs[0].tolist(), pairs[1].tolist()),
         "PyDataset": Batches,
+        "PyDataset in Splits": lambda: deepapps.Splits(Batches()),
         "growing batches": lambda: (
             tf.data.Dataset.from_tensor_slices(pairs).batch(30).shuffle(9, seed=5)
         ),
