@@ -5,6 +5,9 @@ import logging
 
 import numpy as np
 
+FEW = 20  # examples among which every label may occur once
+MOST_FRACTIONS = 20  # classes such as ratings by half stars
+
 _logger = logging.getLogger(__name__)
 
 
@@ -16,32 +19,36 @@ class Examples:
         where: What to call the set in an error line.
         inputs: For each example a text, a tuple of two texts, or an array `(T, F)`.
         labels: For each example its label, a string; or a tuple of labels.
-        lines: The line of each example in its file, for errors; None where there are no lines.
+        lines: The line of each example in its file, or its file in a folder, for errors; None
+            where there are none.
+        note: What was understood of the files, for the summary.
     """
 
     where: str
     inputs: list
     labels: list
     lines: list | None = None
+    note: str = ""
 
     def take(self, indices):
         """The examples at these indices."""
         lines = None if self.lines is None else [self.lines[index] for index in indices]
         inputs, labels = ([part[index] for index in indices] for part in (self.inputs, self.labels))
-        return Examples(self.where, inputs, labels, lines)
+        return dataclasses.replace(self, inputs=inputs, labels=labels, lines=lines)
 
     def place(self, index):
         """How an error line names an example."""
-        number = f"example {index + 1}" if self.lines is None else f"line {self.lines[index]}"
-        return f"{self.where}: {number}"
+        line = f"example {index + 1}" if self.lines is None else self.lines[index]
+        return f"{self.where}: {f'line {line}' if isinstance(line, int) else line}"
 
 
 def learn_class_names(examples):
     """The different labels of a training set, sorted; by number where all are numbers.
 
-    Raises: ValueError when there are fewer than two.
+    Raises: ValueError when there are fewer than two, or they look like no classes.
     """
     names = labels_of(examples)
+    _check_are_classes(examples, names)
     if len(names) < 2:
         found = f"only {names.pop()!r}" if names else "none"
         raise ValueError(
@@ -49,6 +56,27 @@ def learn_class_names(examples):
         )
     numbers = all(name.removeprefix("-").isdecimal() for name in names)
     return sorted(names, key=int if numbers else None)
+
+
+def _check_are_classes(examples, names):
+    """Raises ValueError for labels most of which occur once, as texts, ids and scores do."""
+    count = len(examples.labels)
+    single = count >= FEW and isinstance(examples.labels[0], str)
+    scores = sum(_is_fraction(name) for name in names) > MOST_FRACTIONS
+    if single and (scores or len(names) > count / 2):
+        note = f" ({examples.note})" if examples.note else ""
+        found = "are numbers with fractions, so they are scores" if scores else "mostly occur once"
+        raise ValueError(
+            f"{examples.where}: the {len(names):,} different labels of {count:,} examples {found}, "
+            f"no classes{note}. Name the column of the classes: --label-column."
+        )
+
+
+def _is_fraction(name):
+    try:
+        return not float(name).is_integer()
+    except (ValueError, OverflowError):
+        return False
 
 
 def labels_of(examples):

@@ -41,6 +41,32 @@ def npz_parts(path):
     return {part: functools.partial(_read, path, *pair) for part, pair in pairs.items()}
 
 
+def as_labels(where, labels, multi_label=False):
+    """Labels as integers: `(N,)` of one-hot rows and of a column `(N, 1)`, else as they are.
+
+    Args:
+        where: What to call them in an error line.
+        labels: An array.
+        multi_label: Whether a row of 0 and 1 may have any number of ones, so that it stays.
+    Raises: ValueError for rows of 0 and 1 that are not one-hot, without `multi_label`.
+    """
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        return labels[:, 0]
+    if labels.ndim != 2 or labels.dtype.kind not in "biuf" or not np.isin(labels, (0, 1)).all():
+        return labels
+    if multi_label:
+        return labels.astype("int32")
+    several = labels.sum(axis=1) != 1
+    if several.any():
+        index = int(np.argmax(several))
+        raise ValueError(
+            f"{where}: the labels are rows of 0 and 1, and that at index {index} has "
+            f"{labels[index].sum():g} ones; one-hot labels have 1. For any number of labels of a "
+            "sequence: --multi-label."
+        )
+    return labels.argmax(axis=1)
+
+
 def _load(path):
     if not zipfile.is_zipfile(path):
         raise ValueError(

@@ -14,16 +14,17 @@ from deepapps.data.sequences.load import (
 )
 from deepapps.data.sequences.series import SeriesEncoder
 from deepapps.data.sequences.vectors import embedding_matrix
+from deepapps.data.tables import TableSettings
 from deepapps.files import PAGE_OR_PICTURE, read_json, write_json
 from deepapps.metrics.lengths import parts_by_length
 from deepapps.networks import SEQUENCE_NETWORKS
-from deepapps.settings import FOR_SEQUENCES, Settings, setting
+from deepapps.settings import FOR_SEQUENCES, setting
 from deepapps.task import Task
 from deepapps.tasks.answers import class_answers, label_answers, probabilities_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SequenceSettings(Settings):
+class SequenceSettings(TableSettings):
     """What a sequence classifier learns from, and with which network."""
 
     data: str = setting(
@@ -37,11 +38,12 @@ class SequenceSettings(Settings):
     test: str | None = setting(
         None, "Test sequences; default: those that come with the data, else 10 %."
     )
-    text_column: str | None = setting(None, "Column or key of the text; default: found.")
+    text_column: str | None = setting(
+        None, "Column or key of the text, by name or number from 1; default: found."
+    )
     label_column: str | None = setting(None, "Column or key of the label; default: found.")
     second_text_column: str | None = setting(None, "Column or key of the second text of a pair.")
     multi_label: bool = setting(False, "An example has any number of labels, separated by commas.")
-    skip_bad_lines: bool = setting(False, "Leave lines that cannot be used out, and say how many.")
     network: str = setting(
         "attention-lstm",
         "Network to train.",

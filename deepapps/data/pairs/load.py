@@ -9,7 +9,7 @@ import numpy as np
 
 from deepapps.data.describing import cut_line, part_counts
 from deepapps.data.pairs.encoder import PairEncoder
-from deepapps.data.pairs.files import ENDS, read_pairs, read_parallel
+from deepapps.data.pairs.files import is_pair_file, read_pairs, read_parallel
 from deepapps.data.pairs.phrases import phrase_pairs
 from deepapps.data.pairs.tfds_pairs import tfds_pair_parts
 from deepapps.data.parts import load_evaluation_part, load_parts
@@ -18,8 +18,8 @@ from deepapps.data.source import Splits
 from deepapps.settings import close_names
 
 ACCEPTED = (
-    "`sample`, `tfds:NAME[/CONFIG]`, a tab-separated .tsv or .txt file, or SOURCE_FILE:TARGET_FILE "
-    "with a sentence a line"
+    "`sample`, `tfds:NAME[/CONFIG]`, a .tsv, .txt (with tabs), .csv, .jsonl or .parquet file, or "
+    "SOURCE_FILE:TARGET_FILE with a sentence a line"
 )
 _logger = logging.getLogger(__name__)
 
@@ -73,11 +73,13 @@ def split_pairs(parts, encoder, settings):
     for line in left_out:
         _logger.warning("%s", line)
     return Splits(
-        **sources, description=_describe(settings.data, encoder, sources), left_out=left_out
+        **sources,
+        description=_describe(settings.data, parts["train"].note, encoder, sources),
+        left_out=left_out,
     )
 
 
-def _describe(name, encoder, sources):
+def _describe(name, note, encoder, sources):
     """In lines: how many pairs, in which parts, and how long in which vocabulary."""
     total, parts = part_counts(Splits(**sources))
     lengths = sources["train"].sizes - (1, 2)  # the boundaries
@@ -88,7 +90,7 @@ def _describe(name, encoder, sources):
     means, most = lengths.mean(axis=0), lengths.max(axis=0)
     return "\n".join(
         [
-            f"{name}: {total:,} pairs",
+            f"{name}: {total:,} pairs" + (f" ({note})" if note else ""),
             parts,
             f"subwords: {known}; in training {means[0]:.1f} a source, {means[1]:.1f} a target (at "
             f"most {most[0]} and {most[1]})",
@@ -119,33 +121,33 @@ def find_parts(data, settings):
     """
     if data is None:
         raise ValueError(f"Pairs must be given as {ACCEPTED}. Received: no `data`")
-    value, skip = os.fspath(data), settings.skip_bad_lines
+    value = os.fspath(data)
     if value == "sample":
         languages = settings.source_language or "en", settings.target_language or "fr"
         parts = {"train": lambda: phrase_pairs(*languages)}
     elif value.startswith("tfds:"):
         parts = tfds_pair_parts(value.removeprefix("tfds:"))
     else:
-        parts = {"train": _file_reader(value, skip)}
+        parts = {"train": _file_reader(value, settings)}
     return {
         part: functools.partial(_turned, read, settings.reverse) for part, read in parts.items()
     }
 
 
-def _file_reader(value, skip):
+def _file_reader(value, settings):
     """The function that reads a file, or two with a colon between them."""
     path = os.path.expanduser(value)
     if os.path.isfile(path):
-        if not path.endswith(ENDS):
+        if not is_pair_file(path):
             raise ValueError(f"{value}: is of no known kind. Pairs are given as {ACCEPTED}.")
-        return lambda: read_pairs(path, skip)
+        return lambda: read_pairs(path, settings)
     sides = [os.path.expanduser(side) for side in value.split(":")]
     missing = [side for side in sides if not os.path.isfile(side)]
     if len(sides) != 2 or missing:
         named = missing[0] if len(sides) == 2 else value
         hint = close_names(value, ["sample"]).partition(" Known")[0] if os.sep not in value else ""
         raise ValueError(f"{named}: no such file.{hint} Pairs are given as {ACCEPTED}.")
-    return lambda: read_parallel(*sides, skip)
+    return lambda: read_parallel(*sides, settings)
 
 
 def _turned(read, reverse):

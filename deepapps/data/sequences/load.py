@@ -20,6 +20,7 @@ from deepapps.data.ragged import RaggedSource
 from deepapps.data.sequences.names import language_names
 from deepapps.data.sequences.series import SeriesEncoder, npz_series_parts
 from deepapps.data.sequences.text_files import Columns, is_text_file, read_texts
+from deepapps.data.sequences.text_folders import text_folder_parts
 from deepapps.data.sequences.texts import TextEncoder
 from deepapps.data.sequences.tfds_texts import tfds_text_parts
 from deepapps.data.sequences.vectors import file_words
@@ -27,8 +28,9 @@ from deepapps.data.source import Splits
 from deepapps.settings import close_names
 
 ACCEPTED = (
-    "`sample`, `tfds:NAME[/CONFIG]`, a .tsv, .csv or .jsonl file of texts and labels, a .txt file "
-    "with the label first on each line, or an .npz file of series"
+    "`sample`, `tfds:NAME[/CONFIG]`, a .tsv, .csv, .jsonl or .parquet file of texts and labels, a "
+    ".txt file with the label first on each line, a folder of texts with one sub-folder for each "
+    "class, or an .npz file of series"
 )
 _logger = logging.getLogger(__name__)
 
@@ -107,11 +109,13 @@ def split_sequences(raw, learned, settings):
     for line in left_out:
         _logger.warning("%s", line)
     return Splits(
-        **sources, description=_describe(settings.data, learned, sources), left_out=left_out
+        **sources,
+        description=_describe(settings.data, raw.whole.note, learned, sources),
+        left_out=left_out,
     )
 
 
-def _describe(name, learned, sources):
+def _describe(name, note, learned, sources):
     """In lines: how many examples, in which parts and classes, how long, and what is unknown."""
     total, parts = part_counts(Splits(**sources))
     train, lengths = sources["train"], sources["train"].inputs.lengths
@@ -120,7 +124,8 @@ def _describe(name, learned, sources):
     encoding = learned.encoder.describe(train.inputs)
     return "\n".join(
         [
-            f"{name}: {total:,} examples in {len(learned.class_names)} classes",
+            f"{name}: {total:,} examples in {len(learned.class_names)} classes"
+            + (f" ({note})" if note else ""),
             parts,
             f"train by class: {class_counts(learned.class_names, by_class)}",
             f"{encoding}; {lengths.mean():.1f} on average, at most {lengths.max()}",
@@ -166,10 +171,12 @@ def find_parts(data, settings):
             f"{value}: no such file.{hint.partition(' Known')[0]} Sequences are given as "
             f"{ACCEPTED}."
         )
-    if is_text_file(path) and not os.path.isdir(path):
-        return {"train": lambda: read_texts(path, columns, settings.skip_bad_lines)}
-    if path.endswith(".npz"):
-        return npz_series_parts(path)
+    if os.path.isdir(path):
+        return text_folder_parts(path, settings)
+    if is_text_file(path):
+        return {"train": lambda: read_texts(path, columns, settings)}
+    if path.lower().endswith(".npz"):
+        return npz_series_parts(path, settings.multi_label)
     raise ValueError(f"{value}: is of no known kind. Sequences are given as {ACCEPTED}.")
 
 

@@ -3,24 +3,25 @@
 import numpy as np
 
 from deepapps.data.examples import Examples
-from deepapps.data.npz import npz_parts
+from deepapps.data.npz import as_labels, npz_parts
 from deepapps.data.ragged import Ragged
 
 _RULE = "series must be an array (N, T, F) of numbers, shorter ones filled up with NaN at their end"
 
 
-def npz_series_parts(path):
+def npz_series_parts(path, multi_label=False):
     """Finds the labelled series of an .npz file: `x` and `y`, or `x_train`, `y_train`, `x_test`,
     `y_test`.
 
     Args:
         path: The file. `x` is `(N, T, F)`, shorter series filled up with NaN; `y` integers `(N,)`,
-            or 0 and 1 `(N, C)` for many labels; `class_names`, strings, is optional.
+            or 0 and 1 `(N, C)`, one-hot without `multi_label`; `class_names`, strings, is optional.
+        multi_label: Whether an example has any number of labels.
     Returns: `{"train": read, "test": read}`, of these what is there; `read()` returns `Examples`.
     Raises: ValueError when the file cannot be read, or lacks one of a pair.
     """
     return {
-        part: lambda part=part, read=read: _examples(f"{path} ({part})", *read())
+        part: lambda part=part, read=read: _examples(f"{path} ({part})", *read(), multi_label)
         for part, read in npz_parts(path).items()
     }
 
@@ -50,9 +51,10 @@ def as_series(where, arrays):
     return series
 
 
-def _examples(where, inputs, labels, names):
+def _examples(where, inputs, labels, names, multi_label):
     if inputs.ndim != 3:
         raise ValueError(f"{where}: {_RULE}. Received: {inputs.dtype} {inputs.shape}")
+    labels = as_labels(where, labels, multi_label)
     if len(inputs) != len(labels) or labels.dtype.kind not in "iu" or labels.ndim not in (1, 2):
         raise ValueError(
             f"{where}: labels must be integers (N,), one for each of the {len(inputs)} series, or "

@@ -1,18 +1,23 @@
-"""Files of labelled texts: .tsv, .csv, .jsonl and label-first .txt, each plain or .gz."""
+"""Files of labelled texts: tables, and .txt files with the label first; each plain or .gz."""
 
-import collections
-import csv
 import dataclasses
-import gzip
 import itertools
-import json
-import logging
-import pathlib
-import zlib
+import math
+import re
 
 from deepapps.data.examples import Examples
+from deepapps.data.lines import BadLines, read_lines
+from deepapps.data.tables import (
+    READERS,
+    TableSettings,
+    column_index,
+    even_rows,
+    is_numeric,
+    kind_of,
+    read_table,
+    with_header,
+)
 
-ENDS = (".tsv", ".csv", ".jsonl", ".txt")
 TEXT_NAMES = (
     "text",
     "sentence",
@@ -26,13 +31,13 @@ TEXT_NAMES = (
     "message",
 )
 LABEL_NAMES = ("label", "labels", "class", "category", "target", "sentiment", "tag", "tags", "y")
-
-_logger = logging.getLogger(__name__)
+MARK = "__label__"  # begins a label in fastText's files
+SAMPLE = 1000  # lines that tell whether a .txt has columns
 
 
 @dataclasses.dataclass(frozen=True)
 class Columns:
-    """Which columns or keys of a file to read, by name; None finds them.
+    """Which columns or keys of a file to read, by name or by number from 1; None finds them.
 
     Attributes:
         text, label: The text and its label.
@@ -46,27 +51,40 @@ class Columns:
     second_text: str | None = None
     multi_label: bool = False
 
+    def chosen(self):
+        """The columns that the user named, `{kind: name or number}`."""
+        named = {"text": self.text, "second_text": self.second_text, "label": self.label}
+        return {kind: name for kind, name in named.items() if name is not None}
+
 
 def is_text_file(path):
     """Whether a name is that of a file read here."""
-    return path.removesuffix(".gz").endswith(ENDS)
+    return kind_of(path) in READERS
 
 
-def read_texts(path, columns=None, skip_bad_lines=False):
-    """Reads a file of labelled texts in UTF-8.
+def read_texts(path, columns=None, settings=None):
+    """Reads a file of labelled texts.
 
     Args:
-        path: A .tsv, .csv, .jsonl or .txt file; also with .gz behind. A .txt has the label first on
-            each line, then a space.
-        columns: `Columns`; for those not named: of a file with a header, or of JSON, the names in
-            common use; of one without a header, the column of fewer different values is the label.
-        skip_bad_lines: Count and report the lines that cannot be used, in place of an error.
-    Returns: `Examples`.
-    Raises: ValueError, with file and line, for a line that cannot be used.
+        path: A .tsv, .csv, .jsonl, .parquet or .txt file; also with .gz behind. A .txt whose lines
+            have tabs is read as a .tsv; any other has the label first on each line, then a space,
+            as TREC has, or labels that begin with `__label__`, as fastText has.
+        columns: `Columns`. Those not named are found: by the names in common use; in a file of two
+            columns without a header, the column of fewer different values is the label.
+        settings: `TableSettings`. None: its defaults.
+    Returns: `Examples`; its note says what was understood.
+    Raises: ValueError, with file and line, for a line that cannot be used, or where two readings
+        of the file are possible.
     """
-    columns, bad = columns or Columns(), BadLines(path, skip_bad_lines)
-    kind = pathlib.PurePath(path.removesuffix(".gz")).suffix
-    records = _READERS[kind](path, read_lines(path, bad), columns, bad)
+    columns, settings = columns or Columns(), settings or TableSettings()
+    bad = BadLines(path, settings.skip_bad_lines)
+    if kind_of(path) == ".txt" and not _has_tabs(path, settings):
+        records, note = _label_first(path, settings, columns, bad), "label first on each line"
+    else:
+        table, places = _find_columns(
+            even_rows(read_table(path, settings, bad), bad), columns, settings.header
+        )
+        records, note = table.records(places, bad), _note(table, places)
     examples = [
         (number, *found)
         for number, record in records
@@ -76,198 +94,136 @@ def read_texts(path, columns=None, skip_bad_lines=False):
     if not examples:
         raise ValueError(f"{path}: holds no labelled text.")
     lines, texts, labels = zip(*examples, strict=True)
-    return Examples(path, list(texts), list(labels), list(lines))
+    return Examples(path, list(texts), list(labels), list(lines), note)
 
 
-class BadLines:
-    """What to do with a line that cannot be used: raise ValueError, or count it."""
+def _has_tabs(path, settings):
+    """Whether a .txt is a table: its first lines hold tabs.
 
-    def __init__(self, where, skip):
-        self.where, self.skip, self.count, self.first = where, skip, 0, None
-
-    def add(self, number, fault):
-        problem = f"line {number}: {fault}"
-        if not self.skip:
-            raise ValueError(f"{self.where}: {problem} (--skip-bad-lines leaves such lines out)")
-        self.count, self.first = self.count + 1, self.first or problem
-
-    def report(self):
-        if self.count:
-            number = (
-                "1 line left out:"
-                if self.count == 1
-                else f"{self.count} lines left out; the first:"
-            )
-            _logger.warning("%s: %s %s", self.where, number, self.first)
-
-
-def read_lines(path, bad, empty=False):
-    """The lines that are UTF-8 without NUL bytes, with their numbers; empty ones only if they
-    are asked for.
+    Raises: ValueError where only part of them do.
     """
-    try:
-        with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-                except UnicodeDecodeError as error:
-                    bad.add(number, f"is not UTF-8 (byte 0x{line[error.start]:02x}).")
-                    continue
-                if "\0" in text:
-                    bad.add(number, "holds a NUL byte.")
-                elif empty or text.strip():
-                    yield number, text
-    except (OSError, EOFError, zlib.error) as error:
+    lines = read_lines(path, BadLines(path, skip=True), settings.encoding)
+    tabs = ["\t" in line for _, line in itertools.islice(lines, SAMPLE)]
+    share = sum(tabs) / max(1, len(tabs))
+    if 0.1 < share < 0.9:
         raise ValueError(
-            f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})."
-        ) from None
+            f"{path}: {sum(tabs)} of its first {len(tabs)} lines hold a tab, the others none: with "
+            "tabs between label and text it must be in all lines, else in none."
+        )
+    return share >= 0.9
 
 
-def _table(path, lines, columns, bad, **dialect):
-    """The rows of a .tsv or .csv as `{"text": ..., "label": ...}`."""
-    rows, first = [], None
-    for number, row in _rows(list(lines), bad, dialect):
-        first = first or len(row)
-        if len(row) == first:
-            rows.append((number, row))
-        else:
-            bad.add(number, f"has {len(row)} columns, and the first line {first}.")
-    if not rows:
-        return []
-    places, body = _find_columns(path, [row for _, row in rows], columns)
-    return [(number, {key: row[at] for key, at in places.items()}) for number, row in rows[body:]]
-
-
-def _rows(lines, bad, dialect):
-    """The rows that numbered lines hold, each with the number of its first line; a row may span
-    many.
-    """
-    csv.field_size_limit(2**31 - 1)
-    start = 0
-    while start < len(lines):
-        rest = itertools.islice(lines, start, None)
-        reader, begin = csv.reader((text + "\n" for _, text in rest), strict=True, **dialect), start
-        try:
-            for row in reader:
-                yield lines[start][0], row
-                start = begin + reader.line_num
-        except csv.Error as error:
-            # a quote that is never closed takes all that follows: only its line is bad
-            bad.add(lines[start][0], f"{error}.")
-            start += 1
-
-
-def _tsv(path, lines, columns, bad):
-    return _table(path, lines, columns, bad, delimiter="\t", quoting=csv.QUOTE_NONE)
-
-
-def _csv(path, lines, columns, bad):
-    return _table(path, lines, columns, bad)
-
-
-def _json_lines(path, lines, columns, bad):
-    """The objects of a .jsonl as `{"text": ..., "label": ...}`."""
-    names = None
-    for number, line in lines:
-        try:
-            value = json.loads(line)
-        except ValueError as error:
-            bad.add(number, f"is not JSON ({error}).")
-            continue
-        if not isinstance(value, dict):
-            bad.add(number, "is no JSON object.")
-            continue
-        names = names or _named(f"{path}: line {number}", list(value), columns)
-        missing = [name for name in names.values() if name not in value]
-        if missing:
-            bad.add(number, f"has no key {missing[0]!r}.")
-            continue
-        yield number, {key: value[name] for key, name in names.items()}
-
-
-def _label_first(path, lines, columns, bad):
-    """The lines `LABEL text` of a .txt."""
-    if columns.text or columns.label or columns.second_text:
+def _label_first(path, settings, columns, bad):
+    """Yields the lines `LABEL text`, or `__label__LABEL __label__LABEL text`, of a .txt."""
+    if columns.chosen():
         raise ValueError(
             f"{path}: a .txt has no columns: each line is a label, a space and a text."
         )
-    for number, line in lines:
-        label, _, text = line.strip().partition(" ")
-        yield number, {"label": label, "text": text}
+    for number, line in read_lines(path, bad, settings.encoding):
+        if not line.lstrip().startswith(MARK):
+            label, _, text = line.strip().partition(" ")
+            yield number, {"label": label, "text": text}
+            continue
+        marked = re.match(rf"\s*((?:{MARK}\S+[\s,]*)+)", line)
+        labels = re.split(r"[\s,]+", marked[1].strip(" ,\t")) if marked else [""]
+        if len(labels) > 1 and not columns.multi_label:
+            fault = f"has {len(labels)} labels, {' and '.join(labels[:2])}"
+            bad.add(number, f"{fault}: --multi-label learns them all.")
+            continue
+        text = line[marked.end() :] if marked else ""
+        yield number, {"label": labels if columns.multi_label else labels[0], "text": text}
 
 
-_READERS = {".tsv": _tsv, ".csv": _csv, ".jsonl": _json_lines, ".txt": _label_first}
+def _find_columns(table, columns, header):
+    """The table without its header, and the places of the columns, `{"text": 0, "label": 1}`."""
+    table = with_header(table, header, columns.chosen(), {*LABEL_NAMES, *TEXT_NAMES})
+    if not table.rows:
+        return table, {}
+    width = len(table.names or table.rows[0][1])
+    if width < 2:
+        raise ValueError(
+            f"{table.where}: has one column only. A .tsv has tabs between text and label; a .csv "
+            "commas, semicolons, tabs or bars (--delimiter)."
+        )
+    places = _places(table, columns, width)
+    if len(set(places.values())) < len(places):
+        names = ", ".join(table.called(place) for place in places.values())
+        raise ValueError(
+            f"{table.where}: text and label must be different columns. Received: {names}"
+        )
+    if not table.names and header is None and _looks_like_header(table, places["label"]):
+        table = table.named()
+    return table, places
 
 
-def _find_columns(path, rows, columns):
-    """The places of the columns, `{"text": 0, "label": 1}`, and the row that the body begins
-    with.
+def _places(table, columns, width):
+    """The places of the columns: of those that the user named, of the names in common use, else of
+    what is left where that is clear.
     """
-    header = [cell.strip() for cell in rows[0]]
-    given = [name for name in (columns.text, columns.label, columns.second_text) if name]
-    known = {cell.lower() for cell in header} & {*LABEL_NAMES, *TEXT_NAMES}
-    if given or len(known) > 1 or (known and len(rows) > 1 and _label_like(rows[1:]) is None):
-        names = _named(path, header, columns)
-        return {key: header.index(name) for key, name in names.items()}, 1
-    if len(header) != 2:
+    chosen = columns.chosen()
+    places = {kind: column_index(table, kind, name) for kind, name in chosen.items()}
+    for kind, usual in (("text", TEXT_NAMES), ("label", LABEL_NAMES)):
+        found = _usual(table, kind, usual, {*places.values()}) if kind not in places else None
+        if found is not None:
+            places[kind] = found
+    missing = [kind for kind in ("label", "text") if kind not in places]
+    free = [index for index in range(width) if index not in places.values()]
+    if len(missing) == 2:
+        # fewer different values; of equally many, the later column
+        free.sort(key=lambda index: (len({*map(str, table.column(index))}), -index))
+    if missing and len(free) != len(missing):
+        raise ValueError(_unclear(table, missing, width))
+    places |= dict(zip(missing, free, strict=False))
+    return {kind: places[kind] for kind in ("text", "second_text", "label") if kind in places}
+
+
+def _usual(table, kind, usual, taken):
+    """The place of the one column with a name in common use, None where there is none."""
+    names = [(index, str(name)) for index, name in enumerate(table.names or ())]
+    found = {name: at for at, name in names if name.lower() in usual and at not in taken}
+    if len(found) > 1:
         raise ValueError(
-            f"{path}: has {len(header)} columns, and no header names text and label: name them "
-            "with --text-column and --label-column."
+            f"{table.where}: the columns {' and '.join(found)} may all be the {kind}: name it with "
+            f"--{kind}-column. Found: {', '.join(map(str, table.names))}"
         )
-    label = _label_like(rows)
-    counts = collections.Counter(row[label] for row in rows)
-    if len(counts) > 2 and [value for value, count in counts.items() if count == 1] == [
-        rows[0][label]
-    ]:
-        raise ValueError(
-            f"{path}: line 1 looks like a header: its label {rows[0][label]!r} is the only one "
-            "that never comes again. Name the columns with --text-column and --label-column."
+    return next(iter(found.values()), None)
+
+
+def _unclear(table, missing, width):
+    flags = " and ".join(f"--{kind}-column" for kind in reversed(missing))
+    if table.names:
+        return (
+            f"{table.where}: no column has a name of the {' and the '.join(reversed(missing))}: "
+            f"name it with {flags}. Found: {', '.join(map(str, table.names))}"
         )
-    return {"text": 1 - label, "label": label}, 0
-
-
-def _label_like(rows):
-    """Of two columns, the one with fewer different values; the second where they tie."""
-    if len(rows[0]) != 2:
-        return None
-    first, second = (len({row[at] for row in rows}) for at in (0, 1))
-    return 0 if first < second else 1
-
-
-def _named(where, names, columns):
-    """The names of the columns or keys to read, `{"text": ..., "label": ...}`, among those there
-    are.
-    """
-    found = {
-        "text": columns.text
-        or _only(where, "text", names, TEXT_NAMES, columns.second_text, columns.label),
-        "label": columns.label
-        or _only(where, "label", names, LABEL_NAMES, columns.text, columns.second_text),
-    }
-    if columns.second_text:
-        found["second_text"] = columns.second_text
-    for key, name in found.items():
-        if name not in names:
-            flag = f"--{key.replace('_', '-')}-column"
-            raise ValueError(f"{where}: has no column {name!r} ({flag}). Found: {', '.join(names)}")
-    if len(set(found.values())) < len(found):
-        raise ValueError(
-            f"{where}: text and label must be different columns. Received: "
-            f"{', '.join(found.values())}"
-        )
-    return found
-
-
-def _only(where, kind, names, usual, *taken):
-    """The one name in common use; where there is none, the one that is left."""
-    free = [name for name in names if name not in taken]
-    found = [name for name in free if name.lower() in usual] or (free if len(free) == 1 else [])
-    if len(found) == 1:
-        return found[0]
-    fault = f"the columns {' and '.join(found)} may all be" if found else "no column has a name of"
-    raise ValueError(
-        f"{where}: {fault} the {kind}: name it with --{kind}-column. Found: {', '.join(names)}"
+    return (
+        f"{table.where}: has {width} columns, and no header names text and label: name them with "
+        f"{flags}, by number from 1 ({flags.split()[-1]} 2), or add a header line."
     )
+
+
+def _looks_like_header(table, label):
+    """Whether line 1 of a table is surely a header, by its column of labels.
+
+    Raises: ValueError where it may be one, or an example of a class that occurs once.
+    """
+    first, *body = (str(cell).strip() for cell in table.column(label))
+    if first in body or not body:
+        return False
+    if all(map(is_numeric, body)) and not is_numeric(first):
+        return True
+    if len(set(body)) > len(body) / 2 or len(set(body)) < 2:
+        return False
+    raise ValueError(
+        f"{table.where}: line 1 looks like a header: its label {first!r} never comes again. "
+        "--header takes it as one, --no-header as an example."
+    )
+
+
+def _note(table, places):
+    """What was understood of a table, in words."""
+    columns = [f"{key.replace('_', ' ')} from column {table.called(places[key])}" for key in places]
+    return ", ".join([*columns, *table.notes, *([] if table.names else ["no header"])])
 
 
 def _example(record, number, columns, bad):
@@ -288,8 +244,10 @@ def _example(record, number, columns, bad):
 
 
 def _label(value):
-    """A label as a string, None where it can be none."""
-    if isinstance(value, str | int) or value is None:
+    """A label as a string, None where it can be none; 1.0 is 1, as pandas writes whole numbers."""
+    if isinstance(value, float):
+        value = None if math.isnan(value) else int(value) if value.is_integer() else value
+    if isinstance(value, str | int | float) or value is None:
         return "" if value is None else str(value).strip()
     return None
 

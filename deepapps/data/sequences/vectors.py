@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from deepapps.data.sequences.text_files import BadLines, read_lines
+from deepapps.data.lines import BadLines, read_lines
 
 
 def file_words(path):

@@ -35,14 +35,14 @@ def two_files(folder, sources, targets):
 
 @pytest.mark.parametrize("name", ["pairs.tsv", "pairs.txt", "pairs.txt.gz"])
 def test_a_tab_separated_file(name, tmp_path):
-    examples = read_pairs(write(tmp_path / name, [*LINES[:2], "", LINES[2]]))
+    examples = read_pairs(write(tmp_path / name, [*LINES[:2], "", LINES[2]]), settings())
     assert examples.inputs[2] == ("I have 2 big houses.", "Tengo 0 casas grandes.")
     assert examples.lines == [1, 2, 4]
 
 
 def test_two_files(tmp_path):
     where = two_files(tmp_path, ["one", "", "three"], ["uno", " ", "tres"])
-    examples = read_parallel(*where.split(":"))
+    examples = read_parallel(*where.split(":"), settings())
     assert examples.inputs == [("one", "uno"), ("three", "tres")] and examples.lines == [1, 3]
 
 
@@ -53,8 +53,8 @@ def test_two_files(tmp_path):
 def test_a_bad_line_is_named_or_left_out(line, fault, tmp_path, caplog):
     path = write(tmp_path / "pairs.tsv", [LINES[0], line, LINES[1]])
     with pytest.raises(ValueError, match=f"pairs.tsv: line 2: {fault}"):
-        read_pairs(path)
-    assert len(read_pairs(path, skip_bad_lines=True).inputs) == 2
+        read_pairs(path, settings())
+    assert len(read_pairs(path, settings(skip_bad_lines=True)).inputs) == 2
     assert "1 line left out: line 2" in caplog.text
 
 

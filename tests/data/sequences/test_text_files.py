@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from deepapps.data.sequences.text_files import Columns, read_texts
+from deepapps.data.tables import TableSettings
 
 FILES = {
     "header.tsv": "sentiment\tid\treview\ngood\t1\ta joy\nbad\t2\ta bore\n",
@@ -100,7 +101,9 @@ def test_a_line_that_cannot_be_used_is_an_error_with_its_number(name, tmp_path):
 def test_bad_lines_are_left_out_and_counted_where_that_is_asked_for(name, tmp_path, caplog):
     content, line, fault = BAD[name]
     with caplog.at_level(logging.WARNING):
-        examples = read_texts(write(tmp_path, name, content), skip_bad_lines=True)
+        examples = read_texts(
+            write(tmp_path, name, content), settings=TableSettings(skip_bad_lines=True)
+        )
     assert 1 <= len(examples.inputs) == len(examples.lines) and line not in examples.lines
     assert f"1 line left out: line {line}: " in caplog.text and fault in caplog.text
 
