@@ -48,7 +48,8 @@ def learn_class_names(examples):
     Raises: ValueError when there are fewer than two, or they look like no classes.
     """
     names = labels_of(examples)
-    _check_are_classes(examples, names)
+    if names and isinstance(examples.labels[0], str):
+        check_classes(examples.where, examples.labels, examples.note)
     if len(names) < 2:
         found = f"only {names.pop()!r}" if names else "none"
         raise ValueError(
@@ -58,17 +59,22 @@ def learn_class_names(examples):
     return sorted(names, key=int if numbers else None)
 
 
-def _check_are_classes(examples, names):
-    """Raises ValueError for labels most of which occur once, as texts, ids and scores do."""
-    count = len(examples.labels)
-    single = count >= FEW and isinstance(examples.labels[0], str)
-    scores = sum(_is_fraction(name) for name in names) > MOST_FRACTIONS
-    if single and (scores or len(names) > count / 2):
-        note = f" ({examples.note})" if examples.note else ""
+def check_classes(where, labels, note=""):
+    """Raises ValueError for labels that are no classes: most occur once, as texts and ids do, or
+    they are scores.
+
+    Args:
+        where, note: What to call the data in an error line, and what was understood of them.
+        labels: One string for each example.
+    """
+    count, names = len(labels), {*labels}
+    scores = sum(map(_is_fraction, names)) > MOST_FRACTIONS
+    if count >= FEW and (scores or len(names) > count / 2):
         found = "are numbers with fractions, so they are scores" if scores else "mostly occur once"
         raise ValueError(
-            f"{examples.where}: the {len(names):,} different labels of {count:,} examples {found}, "
-            f"no classes{note}. Name the column of the classes: --label-column."
+            f"{where}: the {len(names):,} different labels of {count:,} examples {found}, no "
+            f"classes{f' ({note})' if note else ''}. Name the column of the classes: "
+            "--label-column."
         )
 
 

@@ -115,7 +115,10 @@ def _are_parts(parts, have_classes):
 def _inner(folder):
     """The folder itself, or the one that is all it holds, as unpacked archives have it."""
     names = sub_folders(folder)
-    while len(names) == 1 and not _parts_in(names[0]) and not files_in(folder):
+    while len(names) == 1 and not files_in(folder):
+        parts = _parts_in(names[0])
+        if parts and parts != _parts_in(os.path.basename(folder)):
+            break
         inner = os.path.join(folder, names[0])
         if not sub_folders(inner):
             break

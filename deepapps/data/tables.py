@@ -43,12 +43,14 @@ class Table:
         names: The names of the columns. None: there are none, or line 1 may hold them.
         rows: `(line number, list of cells)` of each row.
         notes: What was found out about the file beside its columns, in words.
+        delimiter: What separates the columns; None where nothing does.
     """
 
     where: str
     names: list | None
     rows: list
     notes: tuple = ()
+    delimiter: str | None = None
 
     def column(self, index):
         """The cells of one column."""
@@ -79,16 +81,20 @@ def kind_of(path):
     return pathlib.PurePath(path.lower().removesuffix(".gz")).suffix
 
 
-def read_table(path, settings, bad):
+def read_table(path, settings, bad, limit=None):
     """Reads a table.
 
     Args:
-        path: A file with an ending of `READERS`.
+        path: A file with one of `ENDINGS`.
         settings: `TableSettings`.
         bad: `BadLines`, told of the lines that cannot be used.
+        limit: Read so many lines alone. None: all.
     Returns: `Table`. Its rows may be of unequal length.
     """
-    return READERS[kind_of(path)](path, settings, bad)
+    if kind_of(path) == ".parquet":
+        return _parquet(path)
+    lines = itertools.islice(read_lines(path, bad, settings.encoding), limit)
+    return READERS[kind_of(path)](path, settings, bad, lines)
 
 
 def even_rows(table, bad):
@@ -191,21 +197,17 @@ def _body(table, index):
     return {str(cells[index]).strip() for _, cells in table.rows[1:] if index < len(cells)}
 
 
-def _tsv(path, settings, bad):
-    rows = list(_rows(list(_lines(path, settings, bad)), bad, "\t", csv.QUOTE_NONE))
-    return Table(path, None, rows)
+def _tsv(path, settings, bad, lines):
+    rows = list(_rows(list(lines), bad, "\t", csv.QUOTE_NONE))
+    return Table(path, None, rows, delimiter="\t")
 
 
-def _csv(path, settings, bad):
-    lines = list(_lines(path, settings, bad))
+def _csv(path, settings, bad, lines):
+    lines = list(lines)
     delimiter = settings.delimiter or _delimiter(path, lines)
     rows = list(_rows(lines, bad, delimiter, csv.QUOTE_MINIMAL))
     separator = f"separated by {DELIMITERS.get(delimiter, delimiter)}"
-    return Table(path, None, rows, () if delimiter == "," else (separator,))
-
-
-def _lines(path, settings, bad):
-    return read_lines(path, bad, settings.encoding)
+    return Table(path, None, rows, () if delimiter == "," else (separator,), delimiter)
 
 
 def _rows(lines, bad, delimiter, quoting):
@@ -253,10 +255,10 @@ def _even_share(lines, delimiter):
     return count / widths.total() if width > 1 else 0.0
 
 
-def _json_lines(path, settings, bad):
+def _json_lines(path, settings, bad, lines):
     """The objects of a file of JSON lines; the columns are the keys of all of them."""
     records = []
-    for number, line in _lines(path, settings, bad):
+    for number, line in lines:
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -271,16 +273,15 @@ def _json_lines(path, settings, bad):
     return Table(path, names, rows)
 
 
-def _parquet(path, settings, bad):
+def _parquet(path):
     """The rows of a .parquet file; numbers of classes become their names where it holds them, as
     the files of Hugging Face's data sets do.
     """
-    import pyarrow  # takes long to start
-    import pyarrow.parquet
+    from pyarrow import ArrowException, parquet  # takes long to start
 
     try:
-        table = pyarrow.parquet.read_table(path)
-    except (OSError, pyarrow.ArrowException) as error:
+        table = parquet.read_table(path)
+    except (OSError, ArrowException) as error:
         raise ValueError(f"{path}: cannot be read as .parquet ({error}).") from None
     classes = _class_names(table.schema.metadata)
     columns = [
@@ -305,10 +306,5 @@ def _named_classes(cells, names):
     return [names[cell] if cell is not None and 0 <= cell < len(names) else cell for cell in cells]
 
 
-READERS = {
-    ".tsv": _tsv,
-    ".csv": _csv,
-    ".txt": _tsv,
-    ".jsonl": _json_lines,
-    ".parquet": _parquet,
-}
+READERS = {".tsv": _tsv, ".csv": _csv, ".txt": _tsv, ".jsonl": _json_lines}
+ENDINGS = (*READERS, ".parquet")

@@ -1,6 +1,9 @@
 """The sections of a classifier's report: confusion matrix, classes, calibration, worst mistakes."""
 
+import numpy as np
+
 from deepapps.metrics.classification import BINS
+from deepapps.networks.augmentation import on_pairs
 from deepapps.reporting.plots import plot_calibration, plot_confusion_matrix, plot_samples
 from deepapps.reporting.sections import (
     Card,
@@ -15,6 +18,7 @@ from deepapps.reporting.sections import (
 )
 
 __all__ = [
+    "augmented",
     "classes_section",
     "classifier_sections",
     "length_section",
@@ -23,7 +27,24 @@ __all__ = [
 ]
 
 PAIRS = 10
+DRAWS = 3  # of an augmentation
 FEW_CLASSES = 20
+
+
+def augmented(images, targets, augmentation):
+    """Images as they are, and as an augmentation changes them a few times, for `plot_samples`.
+
+    Args:
+        images: `(N, H, W, C)`, 0 to 255.
+        targets: `(N,)`.
+        augmentation: As a task has it, or None.
+    """
+    rows = {"as it is": images}
+    if augmentation is not None:
+        augment = on_pairs(augmentation)
+        for draw in range(DRAWS):
+            rows[f"changed {draw + 1}"] = np.asarray(augment(images, targets)[0])
+    return rows
 
 
 def classifier_sections(figures, examples, folder):

@@ -28,7 +28,7 @@ class ImageSettings(Settings):
     data: str | None = setting(
         None,
         "Training images: a folder with one sub-folder for each class, a folder of idx files, an "
-        ".npz file, `tfds:NAME`, or `sample`.",
+        ".npz file, a .csv of files and labels or of pixels, `tfds:NAME`, or `sample`.",
     )
     validation: str | None = setting(
         None, "Validation images; default: 10 % of the training images."
@@ -48,6 +48,10 @@ class ImageSettings(Settings):
         "proportions.",
         choices=("pad", "crop", "stretch"),
     )
+    image_column: str | None = setting(
+        None, "Column of a table that names the files, by name or number from 1; default: found."
+    )
+    label_column: str | None = setting(None, "Column of a table with the label; default: found.")
     skip_bad_files: bool = setting(False, "Leave out files that cannot be read, and count them.")
     cache: str | None = setting(
         None,
@@ -176,7 +180,11 @@ class ImageClassification(Task):
     def encode(self, raw):
         """Images as `(B, H, W, C)`: takes arrays of one or many images, or names of image files."""
         return encode_images(
-            raw, self.image_shape, self.settings.resize, self.learned.invert_bright
+            raw,
+            self.image_shape,
+            self.settings.resize,
+            self.learned.invert_bright,
+            self.learned.bits,
         )
 
     def decode(self, outputs):
@@ -223,35 +231,32 @@ class ImageClassification(Task):
         path = folder / "labels.json"
         names = [field.name for field in dataclasses.fields(LearnedImages)]
         try:
-            names, shape, invert_bright = map(read_json(path).__getitem__, names)
-            self.learned = LearnedImages(names, tuple(shape), invert_bright)
-        except (KeyError, TypeError, AttributeError):
+            learned = LearnedImages(**read_json(path))
+            self.learned = dataclasses.replace(learned, image_shape=tuple(learned.image_shape))
+        except TypeError:
             raise ValueError(f"{path}: is damaged: it must hold {', '.join(names)}.") from None
 
-    def illustrate(self, folder, splits, columns=10, draws=3):
+    def illustrate(self, folder, splits, columns=10):
         """An image of each class, as it is and as training sees it, as samples.png."""
-        from deepapps.networks.augmentation import on_pairs
-
         classes, first = np.unique(targets_in(splits.train), return_index=True)
         chosen = np.linspace(0, len(first) - 1, min(len(first), columns)).astype(int)
         images, targets = splits.train[first[chosen]]
-        rows, augmentation = {"as it is": images}, self.augmentation()
-        if augmentation is not None:
-            augment = on_pairs(augmentation)
-            rows |= {
-                f"changed {draw + 1}": np.asarray(augment(images, targets)[0])
-                for draw in range(draws)
-            }
-        self._pages.plot_samples(
-            rows, [self.class_names[target] for target in targets], folder / "samples.png"
-        )
+        names = [self.class_names[target] for target in targets]
+        rows = self._pages.augmented(images, targets, self.augmentation())
+        self._pages.plot_samples(rows, names, folder / "samples.png")
 
     def _reading(self):
         """How image files are read."""
-        settings = self.settings
-        shape = None if self.learned is None else self.learned.image_shape
+        settings, learned = self.settings, self.learned
         return Reading(
-            settings.image_size, settings.resize, shape, settings.skip_bad_files, settings.cache
+            settings.image_size,
+            settings.resize,
+            learned and learned.image_shape,
+            settings.skip_bad_files,
+            settings.cache,
+            learned and learned.bits,
+            settings.image_column,
+            settings.label_column,
         )
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import track
 
 from deepapps.data.folders import few, files_below, files_in, labelled_folders, part_folders
-from deepapps.data.images.files import range_of_sizes, read_header, read_image
+from deepapps.data.images.files import bits_in, range_of_sizes, read_header, read_image
 from deepapps.data.images.store import (
     CHUNK,
     FileImages,
@@ -39,9 +39,7 @@ def class_folder_parts(folder):
         folder: Path of a folder with one sub-folder for each class, which holds images (PNG, JPEG,
             WebP, BMP) directly or further down; or of a folder with such folders `train` and, if
             you like, `validation` and `test`; see `part_folders`.
-    Returns: `{"train": read, ...}`; `read(reading)` returns images uint8 `(N, H, W, C)`, an array
-        or `ImageRows`, the labels `(N,)`, the names of the classes, for each image bytes that stand
-        for it, and a note on the files. `reading` is a `Reading`.
+    Returns: `{"train": read, ...}`; `read(reading)` returns what `read_files` does.
     """
     return {part: functools.partial(_read, path) for part, path in part_folders(folder).items()}
 
@@ -49,7 +47,24 @@ def class_folder_parts(folder):
 def _read(folder, reading):
     names = labelled_folders(folder)
     paths, labels = _listed(folder, names)
-    name = os.path.basename(os.path.abspath(folder))
+    return read_files(folder, paths, labels, names, reading)
+
+
+def read_files(where, paths, labels, names, reading):
+    """Reads image files.
+
+    Args:
+        where: The folder or the table that names them; its name begins those in the cache.
+        paths: The N files.
+        labels: Their labels `(N,)`, indices into `names`.
+        names: The names of the classes.
+        reading: The `Reading`.
+    Returns: images uint8 `(N, H, W, C)`, an array or `ImageRows`, the labels, the names of the
+        classes, for each image bytes that stand for it, a note on the files, and the bits of their
+        values.
+    Raises: ValueError when a file cannot be read.
+    """
+    name = os.path.basename(os.path.abspath(where))
     make = functools.partial(_scanned, paths, reading)
     images, about = cached(
         make, reading.cache, name, *(_state_of(paths, reading) if reading.cache else ())
@@ -57,20 +72,22 @@ def _read(folder, reading):
     kept = _without_bad(about["bad"], len(paths), reading.skip_bad_files)
     for label, name in enumerate(names):
         if not np.any(labels[kept] == label):
-            raise ValueError(f"{os.path.join(folder, name)}: none of its images can be read.")
+            raise ValueError(f"{where}: none of the images of class {name} can be read.")
     if len(kept) < len(paths):
         images = take(images, kept)
     note = f"files of {about['sizes']} pixels"
+    if about["bits"]:
+        note += f", {about['bits']} bits a value"
     if about["bad"]:
         note += f", {len(about['bad'])} skipped"
         _logger.warning(
             "%s: skipped %d files; %s",
-            folder,
+            where,
             len(about["bad"]),
             few([line for _, line in about["bad"]]),
         )
     keys = [bytes.fromhex(about["keys"][index]) for index in kept]
-    return images, labels[kept], names, keys, note
+    return images, labels[kept], names, keys, note, about["bits"]
 
 
 def _listed(folder, names):
@@ -106,14 +123,17 @@ def _scanned(paths, reading, array_path):
     bad = {
         index: str(found) for index, found in enumerate(headers) if isinstance(found, ValueError)
     }
-    headers = [found for index, found in enumerate(headers) if index not in bad]
-    _without_bad(bad, len(paths), reading.skip_bad_files)
+    kept = _without_bad(bad, len(paths), reading.skip_bad_files)
+    headers = [headers[index] for index in kept]
     sizes = [(header.height, header.width) for header in headers]
     shape = reading.shape or _common_shape(headers, reading.size)
+    bits = reading.bits or _common_bits([paths[index] for index in kept], headers)
     whole, keys = (len(paths), *shape), [""] * len(paths)
     keep = array_path or fits_memory(whole)
     with image_array(whole, array_path) if keep else contextlib.nullcontext() as array:
-        read = functools.partial(_pixels_and_key, shape=shape, resize=reading.resize)
+        read = functools.partial(
+            _pixels_and_key, shape=shape, resize=reading.resize, bits=bits or 16
+        )
         for index, found in enumerate(_each(read, paths, "reading the images")):
             if isinstance(found, ValueError):
                 bad[index] = str(found)
@@ -124,15 +144,17 @@ def _scanned(paths, reading, array_path):
         _without_bad(bad, len(paths), reading.skip_bad_files)
     if array_path:
         array = opened(array_path)
-    images = array if keep else ImageRows([FileImages(paths, shape, reading.resize)])
-    return images, {"bad": list(bad.items()), "keys": keys, "sizes": range_of_sizes(sizes)}
+    images = array if keep else ImageRows([FileImages(paths, shape, reading.resize, bits or 16)])
+    sizes = range_of_sizes(sizes)
+    return images, {"bad": list(bad.items()), "keys": keys, "sizes": sizes, "bits": bits}
 
 
 def _state_of(paths, reading):
     """What the images of the files depend on."""
     stats = ((os.path.abspath(path), os.stat(path)) for path in paths if os.path.exists(path))
     files = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
-    return files, reading.size, reading.resize, reading.shape, reading.skip_bad_files
+    how = (reading.size, reading.resize, reading.shape, reading.skip_bad_files, reading.bits)
+    return files, how
 
 
 def _each(read, paths, description):
@@ -153,8 +175,8 @@ def _each(read, paths, description):
         yield from threads().map(tried, paths[start : start + CHUNK])
 
 
-def _pixels_and_key(path, shape, resize):
-    pixels = read_image(path, shape, resize)
+def _pixels_and_key(path, shape, resize, bits):
+    pixels = read_image(path, shape, resize, bits=bits)
     return pixels, hashlib.blake2b(pathlib.Path(path).read_bytes(), digest_size=16).hexdigest()
 
 
@@ -170,6 +192,13 @@ def _without_bad(bad, count, skip):
     if len(bad) == count:
         raise ValueError(f"{bad[0]} Nor can any other of the {count} files be read.")
     return np.array([index for index in range(count) if index not in bad], int)
+
+
+def _common_bits(paths, headers):
+    """The bits that the largest value of all files needs; None where none has more than 8."""
+    deep = [path for path, header in zip(paths, headers, strict=True) if header.deep]
+    found = _each(bits_in, deep, "looking at the values")
+    return max((bits for bits in found if not isinstance(bits, ValueError)), default=None)
 
 
 def _common_shape(headers, size):

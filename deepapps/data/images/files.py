@@ -21,6 +21,10 @@ class Reading:
         skip_bad_files: Leave out files that cannot be read, and count them, instead of a
             ValueError.
         cache: Folder in which decoded images are kept. None keeps none.
+        bits: Of the values in files that hold more than 8: 12 where white is 4,095. None: as many
+            as the largest value of all files needs.
+        image_column, label_column: The columns of a table of images, by name or number from 1.
+            None: found.
     """
 
     size: int | None = None
@@ -28,20 +32,24 @@ class Reading:
     shape: tuple | None = None
     skip_bad_files: bool = False
     cache: str | None = None
+    bits: int | None = None
+    image_column: str | None = None
+    label_column: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """What a file says of its image: height and width in pixels as it is shown, and whether it
-    is grey.
+    """What a file says of its image: height and width in pixels as it is shown, whether it is
+    grey, and whether its values have more than 8 bits.
     """
 
     height: int
     width: int
     grey: bool
+    deep: bool
 
 
-def encode_images(raw, shape, resize="pad", invert_bright=False):
+def encode_images(raw, shape, resize="pad", invert_bright=False, bits=16):
     """Brings images to a batch of the shape that a model takes.
 
     Args:
@@ -51,6 +59,7 @@ def encode_images(raw, shape, resize="pad", invert_bright=False):
         resize: As in `Reading`.
         invert_bright: Invert files that are dark on a bright background, as digits on paper are,
             for a model of bright images on a dark one.
+        bits: Of the values in files that hold more than 8.
     Returns: uint8 `(N, H, W, C)`.
     Raises: ValueError when an array has another shape or type, or a file cannot be read as an
         image.
@@ -58,7 +67,7 @@ def encode_images(raw, shape, resize="pad", invert_bright=False):
     if isinstance(raw, str | os.PathLike):
         raw = [raw]
     if len(raw) and all(isinstance(item, str | os.PathLike) for item in raw):
-        return np.stack([read_image(path, shape, resize, invert_bright) for path in raw])
+        return np.stack([read_image(path, shape, resize, invert_bright, bits) for path in raw])
     images = np.asarray(raw)
     if images.dtype != np.uint8:
         raise ValueError(f"Images must be uint8, 0 to 255. Received: dtype={images.dtype}")
@@ -80,18 +89,27 @@ def read_header(path):
         width, height = file.size
         # to look for the orientation in a PNG would decode it
         turned = "exif" in file.info and file.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-        grey = file.mode in ("1", "L", "LA", "I", "F") or file.mode.startswith("I;16")
-    return Header(width, height, grey) if turned else Header(height, width, grey)
+        deep = file.mode.startswith("I")
+        grey = deep or file.mode in ("1", "L", "LA", "F")
+    height, width = (width, height) if turned else (height, width)
+    return Header(height, width, grey, deep)
 
 
-def read_image(path, shape, resize="pad", invert_bright=False):
+def bits_in(path):
+    """How many bits the largest value in a grey image file of more than 8 bits needs, 8 to 16."""
+    with _image_file(path) as file:
+        return int(np.clip(int(np.asarray(file).max()).bit_length(), 8, 16))
+
+
+def read_image(path, shape, resize="pad", invert_bright=False, bits=16):
     """Reads an image file into uint8 `(H, W, C)`: turned as its EXIF data say, and fitted into the
     shape.
 
-    What is transparent in it is taken for white paper; 16 bits become 8.
+    What is transparent in it is taken for white paper. Values of more than 8 bits become 8: the
+    largest that `bits` can hold is white.
 
     Args:
-        path, resize, invert_bright: As in `encode_images`.
+        path, resize, invert_bright, bits: As in `encode_images`.
         shape: `(H, W, C)`, where C is 1 or 3.
     Raises: ValueError when it is missing or no image.
     """
@@ -99,7 +117,8 @@ def read_image(path, shape, resize="pad", invert_bright=False):
         file.draft(None, [2 * max(shape[:2])] * 2)  # a JPEG is decoded at a fraction of its size
         image = ImageOps.exif_transpose(file)
         if image.mode.startswith("I"):
-            image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
+            values = np.asarray(image).astype(np.int64) >> (bits - 8)
+            image = Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
         if image.has_transparency_data:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

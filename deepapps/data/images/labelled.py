@@ -23,6 +23,7 @@ class ImageSet:
         names: The names of the labels, a list of strings, or None.
         keys: For each image of a file the bytes that stand for it. None: its pixels do.
         note: What is to be said about the files, for the summary.
+        bits: Of the values in files that may hold more than 8, 8 to 16. None: there are none.
     """
 
     where: str
@@ -31,9 +32,10 @@ class ImageSet:
     names: list | None
     keys: list | None = None
     note: str = ""
+    bits: int | None = None
 
 
-def image_set(where, images, labels, names=None, keys=None, note=""):
+def image_set(where, images, labels, names=None, keys=None, note="", bits=None):
     """Checks the arrays of a set and brings them into the form of `ImageSet`, which it returns.
 
     Args:
@@ -42,7 +44,7 @@ def image_set(where, images, labels, names=None, keys=None, note=""):
             1.
         labels: Integers `(N,)` or `(N, 1)`, or one-hot `(N, classes)`.
         names: The names of the labels, or None.
-        keys, note: As in `ImageSet`.
+        keys, note, bits: As in `ImageSet`.
     Raises: ValueError when they are not so, or there are no images.
     """
     labels = as_labels(where, labels)
@@ -57,22 +59,23 @@ def image_set(where, images, labels, names=None, keys=None, note=""):
         )
     names = None if names is None else [str(name) for name in names]
     _check_labels(where, labels, names)
-    return ImageSet(where, images, labels, names, keys, note)
+    return ImageSet(where, images, labels, names, keys, note, bits)
 
 
 def learn_class_names(train):
     """Returns the names of the classes of a training set: its own, or its labels as strings.
 
-    Raises: ValueError when the labels do not run from 0 without a gap (where they have no names),
-        or are all the same.
+    Raises: ValueError when labels without names do not run from 0 or 1 without a gap, or all are
+        the same.
     """
     present = np.unique(train.labels)
-    gap = next((label for label, found in enumerate(present) if label != found), None)
+    first = int(present[0] == 1)  # EMNIST's letters begin at 1
+    gap = next((label for label, found in enumerate(present, first) if label != found), None)
     if train.names is None and gap is not None:
-        stray = present[gap]
+        stray = present[gap - first]
         raise ValueError(
             f"{train.where}: label {stray} at index {_first(train.labels == stray)}, but no image "
-            f"has label {gap}; labels must run from 0 without a gap."
+            f"has label {gap}; labels must run from 0 or 1 without a gap."
         )
     if len(present) < 2:
         raise ValueError(
@@ -114,9 +117,12 @@ def targets_of(part, class_names, image_shape, seen=None):
 def _matched(part, class_names):
     by_name = {name: target for target, name in enumerate(class_names)}
     numbered = list(class_names) == [str(number) for number in range(len(class_names))]
-    if part.names is None or (numbered and not by_name.keys() >= set(part.names)):
-        return part.labels
-    return np.array([by_name.get(name, -1) for name in part.names])[part.labels]
+    if part.names is not None and (not numbered or by_name.keys() >= set(part.names)):
+        return np.array([by_name.get(name, -1) for name in part.names])[part.labels]
+    if part.names is None and all(name.isdecimal() for name in class_names):
+        numbers = np.arange(part.labels.max() + 1)
+        return np.array([by_name.get(str(number), -1) for number in numbers])[part.labels]
+    return part.labels
 
 
 def _as_bytes(where, images):

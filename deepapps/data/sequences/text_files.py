@@ -8,7 +8,7 @@ import re
 from deepapps.data.examples import Examples
 from deepapps.data.lines import BadLines, read_lines
 from deepapps.data.tables import (
-    READERS,
+    ENDINGS,
     TableSettings,
     column_index,
     even_rows,
@@ -59,7 +59,7 @@ class Columns:
 
 def is_text_file(path):
     """Whether a name is that of a file read here."""
-    return kind_of(path) in READERS
+    return kind_of(path) in ENDINGS
 
 
 def read_texts(path, columns=None, settings=None):

@@ -180,13 +180,15 @@ def test_many_bad_files_are_one_line(folder):
     for path in (folder / "grey").iterdir():
         text(path)
     fails(folder, "0.png: is not an image (and 19 more files like it)")
-    fails(folder, "grey: none of its images can be read", reading=Reading(skip_bad_files=True))
+    fails(
+        folder, "none of the images of class grey can be read", reading=Reading(skip_bad_files=True)
+    )
 
 
 def test_folders_that_are_no_classes(tmp_path):
     fails(tmp_path, "the folder is empty")
     (tmp_path / "a.png").write_bytes(b"")
-    fails(tmp_path, "one sub-folder for each class")
+    fails(tmp_path, "Give each class a sub-folder, or name a table")
     (tmp_path / "cats").mkdir()
     fails(tmp_path, f"{tmp_path}/cats: holds no images", ".webp")
     shutil.rmtree(tmp_path / "cats")

@@ -218,7 +218,9 @@ def test_unknown_forms_name_the_close_and_the_accepted(tmp_path):
     fails("sample", "nowhere", test=str(tmp_path / "nowhere"))
     fails(3, "Received: 3")
     (tmp_path / "digits.csv").write_text("1,2")
-    fails(tmp_path / "digits.csv", "digits.csv", "no .npz")
+    fails(tmp_path / "digits.csv", "digits.csv", "no column holds the names of image files")
+    (tmp_path / "digits.bin").touch()
+    fails(tmp_path / "digits.bin", "digits.bin", "is of no known kind")
 
 
 def test_folder_without_idx_files(tmp_path):
@@ -344,8 +346,8 @@ def test_no_images(tmp_path):
             ["labels must be an array (N,) of integers", "float64"],
         ),
         (
-            lambda labels: np.eye(10)[labels].astype(int),
-            ["labels must be an array (N,) of integers"],
+            lambda labels: np.maximum(np.eye(10)[labels], np.eye(10)[0]).astype(int),
+            ["rows of 0 and 1", "that at index 1 has 2 ones"],
         ),
         (
             lambda labels: np.where(labels == 3, -1, labels.astype(int)),
@@ -353,9 +355,9 @@ def test_no_images(tmp_path):
         ),
         (
             lambda labels: np.where(np.arange(100) == 17, 200, labels),
-            ["label 200 at index 17, but no image has label 10", "run from 0 without a gap"],
+            ["label 200 at index 17, but no image has label 10", "run from 0 or 1 without a gap"],
         ),
-        (lambda labels: labels + 1, ["label 1 at index 0, but no image has label 0"]),
+        (lambda labels: labels + 2, ["label 2 at index 0, but no image has label 0"]),
         (lambda labels: labels * 0, ["two classes", "only label 0"]),
     ],
 )
