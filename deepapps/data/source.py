@@ -129,12 +129,19 @@ def class_weights(given, source):
             its number of examples, and the mean weight of an example is 1.
         source: The training source, which for "balanced" must have class indices as targets at
             hand.
-    Raises: ValueError when it has not.
+    Raises: ValueError when it has not, or for a class without an example.
     """
+    targets = targets_in(source) if given else None
+    classes = targets is not None and targets.ndim == 1 and targets.dtype.kind in "iu"
     if given != "balanced":
+        absent = sorted({*given} - {*np.unique(targets).tolist()}) if classes else []
+        if absent:
+            raise ValueError(
+                f"`class_weight` has a weight for class {absent[0]}, of which training has no "
+                f"example. Its classes are the indices {targets.min()} to {targets.max()}."
+            )
         return given or None
-    targets = targets_in(source)
-    if targets is None or targets.ndim != 1 or not np.issubdtype(targets.dtype, np.integer):
+    if not classes:
         raise ValueError(
             "class_weight='balanced' needs class indices `(N,)` as the targets of its source."
         )

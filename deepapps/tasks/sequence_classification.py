@@ -29,8 +29,8 @@ class SequenceSettings(TableSettings):
 
     data: str = setting(
         "sample",
-        "Training sequences: `sample`, `tfds:NAME`, a .tsv, .csv, .jsonl or label-first .txt file, "
-        "or an .npz file.",
+        "Training sequences: `sample`, `tfds:NAME`, a .tsv, .csv, .jsonl, .parquet or label-first "
+        ".txt file, a folder with one sub-folder of texts for each class, or an .npz file.",
     )
     validation: str | None = setting(
         None, "Validation sequences; default: 10 % of the training sequences."

@@ -12,8 +12,8 @@ class SummarizerSettings(TranslatorSettings):
 
     data: str | None = setting(
         None,
-        "Training pairs of text and summary: `tfds:NAME`, a tab-separated .tsv or .txt file, or "
-        "SOURCE_FILE:TARGET_FILE.",
+        "Training pairs of text and summary: `tfds:NAME`, a .tsv, .txt, .csv, .jsonl or .parquet "
+        "file, or SOURCE_FILE:TARGET_FILE.",
     )
     source_language: str | None = setting(
         None, "Language of the texts, for the record: nothing depends on it."

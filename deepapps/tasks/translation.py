@@ -26,7 +26,7 @@ class TranslatorSettings(TableSettings):
 
     data: str | None = setting(
         "sample",
-        "Training pairs: `sample`, `tfds:NAME`, a tab-separated .tsv or .txt file, or "
+        "Training pairs: `sample`, `tfds:NAME`, a .tsv, .txt, .csv, .jsonl or .parquet file, or "
         "SOURCE_FILE:TARGET_FILE.",
     )
     validation: str | None = setting(None, "Validation pairs; default: 10 % of the training pairs.")

@@ -65,7 +65,9 @@ def test_balanced_class_weights_let_classes_count_alike():
     weights = class_weights("balanced", source)
     assert weights == {0: 8 / (2 * 6), 2: 8 / (2 * 2)}
     assert np.mean([weights[target] for target in targets]) == pytest.approx(1)
-    assert class_weights(None, source) is None and class_weights({1: 2.0}, source) == {1: 2.0}
+    with pytest.raises(ValueError, match="class 7, of which training has no example"):
+        class_weights({2: 2.0, 7: 1.0}, source)
+    assert class_weights(None, source) is None and class_weights({2: 2.0}, source) == {2: 2.0}
     for other in (
         ArraySource(np.zeros(3), np.eye(3)),
         ArraySource(np.zeros(3), np.zeros(3)),

@@ -625,10 +625,10 @@ def test_a_report_of_a_run_that_has_not_ended(copied):
 
 
 def test_class_weights_and_an_optimizer_come_back_as_they_were(tmp_path):
-    given = {"class_weight": {1: 2.0, 7: 0.5}, "optimizer": keras.optimizers.SGD(0.1, momentum=0.5)}
+    given = {"class_weight": {1: 2.0, 0: 0.5}, "optimizer": keras.optimizers.SGD(0.1, momentum=0.5)}
     run = train_again(tmp_path / "run", **given)
     training = deepapps.load_run(run.path).training
-    assert training.class_weight == {1: 2.0, 7: 0.5}
+    assert training.class_weight == {1: 2.0, 0: 0.5}
     assert training.optimizer["config"]["momentum"] == 0.5
     weights = given["class_weight"]
     assert train_again(tmp_path / "run", class_weight=weights, resume=True).history == run.history

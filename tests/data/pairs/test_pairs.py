@@ -164,7 +164,9 @@ def test_what_is_said_before_training(vocabulary, tmp_path):
     data = load_pairs(settings(data=write(tmp_path / "pairs.tsv", LINES), vocabulary=vocabulary))
     first, parts, subwords = data[0].description.splitlines()
     counts = [len(part) for part in (data[0].train, data[0].validation, data[0].test)]
-    assert first.endswith("pairs.tsv: 300 pairs")
+    assert first.endswith(
+        "pairs.tsv: 300 pairs (source from column 1, target from column 2, no header)"
+    )
     assert parts == "train {}  validation {}  test {}".format(*counts)
     assert (
         f"{data[1].source.size} of {'both sides' if vocabulary == 'joint' else 'source'}"

@@ -175,7 +175,8 @@ def test_what_is_said_before_training(tmp_path):
     data = load(reviews(tmp_path), minimum_count=1)
     first, parts, classes, tokens = data[0].description.splitlines()
     train = data[0].train
-    assert first.endswith("reviews.tsv: 300 examples in 2 classes")
+    note = "(text from column 1, label from column 2, no header)"
+    assert first.endswith(f"reviews.tsv: 300 examples in 2 classes {note}")
     assert parts.split()[:2] == ["train", str(len(train))]
     good = sum(text.split()[-2] == "joy" for text in train.raw)
     assert classes == f"train by class: bad {len(train) - good}, good {good}"
@@ -201,7 +202,7 @@ def test_what_is_said_of_series_and_of_many_labels(tmp_path):
     [
         ("nowhere.tsv", "no such file"),
         ("samples", "Did you mean 'sample'?"),
-        (".", "is of no known kind"),
+        (".", "has no sub-folders"),
         ("one.tsv", "two different labels or more. Received: only 'good'"),
         ("two.tsv", "none falls into the"),
         ("model.bin", "is of no known kind"),

@@ -118,8 +118,8 @@ def test_bad_lines_are_left_out_and_counted_where_that_is_asked_for(name, tmp_pa
         ("none.csv", "words,other,label\na,b,c\n", "no column has a name of the text"),
         (
             "unknown.tsv",
-            "opinion\tstars\n" + "a\t1\nb\t5\n" * 3,
-            "line 1 looks like a header: its label 'stars'",
+            "opinion\tmood\n" + "a\tglad\nb\tsad\n" * 3,
+            "line 1 looks like a header: its label 'mood'",
         ),
         ("bad.tsv.gz", b"", "holds no labelled text"),
     ],
