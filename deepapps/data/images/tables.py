@@ -10,7 +10,6 @@ from deepapps.data.examples import check_classes
 from deepapps.data.folders import files_below
 from deepapps.data.images.class_folder import ENDINGS, read_files
 from deepapps.data.lines import BadLines
-from deepapps.data.sequences.text_files import LABEL_NAMES
 from deepapps.data.tables import (
     TableSettings,
     column_index,
@@ -20,6 +19,7 @@ from deepapps.data.tables import (
     read_table,
     with_header,
 )
+from deepapps.data.text_files import LABEL_NAMES
 
 KINDS = (".csv", ".tsv")
 FILE_NAMES = (

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import logging
 import re
 
 from babel import Locale
@@ -37,6 +38,8 @@ TARGET_NAMES = (
 FEW = 20  # rows in which one sentence may come again and again
 SHORT = 3  # most words in the name of a column
 
+_logger = logging.getLogger(__name__)
+
 
 def is_pair_file(path):
     """Whether a name is that of a table read here."""
@@ -59,6 +62,7 @@ def read_pairs(path, settings):
     if not table.rows:
         return _examples(path, rows, "", bad)
     table, places = _find_columns(table, settings)
+    _warn_of_others(table, places)
     for number, cells in table.rows:
         if max(places.values()) >= len(cells):
             bad.add(number, f"has {len(cells)} columns only.")
@@ -184,6 +188,20 @@ def _sentence_columns(table):
     # line 1 may be a header
     texts = [index for index in columns if _holds_sentences(table.column(index)[1:])]
     return texts if len(columns) > 2 and len(texts) > 1 else columns
+
+
+def _warn_of_others(table, places):
+    """Says which columns were passed over as numbers, or as one value."""
+    columns = range(min(_width(table), max(places.values())))
+    others = [index for index in columns if not _holds_sentences(table.column(index))]
+    others = [table.called(index) for index in others if index not in places.values()]
+    if others:
+        _logger.warning(
+            "columns %s of %s hold numbers or one value and are passed over; --source-column and "
+            "--target-column name others.",
+            ", ".join(others),
+            table.where,
+        )
 
 
 def _holds_sentences(cells):

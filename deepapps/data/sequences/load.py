@@ -19,12 +19,12 @@ from deepapps.data.parts import load_evaluation_part, load_parts
 from deepapps.data.ragged import RaggedSource
 from deepapps.data.sequences.names import language_names
 from deepapps.data.sequences.series import SeriesEncoder, npz_series_parts
-from deepapps.data.sequences.text_files import Columns, is_text_file, read_texts
 from deepapps.data.sequences.text_folders import text_folder_parts
 from deepapps.data.sequences.texts import TextEncoder
 from deepapps.data.sequences.tfds_texts import tfds_text_parts
 from deepapps.data.sequences.vectors import file_words
 from deepapps.data.source import Splits
+from deepapps.data.text_files import Columns, is_text_file, read_texts
 from deepapps.settings import close_names
 
 ACCEPTED = (

@@ -44,8 +44,10 @@ FOUND = {
 
 
 @pytest.mark.parametrize("name", FOUND)
-def test_the_sentences_are_found(name, tmp_path):
+def test_the_sentences_are_found(name, tmp_path, caplog):
     assert read(tmp_path, name, FOUND[name]).inputs == PAIRS
+    passed_over = {"ids.tsv": "1, 3", "codes.tsv": "1, 2, 4, 5", "row.csv": "`row`"}
+    assert (f"columns {passed_over.get(name)} of" in caplog.text) == (name in passed_over)
 
 
 def test_numbers_and_words_of_two_columns_are_a_pair(tmp_path):

@@ -5,8 +5,8 @@ import logging
 
 import pytest
 
-from deepapps.data.sequences.text_files import Columns, read_texts
 from deepapps.data.tables import TableSettings
+from deepapps.data.text_files import Columns, read_texts
 
 FILES = {
     "header.tsv": "sentiment\tid\treview\ngood\t1\ta joy\nbad\t2\ta bore\n",
