@@ -2,15 +2,25 @@
 
 import contextlib
 import datetime
+import gzip
 import json
 import math
 import os
 import pathlib
 import shutil
+import stat
 import tempfile
+
+from deepapps import typed_json
 
 PICTURE, PAGE_OR_PICTURE = (".png",), (".html", ".png")  # endings of explanations
 UNFINISHED = ".writing"  # ends the names of the folders in which files are written
+LARGEST_JSON = 2**28  # bytes: parsed it takes several times as much memory
+SHOWN = 500  # characters of a line that says what is wrong
+# what takes more bytes than that may be at most so many times what is stored of it
+SMALL, LARGEST_RATIO = 2**26, 100
+LONGEST_LINE, CHUNK = 2**24, 2**24  # bytes of a line, and of a read
+TOO_LARGE = f"unpacks to over {LARGEST_RATIO} times its size: store it unpacked"
 
 
 @contextlib.contextmanager
@@ -22,6 +32,8 @@ def write_atomically(path):
     Raises: OSError, with the name of the file, when it cannot be written.
     """
     path = pathlib.Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path}: is a folder, and a file is to be written there. Move it away.")
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = pathlib.Path(tempfile.mkdtemp(UNFINISHED, f".{path.name}.", path.parent))
     try:
@@ -69,14 +81,130 @@ def write_json(path, value):
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path):
-    """Reads a JSON file; ValueError with its name when it cannot be read or is not JSON."""
-    return _parsed(path, json.loads)
+def read_json(path, hint=object):
+    """Reads a JSON file; ValueError, with its name, when it cannot be read, is not JSON, or does
+    not fit a type hint of `typed_json.check_type`. NaN becomes None.
+    """
+    value = _parsed(path, typed_json.parse)
+    with blamed_on(path):
+        typed_json.check_type(value, hint)
+    return value
 
 
-def read_json_lines(path):
-    """Reads a file of one JSON value a line; ValueError likewise."""
-    return _parsed(path, lambda text: [json.loads(line) for line in text.splitlines()])
+def read_json_lines(path, hint=object):
+    """Reads a file of one JSON value a line, each of which fits the hint; ValueError likewise."""
+    values = _parsed(
+        path, lambda text: [typed_json.parse(line) for line in text.split("\n") if line]
+    )
+    for number, value in enumerate(values, start=1):
+        with blamed_on(f"{path}: line {number}"):
+            typed_json.check_type(value, hint)
+    return values
+
+
+@contextlib.contextmanager
+def blamed_on(file):
+    """A ValueError in the block becomes one that says which file is damaged, and why."""
+    try:
+        yield
+    except ValueError as error:
+        reason = str(error).removesuffix(".")
+        raise ValueError(f"{file}: is damaged: {reason}.") from None
+
+
+def read_text(path):
+    """The text of a file in UTF-8; ValueError, with its name, when it cannot be read."""
+    path = pathlib.Path(path)
+    try:
+        check_regular(path)
+        if path.stat().st_size > LARGEST_JSON:
+            raise ValueError(f"{path}: must have at most {LARGEST_JSON:,} bytes.")
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        byte = f"byte 0x{error.object[error.start]:02x} at {error.start}"
+        raise ValueError(f"{path}: is not UTF-8 ({byte}).") from None
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror}).") from None
+
+
+def check_regular(path):
+    """Raises ValueError for a device, a pipe or a socket, which may never end; a name of nothing is
+    let pass.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise ValueError(f"{path}: is no regular file. It is not opened.")
+
+
+@contextlib.contextmanager
+def open_data(path):
+    """Yields a data file, opened to read its bytes, unpacked where its name ends in `.gz`.
+
+    Raises: ValueError, with its name, for what is no regular file, and, as it is read, for a `.gz`
+        that unpacks to over `LARGEST_RATIO` times its size. OSError, EOFError and zlib.error for
+        what cannot be read.
+    """
+    check_regular(path)
+    is_packed = str(path).lower().endswith(".gz")
+    most = max(SMALL, LARGEST_RATIO * os.path.getsize(path)) if is_packed else 2**63
+    with gzip.open(path) if is_packed else open(path, "rb") as file:
+        yield _Bounded(file, path, most)
+
+
+class _Bounded:
+    """A file to read, as far as it holds no more than `most` bytes."""
+
+    def __init__(self, file, path, most):
+        self._file, self._path, self._left = file, path, most
+
+    def read(self, size):
+        """The next bytes, at most so many. They take memory as they come, not as they are asked
+        for.
+        """
+        parts = []
+        while size and (part := self._counted(self._file.read(min(size, CHUNK)))):
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
+
+    def readline(self, size):
+        """The next line, or its first bytes, at most so many."""
+        return self._counted(self._file.readline(size))
+
+    def _counted(self, content):
+        self._left -= len(content)
+        if self._left < 0:
+            raise ValueError(f"{self._path}: {TOO_LARGE}.")
+        return content
+
+
+def lines_of(file, path):
+    """The lines of an opened file, bytes, and their numbers; ValueError for one too long."""
+    number = 0
+    while line := file.readline(LONGEST_LINE + 1):
+        number += 1
+        if len(line) > LONGEST_LINE:
+            raise ValueError(f"{path}: line {number}: has more than {LONGEST_LINE:,} bytes.")
+        yield number, line
+
+
+def check_unpacked(where, unpacked, packed):
+    """Raises ValueError for what unpacks to much more bytes than are stored of it."""
+    if unpacked > max(SMALL, LARGEST_RATIO * packed):
+        raise ValueError(f"{where}: {TOO_LARGE}. Received: {unpacked:,} bytes, of {packed:,}")
+
+
+def shown(text, most=SHOWN):
+    """A line that may hold parts of a file, in printable characters; of a long one the beginning
+    and the end.
+    """
+    text = str(text)
+    if len(text) > most:
+        text = f"{text[: most * 2 // 3]} ... {text[-most // 3 :]}"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def storable(value):
@@ -119,12 +247,13 @@ def mark_of(file):
 
 
 def _parsed(path, parse):
+    text = read_text(path)
     try:
-        return parse(pathlib.Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror}).") from None
-    except ValueError as error:
+        return parse(text)
+    except json.JSONDecodeError as error:
         raise ValueError(f"{path}: is not valid JSON ({error}).") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: is damaged: {error}.") from None
 
 
 def _sync_folder(folder):

@@ -30,6 +30,17 @@ OPTIMIZERS = (
 SCHEDULES = ("constant", "CosineDecay", "ExponentialDecay", "InverseTimeDecay", "PolynomialDecay")
 DTYPE_POLICIES = ("float32", "float64", "mixed_float16", "mixed_bfloat16", "bfloat16")
 
+# Upper bounds, beyond which a machine cannot hold or do what is asked for.
+WIDEST = 2**14  # units of a layer: a square of weights takes 1 GiB, and thrice that to train
+DEEPEST = 2**8  # layers: a graph of more takes minutes to compile
+LONGEST = 2**20  # tokens or steps of an example
+LARGEST_VOCABULARY = 2**22  # tokens: with 64 units each their vectors take 1 GiB
+MOST_EPOCHS = 10**6  # each has a line in the history, which is read as a whole
+MOST_WORKERS = 2**10  # processes of a machine
+LARGEST_INTEGER = 2**31 - 1  # TensorFlow counts in 32 bits; the bound where there is no other
+LARGEST_FLOAT = 1e30  # a float32 can be multiplied with it; the bound where there is no other
+SMALLEST_FLOAT = 1e-30  # likewise, of numbers above 0
+
 # what several tasks train with
 WARMED_UP_COSINE = {
     "learning_rate_schedule": "CosineDecay",
@@ -93,7 +104,7 @@ class Settings:
 class TrainingSettings(Settings):
     """How to train. The words are Keras's own where Keras has one."""
 
-    epochs: int = setting(10, "Passes over the training examples.", minimum=1)
+    epochs: int = setting(10, "Passes over the training examples.", minimum=1, maximum=MOST_EPOCHS)
     batch_size: int = setting(128, "Examples of one step, over all replicas.", minimum=1)
     optimizer: str | dict = setting(
         "adam",
@@ -282,11 +293,14 @@ def _check_range(field, value):
     if isinstance(value, bool) or not isinstance(value, int | float):
         return
     least, most, above = (field.metadata[limit] for limit in ("minimum", "maximum", "above"))
+    largest = LARGEST_INTEGER if isinstance(value, int) else LARGEST_FLOAT
     rules = {
         f"at least {least}": least is None or value >= least,
         f"at most {most}": most is None or value <= most,
         f"greater than {above}": above is None or value > above,
+        f"at least {SMALLEST_FLOAT}": above is None or value >= SMALLEST_FLOAT,
         "finite": isinstance(value, int) or math.isfinite(value),
+        f"at most {largest}": most is not None or value <= largest,
     }
     for rule, kept in rules.items():
         if not kept:

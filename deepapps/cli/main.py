@@ -11,6 +11,7 @@ import deepapps
 from deepapps.cli.commands import Group
 from deepapps.distribution.cluster import find_cluster
 from deepapps.distribution.heartbeat import follow_launcher
+from deepapps.files import shown
 from deepapps.registry import Registry
 
 COMMANDS = Registry(
@@ -63,7 +64,7 @@ def main(arguments=None):
         if "DEEPAPPS_DEBUG" in os.environ:
             traceback.print_exc()
         else:
-            print(f"deepapps: {_one_line(error)}", file=sys.stderr)
+            print(f"deepapps: {shown(_one_line(error))}", file=sys.stderr)
         return 2 if isinstance(error, click.ClickException | ValueError) else 1
 
 

@@ -203,7 +203,12 @@ def _visible(image):
 
 def _panels(history):
     """The figures to draw, without `val_`: the loss first, the learning rate last."""
-    keys = dict.fromkeys(key.removeprefix("val_") for epoch in history for key in epoch)
+    keys = dict.fromkeys(
+        key.removeprefix("val_")
+        for epoch in history
+        for key, value in epoch.items()
+        if not isinstance(value, list)  # a value of each class: the table has them
+    )
     order = {"loss": 0, "learning_rate": 2}
     drawn = [key for key in keys if key not in ("epoch", "seconds")]
     return sorted(drawn, key=lambda key: order.get(key, 1))
@@ -244,8 +249,12 @@ def make_plain(axes):
 
 def _points(history, name):
     """Epochs and values of one curve, where it has a finite value."""
-    points = [(epoch["epoch"], epoch[name]) for epoch in history if epoch.get(name) is not None]
-    points = [(epoch, value) for epoch, value in points if math.isfinite(value)]
+    points = [(epoch["epoch"], epoch.get(name)) for epoch in history]
+    points = [
+        (epoch, value)
+        for epoch, value in points
+        if value is not None and not isinstance(value, list) and math.isfinite(value)
+    ]
     return [epoch for epoch, _ in points], [value for _, value in points]
 
 

@@ -9,8 +9,9 @@ import tensorflow as tf
 import deepapps
 from deepapps.distribution.strategies import make_strategy
 from deepapps.distribution.workers import Workers
+from deepapps.files import blamed_on
 from deepapps.inference.predictor import Predictor
-from deepapps.networks.saved import load_model
+from deepapps.networks import saved
 from deepapps.training.evaluation import evaluate_model
 
 __all__ = ["evaluate_model", "load_model", "predictor_of", "versions"]
@@ -28,8 +29,16 @@ def predictor_of(run, strategy):
     if workers.has_one_device:
         return Predictor(run.model, workers), workers
     with workers.strategy.scope():
-        model = workers.adopt(load_model(run.model_file))
+        model = workers.adopt(load_model(run))
     return Predictor(model, workers), workers
+
+
+def load_model(run):
+    """The model of a Run from its file, which fits what the task has learned."""
+    model = saved.load_model(run.model_file)
+    with blamed_on(run.model_file):
+        run.task.check_model(model)
+    return model
 
 
 def versions():

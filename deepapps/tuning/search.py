@@ -7,7 +7,7 @@ import pathlib
 from deepapps.distribution.cluster import find_cluster
 from deepapps.files import mark_of, new_folder, read_json
 from deepapps.runs.commands import flags, is_flag, resuming, shell_command
-from deepapps.runs.folders import check_free
+from deepapps.runs.folders import check_free, tidy
 from deepapps.runs.opening import check_resume, load_run
 from deepapps.settings import TrainingSettings, check_keywords, split_settings
 from deepapps.task import Task
@@ -124,6 +124,7 @@ class Search:
         """Writes `report/index.html` anew and returns its path."""
         from deepapps.tuning.report import write_search_report
 
+        tidy(self.path)
         return write_search_report(self)
 
     def _best_folders(self):

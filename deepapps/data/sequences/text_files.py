@@ -3,7 +3,6 @@
 import collections
 import csv
 import dataclasses
-import gzip
 import itertools
 import json
 import logging
@@ -11,6 +10,7 @@ import pathlib
 import zlib
 
 from deepapps.data.examples import Examples
+from deepapps.files import lines_of, open_data
 
 ENDS = (".tsv", ".csv", ".jsonl", ".txt")
 TEXT_NAMES = (
@@ -106,8 +106,8 @@ def read_lines(path, bad, empty=False):
     are asked for.
     """
     try:
-        with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
-            for number, line in enumerate(file, start=1):
+        with open_data(path) as file:
+            for number, line in lines_of(file, path):
                 try:
                     text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
                 except UnicodeDecodeError as error:
