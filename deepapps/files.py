@@ -15,7 +15,7 @@ from deepapps import typed_json
 
 PICTURE, PAGE_OR_PICTURE = (".png",), (".html", ".png")  # endings of explanations
 UNFINISHED = ".writing"  # ends the names of the folders in which files are written
-LARGEST_JSON = 2**28  # bytes: parsed it takes several times as much memory
+LARGEST_TEXT = 2**28  # bytes: parsed they take several times as much memory
 SHOWN = 500  # characters of a line that says what is wrong
 # what takes more bytes than that may be at most so many times what is stored of it
 SMALL, LARGEST_RATIO = 2**26, 100
@@ -112,17 +112,23 @@ def blamed_on(file):
         raise ValueError(f"{file}: is damaged: {reason}.") from None
 
 
-def read_text(path):
-    """The text of a file in UTF-8; ValueError, with its name, when it cannot be read."""
+def read_text(path, encoding_of=lambda content: "utf-8-sig"):
+    """The text of a file; ValueError, with its name, when it cannot be read.
+
+    Args:
+        path: The file.
+        encoding_of: Function from its bytes to their encoding. Defaults to UTF-8.
+    """
     path = pathlib.Path(path)
     try:
         check_regular(path)
-        if path.stat().st_size > LARGEST_JSON:
-            raise ValueError(f"{path}: must have at most {LARGEST_JSON:,} bytes.")
-        return path.read_bytes().decode("utf-8")
+        if path.stat().st_size > LARGEST_TEXT:
+            raise ValueError(f"{path}: must have at most {LARGEST_TEXT:,} bytes.")
+        content = path.read_bytes()
+        return content.decode(encoding_of(content))
     except UnicodeDecodeError as error:
-        byte = f"byte 0x{error.object[error.start]:02x} at {error.start}"
-        raise ValueError(f"{path}: is not UTF-8 ({byte}).") from None
+        byte = error.object[error.start]
+        raise ValueError(f"{path}: is not UTF-8 (byte 0x{byte:02x}).") from None
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror}).") from None
 
@@ -247,7 +253,7 @@ def mark_of(file):
 
 
 def _parsed(path, parse):
-    text = read_text(path)
+    text = read_text(path, json.detect_encoding)  # UTF-8 and UTF-16, with and without a mark
     try:
         return parse(text)
     except json.JSONDecodeError as error:

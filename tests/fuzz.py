@@ -155,7 +155,7 @@ def judged(case, result):
         return f"says {max(map(len, lines))} characters, {len(lines)} lines"
     if any(not character.isprintable() for line in lines for character in line):
         return "says what cannot be printed"
-    if case.about and errors and case.words[1:2] == ["run"] and "run" not in errors[0]:
+    if case.about != "flags" and errors and case.words[1:2] == ["run"] and "run" not in errors[0]:
         named = [word for word in case.words[2:] if word[:1] not in "-{["] + ["train(model="]
         if not any(os.path.basename(word) in errors[0] for word in named if word):
             return "names no file"

@@ -103,9 +103,9 @@ def kinds_of(cases, kind=None):
 
 
 def crafted_run(luck, folder):
-    name = luck.choice(list(INPUTS))
+    name = luck.choice([*INPUTS, "search"])
     run = folder / "run"
-    shutil.copytree(RUNS / name, run)
+    _write_search(run) if name == "search" else shutil.copytree(RUNS / name, run)
     (folder / "data").symlink_to(RUNS / "data")
     about = [name]
     for _ in range(luck.choice([1, 1, 1, 2, 3])):
@@ -115,6 +115,42 @@ def crafted_run(luck, folder):
         about.append(f"{path.name}: {_craft(luck, path)}")
     words, output = _use_of_run(luck, name)
     return Case(words, "; ".join(about), output=output)
+
+
+def _write_search(folder):
+    """A search of ten trials that have ended."""
+    folder.mkdir()
+    units = {"name": "units", "default": 8, "conditions": [], "min_value": 8, "max_value": 64}
+    units |= {"step": 8, "sampling": "linear"}
+    network = {"name": "network", "default": "mlp", "conditions": [], "values": ["mlp", "cnn"]}
+    stored = {
+        "task": "mnist",
+        "settings": {"trials": 10, "tuner": "random"},
+        "fixed": {"epochs": 1},
+        "objectives": [["val_accuracy", "max"], ["parameters", "min"]],
+        "space": [
+            {"class_name": "Int", "config": units},
+            {"class_name": "Choice", "config": network | {"ordered": False}},
+        ],
+        "space_file": None,
+        "versions": {"deepapps": "0.1.0", "keras": "3.15.1"},
+    }
+    (folder / "search.json").write_text(json.dumps(stored))
+    (folder / "best.json").write_text(json.dumps({"units": 16, "network": "cnn"}))
+    with open(folder / "journal.jsonl", "w") as file:
+        for number in range(10):
+            values = {"units": 8 + number, "network": ["mlp", "cnn"][number % 2]}
+            event = {"event": "begin", "trial": f"{number:04d}", "values": values}
+            file.write(json.dumps(event) + "\n")
+            figures = {"val_accuracy": number / 10, "parameters": 100 + number % 3}
+            figures |= {"epochs": 1, "seconds": 1.5, "pruned": 0}
+            event |= {"event": "end", "completed": True, "figures": figures, "message": ""}
+            file.write(json.dumps(event) + "\n")
+    metrics = {"test": {"accuracy": 0.5, "loss": 1.0}}
+    for number in (1, 2):
+        run = folder / "best" / f"0009-{number}"
+        run.mkdir(parents=True)
+        (run / "metrics.json").write_text(json.dumps(metrics))
 
 
 def _craft(luck, path):
@@ -268,6 +304,8 @@ def _craft_model(luck, path):
 
 def _use_of_run(luck, name):
     """A command on a Run, and what it may write."""
+    if name == "search":
+        return ["report", "run"], ("run/report",)
     raw, data = INPUTS[name]
     task = TASKS.get(name, "translator" if name.startswith("translator") else "sequence")
     ways = ["predict", "evaluate", "explain", "report", "report", "resume"]
@@ -593,7 +631,7 @@ def odd_flags(luck, folder):
         }[verb]
     names = [option for option in made.params if option.opts[0].startswith("--")]
     names = [option for option in names if option.name not in ("output", "space", "logs", "to")]
-    for option in luck.sample(names, luck.choice([1, 1, 1, 2, 3])):
+    for option in luck.sample(names, min(len(names), luck.choice([1, 1, 1, 2, 3]))):
         flag = luck.choice([*option.opts, *option.secondary_opts])
         words.append(flag)
         if not option.is_flag:
@@ -607,18 +645,21 @@ def odd_flags(luck, folder):
 
 
 def odd_settings(luck, folder):
-    from deepapps.apps import defaults_of
+    from deepapps.settings import TrainingSettings
     from deepapps.tasks import find_task
 
     (folder / "data").symlink_to(RUNS / "data")
     task = luck.choice(list(SMALL))
     flags = SMALL[task]
-    settings = {"data": flags[1], "epochs": 1}
-    kind = find_task(task)
+    settings, kind = {"data": flags[1], "epochs": 1}, find_task(task)
     names = [*kind.Settings.names(), *kind.training, "epochs", "batch_size", "class_weight", "seed"]
+    fields = TrainingSettings.__dataclass_fields__ | kind.Settings.__dataclass_fields__
+    defaults = {name: field.default for name, field in fields.items()}
     for name in luck.sample(names, luck.choice([1, 2, 3])):
-        settings[name] = luck.choice(luck.choice([NUMBERS, TEXTS, OTHERS]))
-    assert defaults_of
+        own = [NUMBERS] * 6 if isinstance(defaults.get(name), int | float) else [TEXTS]
+        values = luck.choice([NUMBERS, TEXTS, OTHERS, *own])
+        choices = name in fields and fields[name].metadata["choices"]
+        settings[name] = luck.choice(choices if choices and luck.random() < 0.6 else values)
     content = json.dumps(settings).encode()
     how = luck.choice(["plain"] * 6 + ["flip", "cut", "raw", "entry"])
     path = folder / "settings.json"
