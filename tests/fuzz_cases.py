@@ -319,7 +319,7 @@ def _use_of_run(luck, name):
         return ["explain", "run", raw or "x", "--to", "out.png"], ("out.png",)
     if way == "report":
         return ["report", "run"], ("run/report",)
-    return ["train", task, "--output", "run", "--resume"], ("run",)
+    return ["train", task, "--output", "run", "--resume", "--epochs", "1"], ("run",)
 
 
 # Files
@@ -599,12 +599,13 @@ VALUES += [
     "0=nan",
 ]
 VALUES += ["0=1e999", "0=1,0=2", "a=1", "mirrored:0", "mirrored:-1", "mirrored:99999999", "tfds:"]
+FOLDERS = ("output", "space", "logs", "to", "cache")  # what a case writes, or runs
 SMALL = {
-    "mnist": ["--data", "data/shapes", "--network", "mlp"],
-    "image": ["--data", "data/shapes", "--network", "mlp"],
-    "sequence": ["--data", "data/names.tsv", "--embedding-size", "4"],
-    "translator": ["--data", "data/phrases.tsv", "--vocabulary-size", "300"],
-    "summarizer": ["--data", "data/phrases.tsv", "--vocabulary-size", "300"],
+    "mnist": ["--data", "data/shapes", "--network", "mlp", "--batch-size", "8"],
+    "image": ["--data", "data/shapes", "--network", "mlp", "--batch-size", "8"],
+    "sequence": ["--data", "data/names.tsv", "--embedding-size", "4", "--batch-size", "8"],
+    "translator": ["--data", "data/phrases.tsv", "--vocabulary-size", "300", "--batch-size", "8"],
+    "summarizer": ["--data", "data/phrases.tsv", "--vocabulary-size", "300", "--batch-size", "8"],
 }
 
 
@@ -630,7 +631,7 @@ def odd_flags(luck, folder):
             "launch": ["--timeout", "20"],
         }[verb]
     names = [option for option in made.params if option.opts[0].startswith("--")]
-    names = [option for option in names if option.name not in ("output", "space", "logs", "to")]
+    names = [option for option in names if option.name not in FOLDERS]
     for option in luck.sample(names, min(len(names), luck.choice([1, 1, 1, 2, 3]))):
         flag = luck.choice([*option.opts, *option.secondary_opts])
         words.append(flag)
@@ -673,8 +674,8 @@ def odd_settings(luck, folder):
     elif how == "entry":
         how = _craft_file(luck, path)
     words = ["train", task, "--settings", "settings.json", "--output", "out", *QUICK[2:4]]
-    words += [*flags, "--epochs", "1"] if luck.random() < 0.7 else flags[2:]
-    words += UNTRAINED if luck.random() < 0.5 else []
+    words += [*flags[:-2], "--epochs", "1"] if luck.random() < 0.7 else flags[2:-2]
+    words += UNTRAINED if luck.random() < 0.5 else flags[-2:]
     return Case(words, f"{how}: {content[:300].decode()}")
 
 
