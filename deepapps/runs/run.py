@@ -174,7 +174,8 @@ class Run:
         if isinstance(inputs, list | tuple) and not inputs:
             return []
         predictor, _ = self._predictor_for(strategy)
-        answers = self.task.answer(predictor, inputs, progress, **answering)
+        with self._work.model_blamed(self):
+            answers = self.task.answer(predictor, inputs, progress, **answering)
         return answers if probabilities else [next(iter(answer.values())) for answer in answers]
 
     def explain(self, one_input, target=None):
@@ -191,7 +192,9 @@ class Run:
             `deepapps.inference.alignment.Alignment`.
         Raises: ValueError for an unknown target, and when the task cannot explain.
         """
-        return self.task.explain(self._predictor_for(None)[0], one_input, target)
+        predictor, _ = self._predictor_for(None)
+        with self._work.model_blamed(self):
+            return self.task.explain(predictor, one_input, target)
 
     def evaluate(self, data=None, strategy=None, **answering):
         """The figures of the model on other data of the same kind.
@@ -211,9 +214,10 @@ class Run:
             source = task.evaluation_source(source)
         if source is None:
             raise ValueError(f"{self.path}: the data have no test split; name data to evaluate on.")
-        return self._work.evaluate_model(
-            task, predictor, source, self.training.batch_size, workers, **answering
-        )
+        with self._work.model_blamed(self):
+            return self._work.evaluate_model(
+                task, predictor, source, self.training.batch_size, workers, **answering
+            )
 
     def _own_test_split(self):
         """The test split, and the task that read it: a copy, for the model goes with what was
