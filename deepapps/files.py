@@ -20,7 +20,7 @@ SHOWN = 500  # characters of a line that says what is wrong
 # what takes more bytes than that may be at most so many times what is stored of it
 SMALL, LARGEST_RATIO = 2**26, 100
 LONGEST_LINE, CHUNK = 2**24, 2**24  # bytes of a line, and of a read
-TOO_LARGE = f"unpacks to over {LARGEST_RATIO} times its size: store it unpacked"
+SMALL_TEXT = 2**22  # likewise, of lines: each takes some 200 bytes more in memory
 
 
 @contextlib.contextmanager
@@ -154,36 +154,36 @@ def open_data(path):
         what cannot be read.
     """
     check_regular(path)
-    is_packed = str(path).lower().endswith(".gz")
-    most = max(SMALL, LARGEST_RATIO * os.path.getsize(path)) if is_packed else 2**63
-    with gzip.open(path) if is_packed else open(path, "rb") as file:
-        yield _Bounded(file, path, most)
+    with open(path, "rb") as stored:
+        is_packed = str(path).lower().endswith(".gz")
+        with gzip.GzipFile(fileobj=stored) if is_packed else stored as file:
+            yield _Bounded(file, path, stored)
 
 
 class _Bounded:
-    """A file to read, as far as it holds no more than `most` bytes."""
+    """A file to read, as far as it holds no more than `LARGEST_RATIO` times what is stored of it."""
 
-    def __init__(self, file, path, most):
-        self._file, self._path, self._left = file, path, most
+    def __init__(self, file, path, stored):
+        self._file, self._path, self._stored, self._taken = file, path, stored, 0
 
     def read(self, size):
         """The next bytes, at most so many. They take memory as they come, not as they are asked
         for.
         """
         parts = []
-        while size and (part := self._counted(self._file.read(min(size, CHUNK)))):
+        while size and (part := self._counted(self._file.read(min(size, CHUNK)), SMALL)):
             parts.append(part)
             size -= len(part)
         return b"".join(parts)
 
     def readline(self, size):
         """The next line, or its first bytes, at most so many."""
-        return self._counted(self._file.readline(size))
+        return self._counted(self._file.readline(size), SMALL_TEXT)
 
-    def _counted(self, content):
-        self._left -= len(content)
-        if self._left < 0:
-            raise ValueError(f"{self._path}: {TOO_LARGE}.")
+    def _counted(self, content, small):
+        self._taken += len(content)
+        if self._file is not self._stored and self._taken > small:
+            check_unpacked(self._path, self._taken, self._stored.tell(), small)
         return content
 
 
@@ -197,10 +197,13 @@ def lines_of(file, path):
         yield number, line
 
 
-def check_unpacked(where, unpacked, packed):
+def check_unpacked(where, unpacked, stored, small=SMALL):
     """Raises ValueError for what unpacks to much more bytes than are stored of it."""
-    if unpacked > max(SMALL, LARGEST_RATIO * packed):
-        raise ValueError(f"{where}: {TOO_LARGE}. Received: {unpacked:,} bytes, of {packed:,}")
+    if unpacked > max(small, LARGEST_RATIO * stored):
+        raise ValueError(
+            f"{where}: unpacks to over {LARGEST_RATIO} times its size: store it unpacked. Received: "
+            f"{unpacked:,} bytes, of {stored:,}"
+        )
 
 
 def shown(text, most=SHOWN):

@@ -70,15 +70,15 @@ def _start(words, folder, files, real):
         process = context.Process(target=_child, args=(words, folder, files))
         process.start()
         return process
-    handles = [open(path, mode) for path, mode in zip(files, ("rb", "wb", "wb"), strict=True)]
-    command = [sys.executable, "-m", "deepapps", *words]
-    environment = os.environ | _environment(folder)
-    return subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environment,
-        **dict(zip(("stdin", "stdout", "stderr"), handles, strict=True)),
-    )
+    with open(files[0]) as stdin, open(files[1], "w") as stdout, open(files[2], "w") as stderr:
+        return subprocess.Popen(
+            [sys.executable, "-m", "deepapps", *words],
+            cwd=folder,
+            env=os.environ | _environment(folder),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+        )
 
 
 def _environment(folder):

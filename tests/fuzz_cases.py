@@ -387,19 +387,21 @@ def _npz_file(luck, folder):
         arrays = {"x": np.zeros((40, 8, 8), "uint8"), "y": np.arange(40) % 4}
     if how == "types":
         key = luck.choice(list(arrays))
-        arrays[key] = luck.choice(
-            [
-                np.float32("nan"),
-                arrays[key].astype("complex64"),
-                arrays[key].astype("O"),
-                arrays[key].astype("S3"),
-                arrays[key][..., None],
-                arrays[key][:0],
-                -arrays[key].astype("float64") * 1e300,
-                arrays[key].astype("int64") * 2**55,
-                np.full(arrays[key].shape, np.inf),
-            ]
-        )
+        array = arrays[key] if arrays[key].dtype.kind in "iuf" else np.arange(4)
+        with np.errstate(all="ignore"):
+            arrays[key] = luck.choice(
+                [
+                    np.float32("nan"),
+                    array.astype("complex64"),
+                    array.astype("O"),
+                    array.astype("S3"),
+                    array[..., None],
+                    array[:0],
+                    -array.astype("float64") * 1e300,
+                    np.nan_to_num(array).astype("int64") * 2**55,
+                    np.full(array.shape, np.inf),
+                ]
+            )
     elif how == "keys":
         arrays[luck.choice(["x_train", "labels", "class_names", "y"])] = luck.choice(
             [np.array(["a"]), np.arange(3), np.array([["a"]])]
@@ -599,6 +601,7 @@ VALUES += [
     "0=nan",
 ]
 VALUES += ["0=1e999", "0=1,0=2", "a=1", "mirrored:0", "mirrored:-1", "mirrored:99999999", "tfds:"]
+SMALLEST = {"epochs": ["--epochs", "1"], "units": ["--units", "4"]}
 FOLDERS = ("output", "space", "logs", "to", "cache")  # what a case writes, or runs
 SMALL = {
     "mnist": ["--data", "data/shapes", "--network", "mlp", "--batch-size", "8"],
@@ -652,7 +655,7 @@ def odd_settings(luck, folder):
     (folder / "data").symlink_to(RUNS / "data")
     task = luck.choice(list(SMALL))
     flags = SMALL[task]
-    settings, kind = {"data": flags[1], "epochs": 1}, find_task(task)
+    settings, kind = {"data": flags[1]}, find_task(task)
     names = [*kind.Settings.names(), *kind.training, "epochs", "batch_size", "class_weight", "seed"]
     fields = TrainingSettings.__dataclass_fields__ | kind.Settings.__dataclass_fields__
     defaults = {name: field.default for name, field in fields.items()}
@@ -674,7 +677,10 @@ def odd_settings(luck, folder):
     elif how == "entry":
         how = _craft_file(luck, path)
     words = ["train", task, "--settings", "settings.json", "--output", "out", *QUICK[2:4]]
-    words += [*flags[:-2], "--epochs", "1"] if luck.random() < 0.7 else flags[2:-2]
+    words += [
+        word for name in ("epochs", "units") if name not in settings for word in SMALLEST[name]
+    ]
+    words += flags[:-2] if luck.random() < 0.7 else flags[2:-2]
     words += UNTRAINED if luck.random() < 0.5 else flags[-2:]
     return Case(words, f"{how}: {content[:300].decode()}")
 

@@ -21,7 +21,7 @@ class StoredRun(typing.TypedDict):
     task: str
     settings: dict[str, object]
     training: dict[str, object]
-    versions: dict[str, str]
+    versions: dict[str, str | None]
 
 
 def load_run(path, task=None):

@@ -57,7 +57,7 @@ class StoredSearch(typing.TypedDict):
     ]
     space_file: str | None
     space: list[Hyperparameter]
-    versions: dict[str, str]
+    versions: dict[str, str | None]
 
 
 class Search:
