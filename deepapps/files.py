@@ -161,7 +161,7 @@ def open_data(path):
 
 
 class _Bounded:
-    """A file to read, as far as it holds no more than `LARGEST_RATIO` times what is stored of it."""
+    """A file to read, as far as it unpacks to at most `LARGEST_RATIO` times its size."""
 
     def __init__(self, file, path, stored):
         self._file, self._path, self._stored, self._taken = file, path, stored, 0
@@ -201,7 +201,7 @@ def check_unpacked(where, unpacked, stored, small=SMALL):
     """Raises ValueError for what unpacks to much more bytes than are stored of it."""
     if unpacked > max(small, LARGEST_RATIO * stored):
         raise ValueError(
-            f"{where}: unpacks to over {LARGEST_RATIO} times its size: store it unpacked. Received: "
+            f"{where}: unpacks to over {LARGEST_RATIO} times its size: unpack it. Received: "
             f"{unpacked:,} bytes, of {stored:,}"
         )
 

@@ -262,7 +262,7 @@ def _checked(field, allowed, value):
         and isinstance(value, int)
         and not isinstance(value, bool)
     ):
-        value = float(value)
+        value = float(max(min(value, 2**1000), -(2**1000)))  # beyond the range, as all larger ones
     fits = isinstance(value, allowed) and (bool in allowed or not isinstance(value, bool))
     if not fits:
         names = " or ".join(kind.__name__.replace("NoneType", "None") for kind in allowed)
@@ -291,14 +291,14 @@ def _check_range(field, value):
         return
     least, most, above = (field.metadata[limit] for limit in ("minimum", "maximum", "above"))
     largest = LARGEST_INTEGER if isinstance(value, int) else LARGEST_FLOAT
-    rules = {
-        f"at least {least}": least is None or value >= least,
-        f"at most {most}": most is None or value <= most,
-        f"greater than {above}": above is None or value > above,
-        f"at least {SMALLEST_FLOAT}": above is None or value >= SMALLEST_FLOAT,
-        "finite": isinstance(value, int) or math.isfinite(value),
-        f"at most {largest}": most is not None or value <= largest,
-    }
-    for rule, kept in rules.items():
+    rules = (
+        (f"at least {least}", least is None or value >= least),
+        (f"at most {most}", most is None or value <= most),
+        (f"greater than {above}", above is None or value > above),
+        (f"at least {SMALLEST_FLOAT}", above is None or value >= SMALLEST_FLOAT),
+        ("finite", isinstance(value, int) or math.isfinite(value)),
+        (f"at most {largest}", most is not None or value <= largest),
+    )
+    for rule, kept in rules:
         if not kept:
             raise ValueError(f"`{field.name}` must be {rule}. Received: {field.name}={value}")

@@ -17,6 +17,10 @@ from deepapps.settings import (
     types_of,
 )
 from deepapps.tasks import TASKS, find_task
+from deepapps.tasks.image_classification import ImageSettings
+from deepapps.tasks.sequence_classification import SequenceSettings
+from deepapps.tasks.translation import TranslatingSettings, TranslatorSettings
+from deepapps.tuning.search_settings import SearchSettings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -168,3 +172,46 @@ def test_read_settings(tmp_path):
         assert read_settings(path) == {"data": "größer"}
     with pytest.raises(ValueError, match=r"nowhere.json: .*No such file"):
         read_settings(tmp_path / "nowhere.json")
+
+
+ALL_SETTINGS = {
+    kind
+    for task in map(find_task, TASKS)
+    for kind in (task.Settings, task.Answering, TrainingSettings, SearchSettings)
+}
+NUMBERS = [
+    (kind, name)
+    for kind in sorted(ALL_SETTINGS, key=lambda kind: kind.__name__)
+    for name, types in types_of(kind).items()
+    if {int, float} & set(types)
+]
+
+
+@pytest.mark.parametrize("kind, name", NUMBERS)
+@pytest.mark.parametrize(
+    "value", [1e308, -1e308, 10**400, -(10**400)], ids=["1e308", "-1e308", "10**400", "-10**400"]
+)
+def test_every_number_has_bounds(kind, name, value):
+    if float not in types_of(kind)[name] and isinstance(value, float):
+        value = int(value)
+    with pytest.raises(ValueError, match=rf"^`{name}` must be (at|greater|finite)") as error:
+        kind(**{name: value})
+    assert len(str(error.value)) < 520
+
+
+@pytest.mark.parametrize(
+    "kind, name",
+    [
+        (ImageSettings, "units"),
+        (ImageSettings, "image_size"),
+        (SequenceSettings, "embedding_size"),
+        (SequenceSettings, "vocabulary_size"),
+        (TranslatorSettings, "depth"),
+        (TranslatingSettings, "beam"),
+        (TrainingSettings, "epochs"),
+        (SearchSettings, "workers"),
+    ],
+)
+def test_what_no_machine_can_hold_is_out_of_range(kind, name):
+    with pytest.raises(ValueError, match=rf"^`{name}` must be at most \d+. Received: {name}=10+$"):
+        kind(**{name: 10**9})

@@ -50,7 +50,9 @@ def main(arguments=None):
     try:
         cluster = find_cluster()
         name = "" if cluster is None or cluster.is_chief else f"{cluster.name}: "
-        logging.basicConfig(format=f"{name}%(message)s", level=logging.WARNING)
+        handler = logging.StreamHandler()
+        handler.setFormatter(_Shown(f"{name}%(message)s"))
+        logging.basicConfig(handlers=[handler], level=logging.WARNING)
         follow_launcher()
         status = command.main(
             [a for a in arguments if a != "--debug"], "deepapps", standalone_mode=False
@@ -66,6 +68,13 @@ def main(arguments=None):
         else:
             print(f"deepapps: {shown(_one_line(error))}", file=sys.stderr)
         return 2 if isinstance(error, click.ClickException | ValueError) else 1
+
+
+class _Shown(logging.Formatter):
+    """Warnings, which may hold parts of a file, in lines that a terminal can show."""
+
+    def format(self, record):
+        return "\n".join(map(shown, super().format(record).splitlines()))
 
 
 @click.group(

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from deepapps.files import check_regular
 
 LARGEST_SIDE = 2**12  # pixels of an image that a network takes: in float32 it has 192 MiB
-LARGEST_IMAGE = 2**28  # bytes of pixels that are decoded: with the copies on the way a GiB
+LARGEST_IMAGE = 150 * 10**6  # bytes of pixels, of 50 megapixels: with all copies 1 GB
 
 
 @dataclasses.dataclass(frozen=True)
