@@ -34,8 +34,8 @@ DTYPE_POLICIES = ("float32", "float64", "mixed_float16", "mixed_bfloat16", "bflo
 # Upper bounds, beyond which a machine cannot hold or do what is asked for.
 WIDEST = 2**14  # units of a layer: a square of weights takes 1 GiB, and thrice that to train
 DEEPEST = 2**8  # layers: a graph of more takes minutes to compile
-LONGEST = 2**20  # tokens or steps of an example
-LARGEST_VOCABULARY = 2**22  # tokens: with 64 units each their vectors take 1 GiB
+LONGEST = 10**6  # tokens or steps of an example
+LARGEST_VOCABULARY = 4 * 10**6  # tokens: with 64 units each their vectors take 1 GiB
 MOST_EPOCHS = 10**6  # each has a line in the history, which is read as a whole
 MOST_WORKERS = 2**10  # processes of a machine
 LARGEST_INTEGER = 2**31 - 1  # TensorFlow counts in 32 bits; the bound where there is no other

@@ -115,7 +115,7 @@ class TranslatingSettings(Settings):
         "Beginnings of a sentence kept at each step; 1: greedy search; default: 4, with "
         "`temperature` 1.",
         minimum=1,
-        maximum=WIDEST,
+        maximum=1000,  # each of them has a state of its own
     )
     length_penalty: float = setting(
         1.0,
