@@ -602,7 +602,8 @@ VALUES += [
 ]
 VALUES += ["0=1e999", "0=1,0=2", "a=1", "mirrored:0", "mirrored:-1", "mirrored:99999999", "tfds:"]
 SMALLEST = {"epochs": ["--epochs", "1"], "units": ["--units", "4"]}
-FOLDERS = ("output", "space", "logs", "to", "cache")  # what a case writes, or runs
+# what a case writes, or runs; and what makes a recurrent network compile for minutes
+UNUSED = ("output", "space", "logs", "to", "cache", "jit_compile")
 SMALL = {
     "mnist": ["--data", "data/shapes", "--network", "mlp", "--batch-size", "8"],
     "image": ["--data", "data/shapes", "--network", "mlp", "--batch-size", "8"],
@@ -634,7 +635,7 @@ def odd_flags(luck, folder):
             "launch": ["--timeout", "20"],
         }[verb]
     names = [option for option in made.params if option.opts[0].startswith("--")]
-    names = [option for option in names if option.name not in FOLDERS]
+    names = [option for option in names if option.name not in UNUSED]
     for option in luck.sample(names, min(len(names), luck.choice([1, 1, 1, 2, 3]))):
         flag = luck.choice([*option.opts, *option.secondary_opts])
         words.append(flag)
@@ -659,6 +660,7 @@ def odd_settings(luck, folder):
     names = [*kind.Settings.names(), *kind.training, "epochs", "batch_size", "class_weight", "seed"]
     fields = TrainingSettings.__dataclass_fields__ | kind.Settings.__dataclass_fields__
     defaults = {name: field.default for name, field in fields.items()}
+    names = [name for name in names if name not in UNUSED]
     for name in luck.sample(names, luck.choice([1, 2, 3])):
         own = [NUMBERS] * 6 if isinstance(defaults.get(name), int | float) else [TEXTS]
         values = luck.choice([NUMBERS, TEXTS, OTHERS, *own])

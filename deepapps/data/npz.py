@@ -66,7 +66,7 @@ def _load(path):
         raise ValueError(f"{path}: cannot be read as .npz ({error}).") from None
 
 
-def _check_size(archive, path, key):
+def check_array_size(archive, path, key):
     """Raises ValueError for an array that claims more bytes than it holds, before they are asked
     for.
     """
@@ -93,7 +93,7 @@ def _read(path, images, labels, reading=None):
 
 def _array(archive, path, key):
     try:
-        _check_size(archive, path, key)
+        check_array_size(archive, path, key)
         return np.asarray(archive[key])
     except UNREADABLE as error:
         raise ValueError(f"{path}: {key!r} cannot be read ({error}).") from None
