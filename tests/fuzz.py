@@ -271,33 +271,41 @@ def main(cases, seed, kind, jobs, first, only, keep):
             case, f"status {result.status}", result.out[-2000:], result.err[-3000:], fault, sep="\n"
         )
         sys.exit(bool(fault))
-    faults, seconds, began = [], collections.defaultdict(list), time.monotonic()
-    chosen = fuzz_cases.kinds_of(cases + first, kind)[first:]
+    sys.exit(bool(run_all(fuzz_cases.kinds_of(cases + first, kind)[first:], seed, jobs)))
+
+
+def run_all(chosen, seed, jobs):
+    """Runs cases, `(kind, number)` each; returns how many were mishandled. Ctrl-C ends early."""
+    faults, seconds, began = 0, collections.defaultdict(list), time.monotonic()
+    statuses = collections.Counter()
 
     def one(place):
-        name, number = chosen[place]
         start = time.monotonic()
-        found = tried(name, number, seed, real=place % REAL == REAL - 1)
-        seconds[name].append(time.monotonic() - start)
-        return name, number, *found
+        found = tried(*chosen[place], seed, real=place % REAL == REAL - 1)
+        seconds[chosen[place][0]].append(time.monotonic() - start)
+        return *chosen[place], *found
 
-    statuses = collections.Counter()
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        for count, found in enumerate(pool.map(one, range(len(chosen))), 1):
-            name, number, case, result, fault = found
-            statuses[name, result.status] += 1
-            if fault:
-                faults.append(found)
-                _show(name, number, seed, case, result, fault)
-            if count % 100 == 0:
-                print(f"{count} cases, {len(faults)} mishandled", file=sys.stderr, flush=True)
+        waiting = [pool.submit(one, place) for place in range(len(chosen))]
+        try:
+            for count, future in enumerate(concurrent.futures.as_completed(waiting), 1):
+                name, number, case, result, fault = future.result()
+                statuses[name, result.status] += 1
+                if fault:
+                    faults += 1
+                    _show(name, number, seed, case, result, fault)
+                if count % 100 == 0:
+                    print(f"{count} cases, {faults} mishandled", file=sys.stderr, flush=True)
+        except KeyboardInterrupt:
+            pool.shutdown(cancel_futures=True)
     for name, values in seconds.items():
         ends = {status: n for (of, status), n in sorted(statuses.items(), key=str) if of == name}
         mean = sum(values) / len(values)
         print(f"{name}: {len(values)} cases, {mean:.2f} s each, statuses {ends}")
     minutes = (time.monotonic() - began) / 60
-    print(f"{len(chosen)} cases in {minutes:.1f} minutes: {len(faults)} mishandled")
-    sys.exit(bool(faults))
+    count = sum(map(len, seconds.values()))
+    print(f"{count} cases in {minutes:.1f} minutes: {faults} mishandled")
+    return faults
 
 
 def _show(name, number, seed, case, result, fault):

@@ -12,6 +12,7 @@ from matplotlib.text import Text
 
 from deepapps.files import PICTURE, check_ending, write_atomically
 from deepapps.reporting.fonts import families_for
+from deepapps.settings import LARGEST_FLOAT
 
 # Two colours of Okabe and Ito, told apart by colour-blind readers; the dashes tell them apart in
 # grey.
@@ -248,12 +249,12 @@ def make_plain(axes):
 
 
 def _points(history, name):
-    """Epochs and values of one curve, where it has a finite value."""
+    """Epochs and values of one curve, where it has a value that can be drawn."""
     points = [(epoch["epoch"], epoch.get(name)) for epoch in history]
     points = [
         (epoch, value)
         for epoch, value in points
-        if value is not None and not isinstance(value, list) and math.isfinite(value)
+        if value is not None and not isinstance(value, list) and abs(value) <= LARGEST_FLOAT
     ]
     return [epoch for epoch, _ in points], [value for _, value in points]
 
