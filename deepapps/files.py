@@ -2,15 +2,25 @@
 
 import contextlib
 import datetime
+import gzip
 import json
 import math
 import os
 import pathlib
 import shutil
+import stat
 import tempfile
+
+from deepapps import typed_json
 
 PICTURE, PAGE_OR_PICTURE = (".png",), (".html", ".png")  # endings of explanations
 UNFINISHED = ".writing"  # ends the names of the folders in which files are written
+LARGEST_TEXT = 2**28  # bytes: parsed they take several times as much memory
+SHOWN = 500  # characters of a line that says what is wrong
+# what takes more bytes than that may be at most so many times what is stored of it
+SMALL, LARGEST_RATIO = 2**26, 100
+LONGEST_LINE, CHUNK = 2**24, 2**24  # bytes of a line, and of a read
+SMALL_TEXT = 2**22  # likewise, of lines: each takes some 200 bytes more in memory
 
 
 @contextlib.contextmanager
@@ -22,6 +32,8 @@ def write_atomically(path):
     Raises: OSError, with the name of the file, when it cannot be written.
     """
     path = pathlib.Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path}: is a folder, and a file is to be written there. Move it away.")
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = pathlib.Path(tempfile.mkdtemp(UNFINISHED, f".{path.name}.", path.parent))
     try:
@@ -69,14 +81,139 @@ def write_json(path, value):
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path):
-    """Reads a JSON file; ValueError with its name when it cannot be read or is not JSON."""
-    return _parsed(path, json.loads)
+def read_json(path, hint=object):
+    """Reads a JSON file; ValueError, with its name, when it cannot be read, is not JSON, or does
+    not fit a type hint of `typed_json.check_type`. NaN becomes None.
+    """
+    value = _parsed(path, typed_json.parse)
+    with blamed_on(path):
+        typed_json.check_type(value, hint)
+    return value
 
 
-def read_json_lines(path):
-    """Reads a file of one JSON value a line; ValueError likewise."""
-    return _parsed(path, lambda text: [json.loads(line) for line in text.splitlines()])
+def read_json_lines(path, hint=object):
+    """Reads a file of one JSON value a line, each of which fits the hint; ValueError likewise."""
+    values = _parsed(
+        path, lambda text: [typed_json.parse(line) for line in text.split("\n") if line]
+    )
+    for number, value in enumerate(values, start=1):
+        with blamed_on(f"{path}: line {number}"):
+            typed_json.check_type(value, hint)
+    return values
+
+
+@contextlib.contextmanager
+def blamed_on(file):
+    """A ValueError in the block becomes one that says which file is damaged, and why."""
+    try:
+        yield
+    except ValueError as error:
+        reason = str(error).removesuffix(".")
+        raise ValueError(f"{file}: is damaged: {reason}.") from None
+
+
+def read_text(path, encoding_of=lambda content: "utf-8-sig"):
+    """The text of a file; ValueError, with its name, when it cannot be read.
+
+    Args:
+        path: The file.
+        encoding_of: Function from its bytes to their encoding. Defaults to UTF-8.
+    """
+    path = pathlib.Path(path)
+    try:
+        check_regular(path)
+        if path.stat().st_size > LARGEST_TEXT:
+            raise ValueError(f"{path}: must have at most {LARGEST_TEXT:,} bytes.")
+        content = path.read_bytes()
+        return content.decode(encoding_of(content))
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        raise ValueError(f"{path}: is not UTF-8 (byte 0x{byte:02x}).") from None
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror}).") from None
+
+
+def check_regular(path):
+    """Raises ValueError for a device, a pipe or a socket, which may never end; a name of nothing is
+    let pass.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise ValueError(f"{path}: is no regular file. It is not opened.")
+
+
+@contextlib.contextmanager
+def open_data(path):
+    """Yields a data file, opened to read its bytes, unpacked where its name ends in `.gz`.
+
+    Raises: ValueError, with its name, for what is no regular file, and, as it is read, for a `.gz`
+        that unpacks to over `LARGEST_RATIO` times its size. OSError, EOFError and zlib.error for
+        what cannot be read.
+    """
+    check_regular(path)
+    with open(path, "rb") as stored:
+        is_packed = str(path).lower().endswith(".gz")
+        with gzip.GzipFile(fileobj=stored) if is_packed else stored as file:
+            yield _Bounded(file, path, stored)
+
+
+class _Bounded:
+    """A file to read, as far as it unpacks to at most `LARGEST_RATIO` times its size."""
+
+    def __init__(self, file, path, stored):
+        self._file, self._path, self._stored, self._taken = file, path, stored, 0
+
+    def read(self, size):
+        """The next bytes, at most so many. They take memory as they come, not as they are asked
+        for.
+        """
+        parts = []
+        while size and (part := self._counted(self._file.read(min(size, CHUNK)), SMALL)):
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
+
+    def readline(self, size):
+        """The next line, or its first bytes, at most so many."""
+        return self._counted(self._file.readline(size), SMALL_TEXT)
+
+    def _counted(self, content, small):
+        self._taken += len(content)
+        if self._file is not self._stored and self._taken > small:
+            check_unpacked(self._path, self._taken, self._stored.tell(), small)
+        return content
+
+
+def lines_of(file, path):
+    """The lines of an opened file, bytes, and their numbers; ValueError for one too long."""
+    number = 0
+    while line := file.readline(LONGEST_LINE + 1):
+        number += 1
+        if len(line) > LONGEST_LINE:
+            raise ValueError(f"{path}: line {number}: has more than {LONGEST_LINE:,} bytes.")
+        yield number, line
+
+
+def check_unpacked(where, unpacked, stored, small=SMALL):
+    """Raises ValueError for what unpacks to much more bytes than are stored of it."""
+    if unpacked > max(small, LARGEST_RATIO * stored):
+        raise ValueError(
+            f"{where}: unpacks to over {LARGEST_RATIO} times its size: unpack it. Received: "
+            f"{unpacked:,} bytes, of {stored:,}"
+        )
+
+
+def shown(text, most=SHOWN):
+    """A line that may hold parts of a file, in printable characters; of a long one the beginning
+    and the end.
+    """
+    text = str(text)
+    if len(text) > most:
+        text = f"{text[: most * 2 // 3]} ... {text[-most // 3 :]}"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def storable(value):
@@ -119,12 +256,13 @@ def mark_of(file):
 
 
 def _parsed(path, parse):
+    text = read_text(path, json.detect_encoding)  # UTF-8 and UTF-16, with and without a mark
     try:
-        return parse(pathlib.Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror}).") from None
-    except ValueError as error:
+        return parse(text)
+    except json.JSONDecodeError as error:
         raise ValueError(f"{path}: is not valid JSON ({error}).") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: is damaged: {error}.") from None
 
 
 def _sync_folder(folder):

@@ -39,6 +39,7 @@ __all__ = [
     "layers_of",
     "leave_gradients_unsummed",
     "load_weights",
+    "config_made_by",
     "model_of_config",
     "moments",
     "number_of_workers",
@@ -77,6 +78,15 @@ def model_of_config(config: dict):
         global_state.set_global_attribute("uninitialized_variables", [])
         raise
     initialize_all_variables()
+
+
+def config_made_by(make) -> dict:
+    """The config of the model that `make()` makes, whose variables get no memory."""
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            return make().get_config()
+    finally:
+        global_state.set_global_attribute("uninitialized_variables", [])
 
 
 def load_weights(model: keras.Model, file: io.BytesIO) -> None:

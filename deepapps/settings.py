@@ -7,11 +7,12 @@ Nothing here imports TensorFlow, so that `deepapps --help` is instant.
 
 import dataclasses
 import difflib
-import json
 import math
 import os
 import types
 import typing
+
+from deepapps.files import read_json
 
 OPTIMIZERS = (
     "adadelta",
@@ -29,6 +30,17 @@ OPTIMIZERS = (
 )
 SCHEDULES = ("constant", "CosineDecay", "ExponentialDecay", "InverseTimeDecay", "PolynomialDecay")
 DTYPE_POLICIES = ("float32", "float64", "mixed_float16", "mixed_bfloat16", "bfloat16")
+
+# Upper bounds, beyond which a machine cannot hold or do what is asked for.
+WIDEST = 2**14  # units of a layer: a square of weights takes 1 GiB, and thrice that to train
+DEEPEST = 2**8  # layers: a graph of more takes minutes to compile
+LONGEST = 10**6  # tokens or steps of an example
+LARGEST_VOCABULARY = 4 * 10**6  # tokens: with 64 units each their vectors take 1 GiB
+MOST_EPOCHS = 10**6  # each has a line in the history, which is read as a whole
+MOST_WORKERS = 2**10  # processes of a machine
+LARGEST_INTEGER = 2**31 - 1  # TensorFlow counts in 32 bits; the bound where there is no other
+LARGEST_FLOAT = 1e30  # a float32 can be multiplied with it; the bound where there is no other
+SMALLEST_FLOAT = 1e-30  # likewise, of numbers above 0
 
 # what several tasks train with
 WARMED_UP_COSINE = {
@@ -93,7 +105,7 @@ class Settings:
 class TrainingSettings(Settings):
     """How to train. The words are Keras's own where Keras has one."""
 
-    epochs: int = setting(10, "Passes over the training examples.", minimum=1)
+    epochs: int = setting(10, "Passes over the training examples.", minimum=1, maximum=MOST_EPOCHS)
     batch_size: int = setting(128, "Examples of one step, over all replicas.", minimum=1)
     optimizer: str | dict = setting(
         "adam",
@@ -233,11 +245,7 @@ def split_settings(task, settings):
 
 def read_settings(path):
     """Reads a JSON file of settings, `{"name": value, ...}`."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            settings = json.load(file)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: cannot be read as JSON settings ({error}).") from None
+    settings = read_json(path)
     if not isinstance(settings, dict):
         raise ValueError(f'{path}: must hold one JSON object, {{"setting": value, ...}}.')
     return settings
@@ -254,7 +262,7 @@ def _checked(field, allowed, value):
         and isinstance(value, int)
         and not isinstance(value, bool)
     ):
-        value = float(value)
+        value = float(max(min(value, 2**1000), -(2**1000)))  # beyond the range, as all larger ones
     fits = isinstance(value, allowed) and (bool in allowed or not isinstance(value, bool))
     if not fits:
         names = " or ".join(kind.__name__.replace("NoneType", "None") for kind in allowed)
@@ -282,12 +290,15 @@ def _check_range(field, value):
     if isinstance(value, bool) or not isinstance(value, int | float):
         return
     least, most, above = (field.metadata[limit] for limit in ("minimum", "maximum", "above"))
-    rules = {
-        f"at least {least}": least is None or value >= least,
-        f"at most {most}": most is None or value <= most,
-        f"greater than {above}": above is None or value > above,
-        "finite": isinstance(value, int) or math.isfinite(value),
-    }
-    for rule, kept in rules.items():
+    largest = LARGEST_INTEGER if isinstance(value, int) else LARGEST_FLOAT
+    rules = (
+        (f"at least {least}", least is None or value >= least),
+        (f"at most {most}", most is None or value <= most),
+        (f"greater than {above}", above is None or value > above),
+        (f"at least {SMALLEST_FLOAT}", above is None or value >= SMALLEST_FLOAT),
+        ("finite", isinstance(value, int) or math.isfinite(value)),
+        (f"at most {largest}", most is not None or value <= largest),
+    )
+    for rule, kept in rules:
         if not kept:
             raise ValueError(f"`{field.name}` must be {rule}. Received: {field.name}={value}")

@@ -174,6 +174,9 @@ class Task:
         """Returns a raw input such as `encode` takes, to try a model on."""
         raise ValueError(f"A task of kind {self.name!r} knows no example of its inputs.")
 
+    def check_model(self, model):
+        """Raises ValueError for a model from a file that does not fit what was learned."""
+
     def encode(self, raw):
         """Turns raw inputs into a batch of tensors for the model."""
         return raw

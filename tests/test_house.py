@@ -32,6 +32,7 @@ FLOORS = (  # the rooms, from the top floor down
     "task",
     "settings",
     "files",
+    "typed_json",
 )
 MOST_LAZY = 25
 

@@ -17,6 +17,10 @@ from deepapps.settings import (
     types_of,
 )
 from deepapps.tasks import TASKS, find_task
+from deepapps.tasks.image_classification import ImageSettings
+from deepapps.tasks.sequence_classification import SequenceSettings
+from deepapps.tasks.translation import TranslatingSettings, TranslatorSettings
+from deepapps.tuning.search_settings import SearchSettings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -153,15 +157,61 @@ def test_read_settings(tmp_path):
     assert read_settings(path) == {"epochs": 3, "network": "mlp"}
     for content, message in (
         ("[1, 2]", "must hold one JSON object"),
-        ('{"epochs": 3', "cannot be read as JSON settings"),
-        ("", "cannot be read as JSON settings"),
+        ('{"epochs": 3', "is not valid JSON"),
+        ("", "is not valid JSON"),
     ):
         path.write_text(content)
         with pytest.raises(ValueError, match=message) as error:
             read_settings(path)
         assert str(error.value).startswith(f"{path}: ") and "\n" not in str(error.value)
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ValueError, match="cannot be read as JSON settings"):
+    path.write_bytes(b'{"data": "caf\xe9"}')
+    with pytest.raises(ValueError, match=r"is not UTF-8 \(byte 0xe9\)"):
         read_settings(path)
+    for encoding in ("utf-8-sig", "utf-16"):  # as Notepad and PowerShell write them
+        path.write_text('{"data": "größer"}\r\n', encoding=encoding)
+        assert read_settings(path) == {"data": "größer"}
     with pytest.raises(ValueError, match=r"nowhere.json: .*No such file"):
         read_settings(tmp_path / "nowhere.json")
+
+
+ALL_SETTINGS = {
+    kind
+    for task in map(find_task, TASKS)
+    for kind in (task.Settings, task.Answering, TrainingSettings, SearchSettings)
+}
+NUMBERS = [
+    (kind, name)
+    for kind in sorted(ALL_SETTINGS, key=lambda kind: kind.__name__)
+    for name, types in types_of(kind).items()
+    if {int, float} & set(types)
+]
+
+
+@pytest.mark.parametrize("kind, name", NUMBERS)
+@pytest.mark.parametrize(
+    "value", [1e308, -1e308, 10**400, -(10**400)], ids=["1e308", "-1e308", "10**400", "-10**400"]
+)
+def test_every_number_has_bounds(kind, name, value):
+    if float not in types_of(kind)[name] and isinstance(value, float):
+        value = int(value)
+    with pytest.raises(ValueError, match=rf"^`{name}` must be (at|greater|finite)") as error:
+        kind(**{name: value})
+    assert len(str(error.value)) < 520
+
+
+@pytest.mark.parametrize(
+    "kind, name",
+    [
+        (ImageSettings, "units"),
+        (ImageSettings, "image_size"),
+        (SequenceSettings, "embedding_size"),
+        (SequenceSettings, "vocabulary_size"),
+        (TranslatorSettings, "depth"),
+        (TranslatingSettings, "beam"),
+        (TrainingSettings, "epochs"),
+        (SearchSettings, "workers"),
+    ],
+)
+def test_what_no_machine_can_hold_is_out_of_range(kind, name):
+    with pytest.raises(ValueError, match=rf"^`{name}` must be at most \d+. Received: {name}=10+$"):
+        kind(**{name: 10**9})

@@ -11,6 +11,7 @@ import deepapps
 from deepapps.cli.commands import Group
 from deepapps.distribution.cluster import find_cluster
 from deepapps.distribution.heartbeat import follow_launcher
+from deepapps.files import shown
 from deepapps.registry import Registry
 
 COMMANDS = Registry(
@@ -49,7 +50,9 @@ def main(arguments=None):
     try:
         cluster = find_cluster()
         name = "" if cluster is None or cluster.is_chief else f"{cluster.name}: "
-        logging.basicConfig(format=f"{name}%(message)s", level=logging.WARNING)
+        handler = logging.StreamHandler()
+        handler.setFormatter(_Shown(f"{name}%(message)s"))
+        logging.basicConfig(handlers=[handler], level=logging.WARNING)
         follow_launcher()
         status = command.main(
             [a for a in arguments if a != "--debug"], "deepapps", standalone_mode=False
@@ -63,8 +66,15 @@ def main(arguments=None):
         if "DEEPAPPS_DEBUG" in os.environ:
             traceback.print_exc()
         else:
-            print(f"deepapps: {_one_line(error)}", file=sys.stderr)
+            print(f"deepapps: {shown(_one_line(error))}", file=sys.stderr)
         return 2 if isinstance(error, click.ClickException | ValueError) else 1
+
+
+class _Shown(logging.Formatter):
+    """Warnings, which may hold parts of a file, in lines that a terminal can show."""
+
+    def format(self, record):
+        return "\n".join(map(shown, super().format(record).splitlines()))
 
 
 @click.group(

@@ -69,9 +69,9 @@ def predict(run, inputs, strategy, as_json, **answering):
     one a line.
     """
     run, strategy = load_run(run), resolve_strategy(strategy)
-    if run.task.input_kind == "series":
+    if run.task.input_kind in ("series", None):
         raise click.UsageError(
-            "Series are arrays: predict from Python, deepapps.load_run(RUN).predict(arrays)."
+            "Its inputs are arrays: predict from Python, deepapps.load_run(RUN).predict(arrays)."
         )
     if "-" in inputs and find_cluster():
         raise click.UsageError("Several workers cannot read the inputs from stdin: name them.")

@@ -1,11 +1,10 @@
 """The lines of text files, plain or .gz, and what is done with a line that cannot be used."""
 
 import codecs
-import gzip
-import io
 import logging
-import re
 import zlib
+
+from deepapps.files import LARGEST_TEXT, lines_of, open_data
 
 MARKS = {  # byte order marks; those of UTF-32 begin like those of UTF-16
     codecs.BOM_UTF32_LE: "utf-32",
@@ -13,7 +12,6 @@ MARKS = {  # byte order marks; those of UTF-32 begin like those of UTF-16
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-HEAD = 2**16  # bytes that tell the encoding and the line ends
 
 _logger = logging.getLogger(__name__)
 
@@ -62,31 +60,46 @@ def read_lines(path, bad, encoding=None, empty=False):
     Raises: ValueError when the file cannot be read.
     """
     try:
-        with gzip.open(path) if path.lower().endswith(".gz") else open(path, "rb") as file:
-            head = file.peek(HEAD)[:HEAD]
-            encoding = encoding or encoding_of(head)
-            # old Macs end a line with a carriage return alone
-            newline = "\r" if b"\r" in head and b"\n" not in head else "\n"
-            text = io.TextIOWrapper(file, encoding, "surrogateescape", newline)
-            for number, line in enumerate(text, start=1):
-                line = line.rstrip("\r\n").replace("\r", " ")
-                stray = re.search("[\udc80-\udcff]", line)
-                if stray:
-                    byte = f"byte 0x{ord(stray[0]) - 0xDC00:02x}"
-                    name = encoding.removesuffix("-sig").upper()
+        with open_data(path) as file:
+            for number, content, codec in _lines(file, path, encoding):
+                try:
+                    line = content.decode(codec).rstrip("\r\n").replace("\r", " ")
+                except UnicodeDecodeError as error:
+                    name = codec.removesuffix("-sig").upper()
+                    byte = f"byte 0x{content[error.start]:02x}"
                     bad.add(number, f"is not {name} ({byte}); --encoding names another, as cp1252.")
-                elif "\0" in line:
-                    bad.add(number, f"holds a NUL byte{_maybe_utf16(head)}.")
+                    continue
+                if "\0" in line:
+                    bad.add(number, f"holds a NUL byte{_maybe_utf16(content)}.")
                 elif empty or line.strip():
                     yield number, line
     except LookupError:
         raise ValueError(f"Unknown encoding {encoding!r}, such as utf-8, utf-16, cp1252.") from None
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: cannot be read as {encoding} ({error.reason}).") from None
+        raise ValueError(f"{path}: cannot be read as {error.encoding} ({error.reason}).") from None
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(
             f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})."
         ) from None
+
+
+def _lines(file, path, encoding):
+    """Yields the number, the bytes and the encoding of each line of an opened file."""
+    lines = lines_of(file, path)
+    number, first = next(lines, (1, b""))
+    encoding = encoding or encoding_of(first)
+    if "\n".encode(encoding)[-1:] != b"\n":  # UTF-16, say, whose line ends are no single byte
+        text = (first + file.read(LARGEST_TEXT)).decode(encoding)
+        lines = enumerate(text.encode().split(b"\n"), start=1)
+        number, first = next(lines)
+        encoding = "utf-8"
+    elif b"\r" in first and not first.endswith(b"\n"):  # old Macs end lines so
+        lines = enumerate(first.split(b"\r"), start=1)
+        number, first = next(lines)
+    yield number, first, encoding
+    encoding = encoding.removesuffix("-sig")  # a mark stands in line 1 alone
+    for number, line in lines:
+        yield number, line, encoding
 
 
 def encoding_of(head):
@@ -95,6 +108,6 @@ def encoding_of(head):
     return next(marked, "utf-8-sig")
 
 
-def _maybe_utf16(head):
+def _maybe_utf16(line):
     """A hint for files in UTF-16 without a byte order mark: every other byte of English is 0."""
-    return ": --encoding utf-16-le reads UTF-16" if head.count(0) > len(head) / 4 else ""
+    return ": --encoding utf-16-le reads UTF-16" if line.count(0) > len(line) / 4 else ""

@@ -2,15 +2,28 @@
 
 import functools
 import logging
+import math
 import zipfile
 import zlib
 
 import numpy as np
 
+from deepapps.files import check_regular, check_unpacked
+
 TRAIN_KEYS = (("x_train", "y_train"), ("x", "y"), ("images", "labels"))
 TEST_KEYS = ("x_test", "y_test")
 NAMES_KEY = "class_names"
-UNREADABLE = (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (
+    OSError,
+    ValueError,
+    TypeError,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def npz_parts(path):
@@ -68,6 +81,7 @@ def as_labels(where, labels, multi_label=False):
 
 
 def _load(path):
+    check_regular(path)
     if not zipfile.is_zipfile(path):
         raise ValueError(
             f"{path}: cannot be read as .npz; it is another kind of file, or cut short."
@@ -76,6 +90,23 @@ def _load(path):
         return np.load(path, allow_pickle=False)
     except UNREADABLE as error:
         raise ValueError(f"{path}: cannot be read as .npz ({error}).") from None
+
+
+def check_array_size(archive, path, key):
+    """Raises ValueError for an array that claims more bytes than it holds, before they are asked
+    for.
+    """
+    member = archive.zip.getinfo(key if key in archive.zip.namelist() else f"{key}.npy")
+    check_unpacked(f"{path}: {key!r}", member.file_size, member.compress_size)
+    with archive.zip.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        readers = {(1, 0): "read_array_header_1_0", (2, 0): "read_array_header_2_0"}
+        shape, _, dtype = getattr(np.lib.format, readers.get(version, readers[2, 0]))(file)
+    if not dtype.hasobject and math.prod(shape) * dtype.itemsize > member.file_size:
+        raise ValueError(
+            f"its header asks for {math.prod(shape) * dtype.itemsize:,} bytes and it holds "
+            f"{member.file_size:,}"
+        )
 
 
 def _read(path, images, labels, reading=None):
@@ -88,6 +119,7 @@ def _read(path, images, labels, reading=None):
 
 def _array(archive, path, key):
     try:
+        check_array_size(archive, path, key)
         return np.asarray(archive[key])
     except UNREADABLE as error:
         raise ValueError(f"{path}: {key!r} cannot be read ({error}).") from None

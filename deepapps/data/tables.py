@@ -5,9 +5,11 @@ import csv
 import dataclasses
 import itertools
 import json
+import os
 import pathlib
 
 from deepapps.data.lines import BadLines, read_lines
+from deepapps.files import check_regular, check_unpacked
 from deepapps.settings import Settings, setting
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -279,8 +281,12 @@ def _parquet(path):
     """
     from pyarrow import ArrowException, parquet  # takes long to start
 
+    check_regular(path)
     try:
-        table = parquet.read_table(path)
+        stored = parquet.ParquetFile(path)
+        groups = map(stored.metadata.row_group, range(stored.num_row_groups))
+        check_unpacked(path, sum(group.total_byte_size for group in groups), os.path.getsize(path))
+        table = stored.read()
     except (OSError, ArrowException) as error:
         raise ValueError(f"{path}: cannot be read as .parquet ({error}).") from None
     classes = _class_names(table.schema.metadata)

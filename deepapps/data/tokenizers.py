@@ -3,18 +3,30 @@ alone.
 """
 
 import json
+import typing
 
 import numpy as np
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
 from deepapps.data.ragged import Ragged
+from deepapps.settings import LONGEST
+from deepapps.typed_json import one_of, within
 
 PADDING, UNKNOWN = 0, 1  # their numbers
 FURTHER_WORDS = 100_000  # that a file of vectors may add; the commonest stand first in it
 _NAMES = ["[PAD]", "[UNK]"]
 _WORDS = r"\w+(?:['’]\w+)*|[^\w\s]"  # "don't" is one word, a punctuation mark another
 _SHORT_TEXT = 3  # words
+
+
+class StoredTokenizer(typing.TypedDict):
+    """A `Tokenizer` as JSON holds it."""
+
+    kind: typing.Annotated[str, one_of("words", "characters", "subwords")]
+    max_length: typing.Annotated[int, within(1, LONGEST)]
+    tokenizer: dict[str, object]
+    further_size: typing.NotRequired[typing.Annotated[int, within(0, 2 * FURTHER_WORDS)]]
 
 
 class Tokenizer:
@@ -106,10 +118,20 @@ class Tokenizer:
         return stored | ({"further_size": self.further_size} if self.further_size else {})
 
     @classmethod
-    def loaded(cls, tokenizer, **options):
-        """Brings back what `stored` gave."""
-
-        return cls(tokenizers.Tokenizer.from_str(json.dumps(tokenizer)), **options)
+    def loaded(cls, stored):
+        """Brings back what `stored` gave, a `StoredTokenizer`. ValueError where it is damaged."""
+        try:
+            made = tokenizers.Tokenizer.from_str(json.dumps(stored["tokenizer"]))
+        except Exception as error:  # the package raises no subclass of it
+            raise ValueError(f"'tokenizer': {error}") from None
+        made.no_padding()
+        made.no_truncation()
+        names = made.get_vocab()
+        if [names.get(name) for name in _NAMES] != [PADDING, UNKNOWN]:
+            raise ValueError(f"'tokenizer' must begin with the tokens {', '.join(_NAMES)}")
+        if sorted(names.values()) != list(range(len(names))):
+            raise ValueError("'tokenizer' must number its tokens from 0 without a gap")
+        return cls(made, stored["kind"], stored["max_length"], stored.get("further_size", 0))
 
 
 def kind_of(texts):

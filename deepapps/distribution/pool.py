@@ -11,6 +11,7 @@ import threading
 import traceback
 from multiprocessing import forkserver
 
+from deepapps.distribution.following import STARTED_BY
 from deepapps.distribution.processes import visible_gpus
 
 
@@ -46,15 +47,19 @@ def share_out(workers, threads=None):
 
 
 def start_server(preload):
-    """Starts the process that others are forked from, and returns at once.
+    """Starts the process that others are forked from, and returns at once; it ends with this one.
 
     Args:
         preload: Names of the modules that it imports.
     Returns: the context, for `start`.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(preload)
-    forkserver.ensure_running()
+    context.set_forkserver_preload(["deepapps.distribution.following", *preload])
+    os.environ[STARTED_BY] = str(os.getpid())
+    try:
+        forkserver.ensure_running()
+    finally:
+        del os.environ[STARTED_BY]
     return context
 
 

@@ -51,7 +51,7 @@ class Process:
                 self._words,
                 env=os.environ | environment,
                 pass_fds=[theirs.fileno()],
-                preexec_fn=functools.partial(_die_with_launcher, os.getpid()),
+                preexec_fn=functools.partial(die_with_launcher, os.getpid()),
                 stdin=subprocess.DEVNULL if output else None,
                 stdout=output,
                 stderr=output,
@@ -172,7 +172,7 @@ def _bound(address, port):
     return bound
 
 
-def _die_with_launcher(launcher):
+def die_with_launcher(launcher):
     """Has Linux kill this process when its launcher ends, however it ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG

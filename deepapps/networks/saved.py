@@ -11,6 +11,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import sys
 import zipfile
 
@@ -19,7 +20,7 @@ import keras
 
 import deepapps.layers
 import deepapps.networks.translation  # noqa: F401 (both register what a model may hold)
-from deepapps.keras_internals import load_weights, model_of_config
+from deepapps.keras_internals import config_made_by, load_weights, model_of_config
 
 CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
 LARGEST_CONFIG = 2**26  # bytes
@@ -57,6 +58,30 @@ def load_model(path: str | os.PathLike) -> keras.Model:
         reason = (reason.strip().splitlines() or [type(error).__name__])[0]
         raise ValueError(f"{path}: cannot be loaded ({reason})") from None
     return model
+
+
+def is_made_by(model, make):
+    """Whether a model is the one that the function `make` makes, but for the names of its parts and
+    the values of its weights.
+    """
+    return _unnamed(model.get_config()) == _unnamed(config_made_by(make))
+
+
+def _unnamed(config):
+    """A config as text, without initializers, in which names are numbered in their order."""
+    text = json.dumps(_without_initializers(config), default=str)
+    names = dict.fromkeys(re.findall(r'"name": "([^"]+)"', text))
+    numbers = {name: f"#{number}" for number, name in enumerate(names)}
+    return re.sub(r'"([^"]+)"', lambda found: numbers.get(found[1], found[1]), text)
+
+
+def _without_initializers(config):
+    if isinstance(config, dict):
+        kept = {key: part for key, part in config.items() if not key.endswith("initializer")}
+        return {key: _without_initializers(part) for key, part in kept.items()}
+    if isinstance(config, list | tuple):
+        return [_without_initializers(part) for part in config]
+    return config
 
 
 def _check_archive(archive):

@@ -1,5 +1,7 @@
 """The sections of a classifier's report: confusion matrix, classes, calibration, worst mistakes."""
 
+import typing
+
 import numpy as np
 
 from deepapps.metrics.classification import BINS
@@ -16,6 +18,7 @@ from deepapps.reporting.sections import (
     image_uri,
     length_table,
 )
+from deepapps.typed_json import check_type, within
 
 __all__ = [
     "augmented",
@@ -29,6 +32,52 @@ __all__ = [
 PAIRS = 10
 DRAWS = 3  # of an augmentation
 FEW_CLASSES = 20
+
+Count = typing.Annotated[int, within(0, 2**53)]
+Share = typing.Annotated[float, within(0, 1)]
+ByLength = list[tuple[int, int, int, float | None]]
+
+
+class ClassRow(typing.TypedDict):
+    """The metrics of a class, as metrics.json holds them."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: float
+
+
+class Bin(typing.TypedDict):
+    """A bin of the calibration error, as metrics.json holds it."""
+
+    up_to: Share
+    confidence: Share
+    accuracy: Share
+    support: Count
+
+
+class ClassifierFigures(typing.TypedDict):
+    """What `classifier_sections` reads of metrics.json."""
+
+    per_class: dict[str, ClassRow]
+    confusion_matrix: list[list[Count]]
+    calibration: typing.NotRequired[list[Bin]]
+    calibration_error: typing.NotRequired[float | None]
+
+
+def _is_embedded(text):
+    """A check of `typed_json`: nothing is loaded from elsewhere when the page is opened."""
+    return None if text.startswith("data:image/") else "a picture, data:image/..."
+
+
+class Mistake(typing.TypedDict):
+    """A wrong answer, as examples.json holds it."""
+
+    label: str
+    probability: float | None
+    answers: dict[str, float | None]
+    picture: typing.NotRequired[typing.Annotated[str, _is_embedded]]
+    text: typing.NotRequired[str]
 
 
 def augmented(images, targets, augmentation):
@@ -55,6 +104,8 @@ def classifier_sections(figures, examples, folder):
         examples: `figures["mistakes"]`, each with a `picture`, a `data:` URI, or a `text`.
         folder: Where the pictures are drawn.
     """
+    check_type(figures, ClassifierFigures, "metrics")
+    check_type(examples, list[Mistake], "examples")
     sections = [_confusion(figures, folder), classes_section(figures["per_class"])]
     if figures.get("calibration"):
         sections.append(_calibration(figures, folder))
@@ -99,6 +150,7 @@ def _confused_pairs(matrix, names):
 
 def classes_section(per_class):
     """The figures of each class, `{name: {figure: value}}`, as a `Section`."""
+    check_type(per_class, dict[str, ClassRow], "per_class")
     rows, text = list(per_class.items()), "Support is the number of examples of the class"
     if len(rows) > FEW_CLASSES:
         rows.sort(key=lambda row: row[1]["f1"])
@@ -110,6 +162,7 @@ def length_section(by_length):
     """The accuracy for short and for long examples, as `parts_by_length` gives it, as a
     `Section`.
     """
+    check_type(by_length, ByLength, "by_length")
     text = "Examples in five parts of about the same size, by their number of tokens or steps."
     return Section("Length", [length_table("Tokens or steps", "Accuracy", by_length)], text)
 

@@ -12,6 +12,7 @@ from matplotlib.text import Text
 
 from deepapps.files import PICTURE, check_ending, write_atomically
 from deepapps.reporting.fonts import families_for
+from deepapps.settings import LARGEST_FLOAT
 
 # Two colours of Okabe and Ito, told apart by colour-blind readers; the dashes tell them apart in
 # grey.
@@ -203,7 +204,12 @@ def _visible(image):
 
 def _panels(history):
     """The figures to draw, without `val_`: the loss first, the learning rate last."""
-    keys = dict.fromkeys(key.removeprefix("val_") for epoch in history for key in epoch)
+    keys = dict.fromkeys(
+        key.removeprefix("val_")
+        for epoch in history
+        for key, value in epoch.items()
+        if not isinstance(value, list)  # a value of each class: the table has them
+    )
     order = {"loss": 0, "learning_rate": 2}
     drawn = [key for key in keys if key not in ("epoch", "seconds")]
     return sorted(drawn, key=lambda key: order.get(key, 1))
@@ -243,9 +249,13 @@ def make_plain(axes):
 
 
 def _points(history, name):
-    """Epochs and values of one curve, where it has a finite value."""
-    points = [(epoch["epoch"], epoch[name]) for epoch in history if epoch.get(name) is not None]
-    points = [(epoch, value) for epoch, value in points if math.isfinite(value)]
+    """Epochs and values of one curve, where it has a value that can be drawn."""
+    points = [(epoch["epoch"], epoch.get(name)) for epoch in history]
+    points = [
+        (epoch, value)
+        for epoch, value in points
+        if value is not None and not isinstance(value, list) and abs(value) <= LARGEST_FLOAT
+    ]
     return [epoch for epoch, _ in points], [value for _, value in points]
 
 

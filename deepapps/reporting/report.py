@@ -11,7 +11,7 @@ import pathlib
 import shutil
 import tempfile
 
-from deepapps.files import UNFINISHED, write_text
+from deepapps.files import UNFINISHED, blamed_on, write_text
 from deepapps.reporting.pages import render
 from deepapps.reporting.plots import figure_name, plot_curves
 from deepapps.reporting.sections import (
@@ -72,7 +72,9 @@ def _contents(run, folder):
     sections += [Section("Data", [Lines(run.description)])] if run.description else []
     sections += _samples(pathlib.Path(run.path) / "samples.png", folder)
     sections += _curves(run.history, folder)
-    sections += run.task.sections(figures, run.examples, folder) if figures else []
+    if figures:
+        with blamed_on(f"{run.path}/metrics.json or examples.json"):
+            sections += run.task.sections(figures, run.examples, folder)
     sections += [Section("Epochs", [_history_table(run.history)])] if run.history else []
     return {
         "name": run.name,

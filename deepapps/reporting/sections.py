@@ -124,9 +124,11 @@ def length_table(corner, figure, by_length):
 
 
 def figure_text(value):
-    """A figure as text: four decimals or four digits, an en dash where it is missing or not
-    finite.
+    """A figure, or one of each class, as text: four decimals or four digits, an en dash where it
+    is missing or not finite.
     """
+    if isinstance(value, list):
+        return ", ".join(map(figure_text, value)) or MISSING
     if value is None or not math.isfinite(value):
         return MISSING
     if isinstance(value, numbers.Integral):

@@ -2,9 +2,44 @@
 alignments.
 """
 
+import typing
+
+from deepapps.reporting.classification import ByLength
 from deepapps.reporting.plots import figure_name
 from deepapps.reporting.sections import Card, Gallery, Picture, Section, figures_table, length_table
 from deepapps.reporting.text_plots import plot_alignment
+from deepapps.typed_json import check_type
+
+
+class SentenceFigures(typing.TypedDict):
+    """What `sentence_sections` reads of metrics.json."""
+
+    by_length: ByLength
+    exact_match_by_kind: typing.NotRequired[dict[str, float | None]]
+    bleu_signature: typing.NotRequired[str]
+
+
+class Grouped(typing.TypedDict):
+    """An example, as examples.json holds it."""
+
+    group: str
+
+
+class Sample(typing.TypedDict):
+    """One of the best or the worst sentences."""
+
+    source: str
+    reference: str
+    answer: str
+    score: float
+
+
+class StoredAlignment(typing.TypedDict):
+    """The lists of an `Alignment`."""
+
+    source: list[str]
+    translation: list[str]
+    weights: list[list[float]]
 
 
 def sentence_sections(figures, examples, folder, main, score):
@@ -18,9 +53,13 @@ def sentence_sections(figures, examples, folder, main, score):
         main, score: Names of the main figure, such as "bleu", and of the score of a single
             sentence.
     """
+    check_type(figures, SentenceFigures, "metrics")
+    check_type(examples, list[Grouped], "examples")
     groups = {
         name: [e for e in examples if e["group"] == name] for name in ("worst", "best", "alignment")
     }
+    check_type(groups["worst"] + groups["best"], list[Sample], "examples")
+    check_type(groups["alignment"], list[StoredAlignment], "alignments")
     sections = [_by_length(figures, main)]
     if "exact_match_by_kind" in figures:
         rows = (
@@ -48,6 +87,9 @@ def _by_length(figures, main):
 def _alignments(examples, folder):
     pictures = []
     for number, example in enumerate(examples, start=1):
+        sides = len(example["source"]), len(example["translation"])
+        if {len(row) for row in example["weights"]} != {sides[0]} or not sides[1]:
+            raise ValueError(f"the weights of alignment {number} must be a row for each word")
         file = f"alignment_{number}.png"
         plot_alignment(example["source"], example["translation"], example["weights"], folder / file)
         pictures.append(Picture(file, f"Alignment with: {' '.join(example['translation'])}"))

@@ -9,7 +9,7 @@ import stat
 
 import filelock
 
-from deepapps.files import is_unfinished, mark_of
+from deepapps.files import is_unfinished, mark_of, remove_unfinished
 
 LOCK = ".lock"  # the file that is locked
 PATIENCE = 3.0  # seconds in which a killed process may let go of a folder
@@ -93,6 +93,17 @@ def locked(file, mark, what):
         yield
     finally:
         lock.release()
+
+
+def tidy(folder):
+    """Deletes what killed processes were writing in a folder, unless another process is at work."""
+    if not any(map(is_unfinished, folder.rglob("*"))):
+        return
+    try:
+        with filelock.FileLock(folder / LOCK, timeout=0):
+            remove_unfinished(folder)
+    except (filelock.Timeout, NotImplementedError, OSError):  # others write, or there are no locks
+        pass
 
 
 def remove_empty(folder):

@@ -2,19 +2,26 @@
 
 import pathlib
 import re
+import typing
 
 import deepapps
 from deepapps.distribution.cluster import fit_to_strategy
-from deepapps.files import (
-    new_folder,
-    read_json,
-)
+from deepapps.files import new_folder, read_json
 from deepapps.runs.folders import check_free, check_plain
 from deepapps.runs.run import Run
 from deepapps.settings import TrainingSettings, check_keywords
 from deepapps.tasks import TASKS, find_task
 
 FREE_ON_RESUME = ("epochs", "progress", "tensorboard")
+
+
+class StoredRun(typing.TypedDict):
+    """What settings.json holds."""
+
+    task: str
+    settings: dict[str, object]
+    training: dict[str, object]
+    versions: dict[str, str | None]
 
 
 def load_run(path, task=None):
@@ -107,18 +114,12 @@ def check_resume(path, stored, given, free=FREE_ON_RESUME, verb="train"):
 
 
 def _read(path, task=None):
-    """What stands in settings.json, its parts checked to be there; of a Run of `task`, if that
-    is given.
-    """
+    """What stands in settings.json, a `StoredRun`; of a Run of `task`, if that is given."""
     file = pathlib.Path(path) / "settings.json"
     if not file.exists():
         raise ValueError(f"{path}: holds no Run (there is no settings.json).")
     check_plain(path)
-    stored = read_json(file)
-    parts = ("settings", "training", "versions")
-    whole = isinstance(stored, dict) and all(isinstance(stored.get(part), dict) for part in parts)
-    if not whole or not isinstance(stored.get("task"), str):
-        raise ValueError(f"{file}: is damaged: it must hold task, {', '.join(parts)}.")
+    stored = read_json(file, StoredRun)
     _check_version(path, stored["versions"].get("deepapps"))
     if task is not None and stored["task"] != task:
         raise ValueError(f"{path}: holds a Run of {stored['task']}, not of {task}.")

@@ -7,24 +7,38 @@ import json
 import os
 import pathlib
 import shutil
+import typing
 
 from deepapps.data.source import fingerprint
 from deepapps.files import (
     mark_of,
     read_json,
     read_json_lines,
+    read_text,
     remove_unfinished,
+    storable,
     write_json,
     write_text,
 )
 from deepapps.runs.commands import flags, is_flag, resuming, shell_command
-from deepapps.runs.folders import claimed, locked
+from deepapps.runs.folders import claimed, locked, tidy
 from deepapps.runs.named_data import check_named_data, named_data
 from deepapps.settings import TrainingSettings, check_keywords
 from deepapps.tasks import TASKS, find_task
 
 _FOLDERS = ("checkpoints", "report", "tensorboard")
 _FILES = ("metrics.json", "history.jsonl", "examples.json", "model.keras", "data.txt", "data.json")
+
+
+def _counted(epoch):
+    """A check of `typed_json`."""
+    return None if isinstance(epoch.get("epoch"), int) else "an object with the number of its epoch"
+
+
+# what the files of a Run hold
+METRICS, EXAMPLES = dict[str, dict[str, object]], list[object]
+EPOCH = typing.Annotated[dict[str, float | list[float | None] | None], _counted]
+FINGERPRINTS = dict[str, str]
 
 
 class Run:
@@ -69,7 +83,7 @@ class Run:
         ended.
         """
         path = self.path / "metrics.json"
-        return read_json(path) if path.exists() else {}
+        return read_json(path, METRICS) if path.exists() else {}
 
     @property
     def examples(self):
@@ -77,7 +91,7 @@ class Run:
         examples.json.
         """
         path = self.path / "examples.json"
-        return read_json(path) if path.exists() else []
+        return read_json(path, EXAMPLES) if path.exists() else []
 
     @property
     def description(self):
@@ -85,13 +99,13 @@ class Run:
         data.txt: lines of text.
         """
         path = self.path / "data.txt"
-        return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        return read_text(path).splitlines() if path.exists() else []
 
     @property
     def history(self):
         """One dict per epoch, as in history.jsonl."""
         path = self.path / "history.jsonl"
-        return read_json_lines(path) if path.exists() else []
+        return read_json_lines(path, EPOCH) if path.exists() else []
 
     @property
     def finished(self):
@@ -99,13 +113,14 @@ class Run:
         last = ("metrics.json", "report/index.html")
         if self.versions is None or not all((self.path / file).exists() for file in last):
             return False
-        stored = read_json(self.path / "settings.json")["training"]["epochs"]
+        training = read_json(self.path / "settings.json")["training"]
+        stored = training.get("epochs", self.training.epochs)
         return self.training.epochs in (stored, *range(1, len(self.history) + 1))
 
     @functools.cached_property
     def model(self):
         """The `keras.Model` with the best weights by the task's monitor."""
-        return self._work.load_model(self.model_file)
+        return self._work.load_model(self)
 
     @property
     def model_file(self):
@@ -159,7 +174,8 @@ class Run:
         if isinstance(inputs, list | tuple) and not inputs:
             return []
         predictor, _ = self._predictor_for(strategy)
-        answers = self.task.answer(predictor, inputs, progress, **answering)
+        with self._work.model_blamed(self):
+            answers = self.task.answer(predictor, inputs, progress, **answering)
         return answers if probabilities else [next(iter(answer.values())) for answer in answers]
 
     def explain(self, one_input, target=None):
@@ -176,7 +192,9 @@ class Run:
             `deepapps.inference.alignment.Alignment`.
         Raises: ValueError for an unknown target, and when the task cannot explain.
         """
-        return self.task.explain(self._predictor_for(None)[0], one_input, target)
+        predictor, _ = self._predictor_for(None)
+        with self._work.model_blamed(self):
+            return self.task.explain(predictor, one_input, target)
 
     def evaluate(self, data=None, strategy=None, **answering):
         """The figures of the model on other data of the same kind.
@@ -196,9 +214,10 @@ class Run:
             source = task.evaluation_source(source)
         if source is None:
             raise ValueError(f"{self.path}: the data have no test split; name data to evaluate on.")
-        return self._work.evaluate_model(
-            task, predictor, source, self.training.batch_size, workers, **answering
-        )
+        with self._work.model_blamed(self):
+            return self._work.evaluate_model(
+                task, predictor, source, self.training.batch_size, workers, **answering
+            )
 
     def _own_test_split(self):
         """The test split, and the task that read it: a copy, for the model goes with what was
@@ -236,6 +255,7 @@ class Run:
         """Writes `report/index.html` anew and returns its path."""
         from deepapps.reporting.report import write_report
 
+        tidy(self.path)
         return write_report(self)
 
     @contextlib.contextmanager
@@ -261,7 +281,7 @@ class Run:
         does not tell.
         """
         path = self.path / "data.json"
-        stored = read_json(path) if path.exists() else {}
+        stored = read_json(path, FINGERPRINTS) if path.exists() else {}
         now = _fingerprints(splits, [part for part in parts if part in stored])
         for part in parts:
             if part in stored and stored[part] != now.get(part):
@@ -314,7 +334,8 @@ class Run:
     def write_history(self, history):
         """Writes history.jsonl."""
         write_text(
-            self.path / "history.jsonl", "".join(json.dumps(line) + "\n" for line in history)
+            self.path / "history.jsonl",
+            "".join(json.dumps(storable(line)) + "\n" for line in history),
         )
 
 

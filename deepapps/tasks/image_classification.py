@@ -4,9 +4,10 @@ import dataclasses
 
 import numpy as np
 
-from deepapps.data.images.files import Reading, encode_images
+from deepapps.data.images.files import LARGEST_SIDE, Reading, encode_images
 from deepapps.data.images.load import (
     LearnedImages,
+    StoredImages,
     learn_images,
     load_evaluation_images,
     read_images,
@@ -14,9 +15,9 @@ from deepapps.data.images.load import (
 )
 from deepapps.data.source import targets_in
 from deepapps.files import PICTURE, read_json, write_json
-from deepapps.metrics.heads import main_output
+from deepapps.metrics.heads import check_model, main_output
 from deepapps.networks import AUGMENTATIONS, IMAGE_NETWORKS
-from deepapps.settings import WARMED_UP_COSINE, Settings, setting
+from deepapps.settings import DEEPEST, WARMED_UP_COSINE, WIDEST, Settings, setting
 from deepapps.task import Task
 from deepapps.tasks.answers import class_answers, probabilities_of
 
@@ -41,6 +42,7 @@ class ImageSettings(Settings):
         "Side of the square that images are fitted into, in pixels; default: their own size where "
         "all have one (of files: up to 128), else 64.",
         minimum=1,
+        maximum=LARGEST_SIDE,
     )
     resize: str = setting(
         "pad",
@@ -69,17 +71,20 @@ class ImageSettings(Settings):
         "Width of the dense layers of `mlp`, `lenet`, `alexnet`, `vgg`; default: the network's "
         "own.",
         minimum=1,
+        maximum=WIDEST,
     )
     filters: int | None = setting(
         None,
         "Width of the first convolutions; later ones keep their ratio. Default: the network's own.",
         minimum=1,
+        maximum=WIDEST,
     )
     depth: int | None = setting(
         None,
         "Convolutions of a block of `cnn`, `vgg`; blocks of a stage of `resnet`. Default: the "
         "network's own.",
         minimum=1,
+        maximum=DEEPEST,
     )
     auxiliary: bool = setting(False, "Train `googlenet` with two more heads in its middle.")
     dropout: float | None = setting(
@@ -177,6 +182,9 @@ class ImageClassification(Task):
     def example_input(self):
         return np.zeros(self.image_shape, "uint8")
 
+    def check_model(self, model):
+        check_model(model, self.image_shape, (len(self.class_names),))
+
     def encode(self, raw):
         """Images as `(B, H, W, C)`: takes arrays of one or many images, or names of image files."""
         return encode_images(
@@ -228,13 +236,9 @@ class ImageClassification(Task):
         write_json(folder / "labels.json", dataclasses.asdict(self.learned))
 
     def load(self, folder):
-        path = folder / "labels.json"
-        names = [field.name for field in dataclasses.fields(LearnedImages)]
-        try:
-            learned = LearnedImages(**read_json(path))
-            self.learned = dataclasses.replace(learned, image_shape=tuple(learned.image_shape))
-        except TypeError:
-            raise ValueError(f"{path}: is damaged: it must hold {', '.join(names)}.") from None
+        stored = read_json(folder / "labels.json", StoredImages)
+        shape, bits = tuple(stored["image_shape"]), stored.get("bits", 16)
+        self.learned = LearnedImages(stored["class_names"], shape, stored["invert_bright"], bits)
 
     def illustrate(self, folder, splits, columns=10):
         """An image of each class, as it is and as training sees it, as samples.png."""

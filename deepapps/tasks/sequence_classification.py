@@ -1,10 +1,11 @@
 """Sequence classification: settings and task."""
 
 import dataclasses
+import typing
 
 import numpy as np
 
-from deepapps.data.sequences.encoders import loaded_encoder, stored_encoder
+from deepapps.data.sequences.encoders import StoredEncoder, loaded_encoder, stored_encoder
 from deepapps.data.sequences.load import (
     LearnedSequences,
     learn_sequences,
@@ -15,12 +16,21 @@ from deepapps.data.sequences.load import (
 from deepapps.data.sequences.series import SeriesEncoder
 from deepapps.data.sequences.vectors import embedding_matrix
 from deepapps.data.tables import TableSettings
-from deepapps.files import PAGE_OR_PICTURE, read_json, write_json
+from deepapps.files import PAGE_OR_PICTURE, blamed_on, read_json, write_json
+from deepapps.metrics.heads import check_model
 from deepapps.metrics.lengths import parts_by_length
 from deepapps.networks import SEQUENCE_NETWORKS
-from deepapps.settings import FOR_SEQUENCES, setting
+from deepapps.settings import (
+    DEEPEST,
+    FOR_SEQUENCES,
+    LARGEST_VOCABULARY,
+    LONGEST,
+    WIDEST,
+    setting,
+)
 from deepapps.task import Task
 from deepapps.tasks.answers import class_answers, label_answers, probabilities_of
+from deepapps.typed_json import all_different
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,7 +66,10 @@ class SequenceSettings(TableSettings):
         choices=("auto", "words", "characters", "subwords"),
     )
     vocabulary_size: int = setting(
-        20_000, "Most different tokens of the training texts, the commonest ones.", minimum=300
+        20_000,
+        "Most different tokens of the training texts, the commonest ones.",
+        minimum=300,
+        maximum=LARGEST_VOCABULARY,
     )
     minimum_count: int | None = setting(
         None,
@@ -65,14 +78,22 @@ class SequenceSettings(TableSettings):
     )
     lowercase: bool | None = setting(None, "Read all in lower case; default: words alone.")
     max_length: int = setting(
-        512, "Tokens, or steps of a series, after which the rest is cut.", minimum=1
+        512,
+        "Tokens, or steps of a series, after which the rest is cut.",
+        minimum=1,
+        maximum=LONGEST,
     )
     embeddings: str | None = setting(
         None,
         "Text file of word vectors, as GloVe and word2vec write; up to 100,000 of its words are "
         "known, too.",
     )
-    embedding_size: int = setting(64, "Width of a token's vector, where none are given.", minimum=1)
+    embedding_size: int = setting(
+        64,
+        "Width of a token's vector, where none are given.",
+        minimum=1,
+        maximum=WIDEST,
+    )
     ngrams: int | None = setting(
         None,
         "Runs of up to this many tokens have vectors, too; default: 4 of characters, 1, which is "
@@ -81,10 +102,16 @@ class SequenceSettings(TableSettings):
         maximum=8,
     )
     units: int = setting(
-        96, "Width of the network: its states, or half as many filters of each size.", minimum=2
+        96,
+        "Width of the network: its states, or half as many filters of each size.",
+        minimum=2,
+        maximum=WIDEST,
     )
     depth: int | None = setting(
-        None, "Layers; default: 1 recurrent one, 2 of `transformer`.", minimum=1
+        None,
+        "Layers; default: 1 recurrent one, 2 of `transformer`.",
+        minimum=1,
+        maximum=DEEPEST,
     )
     dropout: float = setting(0.5, "Share of outputs dropped in training.", minimum=0, maximum=0.9)
     embedding_dropout: float = setting(
@@ -97,6 +124,12 @@ class SequenceSettings(TableSettings):
         0.1, "Share of a target spread over all classes.", minimum=0, maximum=0.9
     )
     top_k: int = setting(3, "The k of `top_k_accuracy`, in classes.", minimum=1)
+
+
+class StoredLabels(typing.TypedDict):
+    """What labels.json holds."""
+
+    class_names: typing.Annotated[list[str], all_different]
 
 
 class SequenceClassification(Task):
@@ -170,7 +203,7 @@ class SequenceClassification(Task):
 
     @property
     def input_kind(self):
-        if isinstance(self.encoder, SeriesEncoder):
+        if self._is_series:
             return "series"
         return "pair" if self.encoder.pairs else "text"
 
@@ -181,6 +214,22 @@ class SequenceClassification(Task):
             else None
         )
         return {"series": series, "text": "a text", "pair": ("a text", "another")}[self.input_kind]
+
+    def check_model(self, model):
+        inputs = {"series": (None, len(self.encoder.mean) + 1)} if self._is_series else {}
+        inputs |= {"text": (None,), "pair": (2, None)}
+        check_model(model, inputs[self.input_kind], (len(self.class_names),))
+        reader = next((layer for layer in model.layers if layer.name == "encoder"), model)
+        sizes = {layer.name: getattr(layer, "input_dim", 0) for layer in reader.layers}
+        if not self._is_series and sizes.get("embedding") != self.encoder.tokenizer.own_size:
+            raise ValueError(
+                f"its model has vectors of {sizes.get('embedding', 0)} tokens, and the Run needs "
+                f"{self.encoder.tokenizer.own_size}"
+            )
+
+    @property
+    def _is_series(self):
+        return isinstance(self.encoder, SeriesEncoder)
 
     def encode(self, raw):
         """Raw inputs as `Ragged`: texts, pairs of texts, or series `(T, F)`; one or a list."""
@@ -232,8 +281,8 @@ class SequenceClassification(Task):
         from deepapps.reporting import classification  # Matplotlib
 
         if self.settings.multi_label:
-            return [classification.classes_section(figures["per_class"])]
-        length = classification.length_section(figures["by_length"])
+            return [classification.classes_section(figures.get("per_class"))]
+        length = classification.length_section(figures.get("by_length"))
         return [*classification.classifier_sections(figures, examples, folder), length]
 
     def evaluation_source(self, data):
@@ -244,11 +293,10 @@ class SequenceClassification(Task):
         write_json(folder / "encoder.json", stored_encoder(self.encoder))
 
     def load(self, folder):
-        labels, encoder = (read_json(folder / name) for name in ("labels.json", "encoder.json"))
-        try:
-            self.learned = LearnedSequences(list(labels["class_names"]), loaded_encoder(encoder))
-        except Exception:  # the package tokenizers raises no subclass of it
-            raise ValueError(f"{folder}: labels.json or encoder.json is damaged.") from None
+        labels = read_json(folder / "labels.json", StoredLabels)
+        encoder = read_json(folder / "encoder.json", StoredEncoder)
+        with blamed_on(folder / "encoder.json"):
+            self.learned = LearnedSequences(labels["class_names"], loaded_encoder(encoder))
 
     def _probabilities(self, logits):
         return probabilities_of(logits, self.settings.multi_label)

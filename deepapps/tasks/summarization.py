@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from deepapps.settings import setting
+from deepapps.settings import LONGEST, setting
 from deepapps.tasks.translation import Translation, TranslatorSettings
 
 
@@ -21,7 +21,12 @@ class SummarizerSettings(TranslatorSettings):
     target_language: str | None = setting(
         None, "Language of the summaries, by which ROUGE finds words; English by default."
     )
-    max_length: int = setting(256, "Subwords after which a text is cut.", minimum=2)
+    max_length: int = setting(
+        256,
+        "Subwords after which a text is cut.",
+        minimum=2,
+        maximum=LONGEST,
+    )
     cut_sources: bool = setting(
         True, "Cut texts of training pairs that are too long, in place of leaving the pairs out."
     )

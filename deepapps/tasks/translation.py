@@ -5,14 +5,22 @@ import logging
 
 import numpy as np
 
-from deepapps.data.pairs.encoder import PairEncoder
+from deepapps.data.pairs.encoder import PairEncoder, StoredPairs
 from deepapps.data.pairs.load import learn_pairs, load_evaluation_pairs, read_pairs_of, split_pairs
 from deepapps.data.tables import TableSettings
-from deepapps.files import PAGE_OR_PICTURE, read_json, write_json
+from deepapps.files import PAGE_OR_PICTURE, blamed_on, read_json, write_json
 from deepapps.metrics import SENTENCE_METRICS
 from deepapps.metrics.sentences import exact_matches, sentence_figures
 from deepapps.networks import TRANSLATION_NETWORKS
-from deepapps.settings import FOR_SEQUENCES, Settings, setting
+from deepapps.settings import (
+    DEEPEST,
+    FOR_SEQUENCES,
+    LARGEST_VOCABULARY,
+    LONGEST,
+    WIDEST,
+    Settings,
+    setting,
+)
 from deepapps.task import Task
 
 # of the sources, ordered by words, those here are aligned in the report
@@ -48,6 +56,7 @@ class TranslatorSettings(TableSettings):
         128,
         "Subwords from which on a training pair is left out, and any other sentence cut.",
         minimum=2,
+        maximum=LONGEST,
     )
     cut_sources: bool = setting(
         False, "Cut sources of training pairs that are too long, in place of leaving the pairs out."
@@ -62,7 +71,12 @@ class TranslatorSettings(TableSettings):
         "One vocabulary of subwords for both sides, or one for each.",
         choices=("joint", "separate"),
     )
-    vocabulary_size: int = setting(8_000, "Most subwords of a vocabulary.", minimum=300)
+    vocabulary_size: int = setting(
+        8_000,
+        "Most subwords of a vocabulary.",
+        minimum=300,
+        maximum=LARGEST_VOCABULARY,
+    )
     batch_tokens: int | None = setting(
         None,
         "Most subwords of a training batch on its longer side, padding included; default: no "
@@ -77,12 +91,18 @@ class TranslatorSettings(TableSettings):
         "Attention of `attention-lstm`: before the step, or after it.",
         choices=("bahdanau", "luong"),
     )
-    units: int = setting(256, "Width of the network and of the vectors of subwords.", minimum=2)
+    units: int = setting(
+        256,
+        "Width of the network and of the vectors of subwords.",
+        minimum=2,
+        maximum=WIDEST,
+    )
     depth: int | None = setting(
         None,
         "Layers of the encoder, and of the decoder of `transformer`; default: 1, of `transformer` "
         "3.",
         minimum=1,
+        maximum=DEEPEST,
     )
     dropout: float = setting(0.1, "Share of outputs dropped in training.", minimum=0, maximum=0.9)
     label_smoothing: float = setting(
@@ -99,14 +119,19 @@ class TranslatingSettings(Settings):
         "Beginnings of a sentence kept at each step; 1: greedy search; default: 4, with "
         "`temperature` 1.",
         minimum=1,
+        maximum=1000,  # each of them has a state of its own
     )
     length_penalty: float = setting(
         1.0,
         "The log-probability of a sentence is divided by its subwords to this power.",
         minimum=0,
+        maximum=100,
     )
     coverage_penalty: float = setting(
-        0.0, "Weight of what is taken off where parts of the source are passed over.", minimum=0
+        0.0,
+        "Weight of what is taken off where parts of the source are passed over.",
+        minimum=0,
+        maximum=100,
     )
     no_repeat_ngram: int = setting(
         0, "Runs of this many subwords occur once at most; 0: no such rule.", minimum=0
@@ -192,6 +217,11 @@ class Translation(Task):
     def example_input(self):
         return "a text"
 
+    def check_model(self, model):
+        vocabularies = [self.encoder.source.size, self.encoder.target.size]
+        if getattr(model, "vocabularies", None) != vocabularies:
+            raise ValueError(f"its model is no translator of {vocabularies} subwords")
+
     def encode(self, raw):
         """Sentences as `Ragged` subword numbers: one string or a list."""
         return self.encoder.encode(raw)
@@ -267,11 +297,9 @@ class Translation(Task):
         write_json(folder / "encoder.json", self.encoder.stored())
 
     def load(self, folder):
-        stored = read_json(folder / "encoder.json")
-        try:
-            self.learned = PairEncoder.loaded(**stored)
-        except Exception:  # the package tokenizers raises no subclass of it
-            raise ValueError(f"{folder / 'encoder.json'}: is damaged.") from None
+        stored = read_json(folder / "encoder.json", StoredPairs)
+        with blamed_on(folder / "encoder.json"):
+            self.learned = PairEncoder.loaded(stored["source"], stored["target"])
 
     def _search(self, predictor, sources, settings, wanted=None, progress=False):
         from deepapps.inference.translating import translate

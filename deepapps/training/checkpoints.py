@@ -7,17 +7,48 @@ them. It is written aside and renamed into place; its CRC sums tell a damaged on
 import json
 import logging
 import pathlib
+import typing
 import zipfile
 import zlib
 
 import numpy as np
 import tensorflow as tf
 
+from deepapps.data.npz import check_array_size
 from deepapps.files import write_atomically
+from deepapps.typed_json import within
 
 KEPT = 2  # one to use, and the one before should it turn out damaged
 _STATE = "state.json"
 _logger = logging.getLogger(__name__)
+_Count = typing.Annotated[int, within(0, 2**53)]
+
+
+class Position(typing.TypedDict):
+    """The state of the loop, as a checkpoint holds it."""
+
+    epoch: _Count
+    step: _Count
+    history: list[dict[str, object]]
+    best: float | None
+    seconds: float
+    examples: int | None
+    epochs: _Count
+    stopped: bool
+    callbacks: list[
+        typing.TypedDict("CallbackState", {"class": str, "state": dict[str, object] | None})
+    ]
+
+
+_DAMAGED = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    RecursionError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def save_checkpoint(folder, epoch, step, arrays, state):
@@ -52,9 +83,11 @@ def newest_checkpoint(folder):
     for path in checkpoints(folder):
         try:
             with np.load(path, allow_pickle=False) as file:
+                for name in file.files:
+                    check_array_size(file, path, name)
                 arrays = {name: file[name] for name in file.files}
             return path, arrays, json.loads(arrays.pop(_STATE).tobytes())
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except _DAMAGED as error:
             _logger.warning("Checkpoint %s is damaged (%s): the one before is used.", path, error)
     return None
 

@@ -12,6 +12,7 @@ from keras import tree
 from deepapps.data.source import class_weights, targets_in
 from deepapps.distribution.strategies import fold_replica_into_seeds
 from deepapps.distribution.workers import Workers
+from deepapps.files import blamed_on
 from deepapps.metrics.adapters import check_labels
 from deepapps.metrics.losses import per_example
 from deepapps.task import monitored_direction
@@ -22,6 +23,7 @@ from deepapps.training.normalization import join_messages
 from deepapps.training.optimizers import make_optimizer
 from deepapps.training.scheduling import check_asynchronous
 from deepapps.training.step import Step, figures_of, jit_pays
+from deepapps.typed_json import check_type
 
 _POSITION = ("epoch", "step", "history", "best", "seconds")
 _logger = logging.getLogger(__name__)
@@ -153,6 +155,8 @@ class State:
         if found is None:
             return
         path, arrays, state = found
+        with blamed_on(path):
+            check_type(state, checkpoints.Position, "its state")
         if state["examples"] != self.feed.size:
             raise ValueError(
                 f"{path}: is of {state['examples']} training examples, and the data now hold "

@@ -8,8 +8,44 @@ import dataclasses
 import json
 import os
 import pathlib
+import typing
+
+from deepapps.files import blamed_on, read_text
+from deepapps.typed_json import check_type, one_of, parse
 
 COMPLETED, PRUNED, FAILED, RUNNING = "completed", "pruned", "failed", "running"
+
+
+def _is_id(text):
+    """A check of `typed_json`: a trial's id is also the name of its folder."""
+    return None if text.isascii() and text.isdigit() else "digits"
+
+
+TrialId = typing.Annotated[str, _is_id]
+
+
+class Begin(typing.TypedDict):
+    """The event that a trial was given out."""
+
+    event: str
+    trial: TrialId
+    values: dict[str, str | int | float | bool | None]
+
+
+class End(typing.TypedDict):
+    """The event that a trial has ended."""
+
+    event: str
+    trial: TrialId
+    completed: bool
+    figures: dict[str, float | None]
+    message: str
+
+
+class Event(typing.TypedDict):
+    """A line of the journal."""
+
+    event: typing.Annotated[str, one_of("begin", "end")]
 
 
 @dataclasses.dataclass
@@ -46,11 +82,11 @@ class Journal:
         """The events so far, as dicts; a last line that was cut off by a kill does not count."""
         if not self.path.exists():
             return []
-        lines = self.path.read_text(encoding="utf-8").split("\n")
-        try:
-            return [json.loads(line) for line in lines[:-1]]
-        except ValueError as error:
-            raise ValueError(f"{self.path}: is damaged ({error}).") from None
+        events, lines = [], read_text(self.path).split("\n")
+        for number, line in enumerate(lines[:-1], start=1):
+            with blamed_on(f"{self.path}: line {number}"):
+                events.append(_event(line))
+        return events
 
     def mend(self):
         """Takes off the line that a kill has cut off, so that the next one stands by itself."""
@@ -82,11 +118,10 @@ class Journal:
             if event["event"] == "begin":
                 rows[event["trial"]] = Row(event["trial"], event["values"])
                 continue
-            row = rows[event["trial"]]
+            row = rows.setdefault(event["trial"], Row(event["trial"], {}))
             row.figures, row.message = event["figures"], event["message"]
-            row.status = (
-                FAILED if not event["completed"] else PRUNED if row.figures["pruned"] else COMPLETED
-            )
+            ended = PRUNED if row.figures.get("pruned") else COMPLETED
+            row.status = ended if event["completed"] else FAILED
         return rows
 
     def _append(self, event):
@@ -97,3 +132,11 @@ class Journal:
                 os.fsync(file.fileno())
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(self.path)) from None
+
+
+def _event(line):
+    """The event of a line; ValueError where it is damaged."""
+    event = parse(line)
+    check_type(event, Event)
+    check_type(event, Begin if event["event"] == "begin" else End)
+    return event

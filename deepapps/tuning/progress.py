@@ -115,7 +115,8 @@ class Progress:
 def ranked(rows, objectives):
     """Rows with figures, the best by the first objective first; of equal ones the earlier trial."""
     first = objectives[0]
-    scored = [row for row in rows if row.status != FAILED and first.figure in row.figures]
+    ended = [row for row in rows if row.status != FAILED]
+    scored = [row for row in ended if row.figures.get(first.figure) is not None]
     return sorted(scored, key=lambda row: -first.sign * row.figures[first.figure])
 
 

@@ -1,6 +1,6 @@
 """The report of a search: one self-contained HTML page, as that of a Run."""
 
-from deepapps.files import read_json
+from deepapps.files import blamed_on, read_json
 from deepapps.reporting.plots import figure_name
 from deepapps.reporting.report import duration, setting_text, write_page
 from deepapps.reporting.sections import MISSING, Picture, Section, Table, figure_text
@@ -8,20 +8,24 @@ from deepapps.tuning import plots
 from deepapps.tuning.importance import columns_of, importances
 from deepapps.tuning.journal import FAILED, PRUNED
 from deepapps.tuning.progress import ranked
-from deepapps.tuning.statistics import mean_and_error, pareto_front
+from deepapps.tuning.statistics import check_figures, mean_and_error, pareto_front
 
 
 def write_search_report(found):
     """Writes the report of a `Search` into its folder, in place of an earlier one; returns its
     path.
     """
-    return write_page(found.path, lambda folder: _contents(found, folder))
+    with blamed_on(f"{found.path}/search.json or journal.jsonl"):
+        return write_page(found.path, lambda folder: _contents(found, folder))
 
 
 def _contents(found, folder):
     """What the template needs; the pictures are drawn into `folder`."""
     rows = found.trials
     scored = ranked(rows, found.objectives)
+    for row in scored:
+        present = {name: value for name, value in row.figures.items() if value is not None}
+        check_figures(found.objectives, present)
     stored = read_json(found.path / "search.json")
     sections = _best(found, scored) + _curves(found, rows, scored, stored["space"], folder)
     sections += _front(found, scored, folder) + [_table(found, rows, scored)]
@@ -39,8 +43,8 @@ def _contents(found, folder):
 
 def _summary(found, rows):
     """How many trials there were, how they ended, and what they cost, in a sentence."""
-    seconds = sum(row.figures.get("seconds", 0) for row in rows)
-    epochs = round(sum(row.figures.get("epochs", 0) for row in rows))
+    seconds = sum(row.figures.get("seconds") or 0 for row in rows)
+    epochs = round(sum(row.figures.get("epochs") or 0 for row in rows))
     counts = {status: sum(row.status == status for row in rows) for status in (PRUNED, FAILED)}
     told = "".join(f", {count} {status}" for status, count in counts.items() if count)
     return (

@@ -10,7 +10,7 @@ import shutil
 import signal
 
 from deepapps.distribution.pool import share_out, start_server
-from deepapps.files import read_json, write_json
+from deepapps.files import read_json, remove_unfinished, write_json
 from deepapps.runs.folders import locked, remove_empty
 from deepapps.runs.work import versions
 from deepapps.settings import TrainingSettings
@@ -83,6 +83,7 @@ def _start(found, oracle, space):
     hyperparameters = oracle.get_space()
     space.check(hyperparameters)
     described = json.loads(json.dumps(hyperparameters.get_config()["space"]))
+    remove_unfinished(found.path)
     if not found.is_resumed:
         _clear(found.path)
     elif read_json(found.path / "search.json")["space"] != described:

@@ -3,12 +3,14 @@
 import logging
 import os
 import pathlib
+import typing
 
 from deepapps.distribution.cluster import find_cluster
-from deepapps.files import mark_of, new_folder, read_json
+from deepapps.files import blamed_on, mark_of, new_folder, read_json
 from deepapps.runs.commands import flags, is_flag, resuming, shell_command
-from deepapps.runs.folders import check_free
+from deepapps.runs.folders import check_free, check_plain, tidy
 from deepapps.runs.opening import check_resume, load_run
+from deepapps.runs.run import METRICS
 from deepapps.settings import TrainingSettings, check_keywords, split_settings
 from deepapps.task import Task
 from deepapps.tasks import TASKS, find_task
@@ -18,8 +20,44 @@ from deepapps.tuning.search_settings import FREE_ON_RESUME, Objective, SearchSet
 from deepapps.tuning.space import Space, load_space
 from deepapps.tuning.statistics import pareto_front
 from deepapps.tuning.trial import is_helper
+from deepapps.typed_json import one_of
 
 _logger = logging.getLogger(__name__)
+
+
+class Config(typing.TypedDict):
+    """The config of a hyperparameter of Keras Tuner."""
+
+    name: str
+    values: typing.NotRequired[list[str | int | float | bool] | None]
+    ordered: typing.NotRequired[bool | None]
+    sampling: typing.NotRequired[str | None]
+
+
+class Hyperparameter(typing.TypedDict):
+    """A hyperparameter as Keras Tuner describes it."""
+
+    class_name: str
+    config: Config
+
+
+def _is_filled(objectives):
+    """A check of `typed_json`."""
+    return None if objectives else "a list of at least one"
+
+
+class StoredSearch(typing.TypedDict):
+    """What search.json holds."""
+
+    task: str
+    settings: dict[str, object]
+    fixed: dict[str, object]
+    objectives: typing.Annotated[
+        list[tuple[str, typing.Annotated[str, one_of("max", "min")]]], _is_filled
+    ]
+    space_file: str | None
+    space: list[Hyperparameter]
+    versions: dict[str, str | None]
 
 
 class Search:
@@ -60,7 +98,7 @@ class Search:
         path = self.path / "best.json"
         if not path.exists():
             raise ValueError(f"{self.path}: no trial has ended well yet.")
-        return read_json(path)
+        return read_json(path, dict[str, object])
 
     @property
     def best_run(self):
@@ -86,12 +124,15 @@ class Search:
     @property
     def test_figures(self):
         """The test figures of the best settings with fresh seeds, `{name: [value of each Run]}`."""
-        parts = [read_json(folder / "metrics.json") for folder in self._best_folders()]
-        figures = [part.get("test") or {} for part in parts]
-        names = dict.fromkeys(
-            name for one in figures for name, v in one.items() if isinstance(v, int | float)
-        )
-        return {name: [one[name] for one in figures] for name in names}
+        parts = [read_json(folder / "metrics.json", METRICS) for folder in self._best_folders()]
+        figures = [part.get("test", {}) for part in parts]
+        names = dict.fromkeys(name for one in figures for name in one)
+        values = {name: [one.get(name) for one in figures] for name in names}
+        return {
+            name: numbers
+            for name, numbers in values.items()
+            if all(isinstance(number, int | float) for number in numbers)
+        }
 
     @property
     def command(self):
@@ -124,11 +165,12 @@ class Search:
         """Writes `report/index.html` anew and returns its path."""
         from deepapps.tuning.report import write_search_report
 
+        tidy(self.path)
         return write_search_report(self)
 
     def _best_folders(self):
         best = best_row(self.trials, self.objectives)
-        found = self.path.glob(f"best/{best.trial}-*/metrics.json") if best else ()
+        found = self.path.glob(f"best/{best.trial}-[0-9]*/metrics.json") if best else ()
         return sorted(
             (path.parent for path in found), key=lambda folder: int(folder.name.partition("-")[2])
         )
@@ -219,15 +261,15 @@ def load_search(path, task=None):
     file = pathlib.Path(path) / "search.json"
     if not file.exists():
         raise ValueError(f"{path}: holds no search (there is no search.json).")
-    stored = read_json(file)
-    try:
-        objectives = [Objective(*pair) for pair in stored["objectives"]]
+    check_plain(path)
+    stored = read_json(file, StoredSearch)
+    name, fixed = stored["task"], stored["fixed"]
+    objectives = [Objective(*pair) for pair in stored["objectives"]]
+    with blamed_on(file):
+        check_keywords(stored["settings"], SearchSettings.names())
         settings = SearchSettings(**stored["settings"])
-        found = Search(
-            path, stored["task"], settings, stored["fixed"], objectives, stored["space_file"]
-        )
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{file}: is damaged ({error}).") from None
+        fixed = _checked(find_task(name), fixed) if name in TASKS else fixed
+    found = Search(path, name, settings, fixed, objectives, stored["space_file"])
     found.kind = task
     return found
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from deepapps.settings import Settings, close_names, setting
+from deepapps.settings import MOST_EPOCHS, MOST_WORKERS, Settings, close_names, setting
 from deepapps.task import direction_of
 
 OF_A_TRIAL = ("parameters", "latency", "seconds")  # objectives that are no validation metrics
@@ -19,12 +19,19 @@ class SearchSettings(Settings):
         None,
         "Trials at most; default: 20; of `grid` and `hyperband` all that they ask for.",
         minimum=1,
+        maximum=MOST_EPOCHS,
     )
     workers: int = setting(
-        1, "Trials at a time; the cores, or the GPUs, are shared out to them.", minimum=1
+        1,
+        "Trials at a time; the cores, or the GPUs, are shared out to them.",
+        minimum=1,
+        maximum=MOST_WORKERS,
     )
     threads: int | None = setting(
-        None, "Threads of a trial; default: the cores, shared out to the workers.", minimum=1
+        None,
+        "Threads of a trial; default: the cores, shared out to the workers.",
+        minimum=1,
+        maximum=MOST_WORKERS,
     )
     tuner: str = setting(
         "bayesian",
@@ -44,10 +51,16 @@ class SearchSettings(Settings):
         "picks the best trial. Default: what the task monitors.",
     )
     repeats: int = setting(
-        1, "Trainings of each trial, with seeds of their own; their mean counts.", minimum=1
+        1,
+        "Trainings of each trial, with seeds of their own; their mean counts.",
+        minimum=1,
+        maximum=MOST_EPOCHS,
     )
     retrain: int = setting(
-        3, "Trainings of the best settings with fresh seeds, measured on the test split.", minimum=0
+        3,
+        "Trainings of the best settings with fresh seeds, measured on the test split.",
+        minimum=0,
+        maximum=MOST_EPOCHS,
     )
     time_limit: float | None = setting(
         None,

@@ -72,7 +72,7 @@ def test_auto_reads_short_texts_by_characters(texts, kind):
 def test_the_vocabulary_is_the_same_each_time_and_bounded():
     made = [learn_tokenizer(TEXTS, "characters", 10, minimum_count=1).stored() for _ in range(2)]
     assert made[0] == made[1]
-    tokenizer = Tokenizer.loaded(**made[0])
+    tokenizer = Tokenizer.loaded(made[0])
     assert tokenizer.size == len(tokenizer.words()) == 10
     np.testing.assert_array_equal(
         tokenizer.encode(TEXTS).values,
@@ -90,7 +90,7 @@ def test_further_words_are_known_behind_its_own():
         1,
         len(own) + 1,
     )
-    again = Tokenizer.loaded(**tokenizer.stored())
+    again = Tokenizer.loaded(tokenizer.stored())
     assert (
         tokens(again, "Halt, stop!") == ["halt", "[UNK]", "stop", "[UNK]"]
         and again.further_size == 1

@@ -308,3 +308,162 @@ def test_labels_of_a_stranger_are_text_in_the_report(run):
     (run / "labels.json").write_text(text)
     page = deepapps.load_run(run).report().read_text()
     assert "<script>7" not in page
+
+
+def put_json(name, change):
+    """A craft that changes what a JSON file of the Run holds; of a .jsonl the last line."""
+
+    def craft(run):
+        *lines, text = (run / name).read_text().splitlines() if name.endswith("l") else ["", ""]
+        value = json.loads(text or (run / name).read_text())
+        value = change(value) or value
+        (run / name).write_text("\n".join([*lines, json.dumps(value)]) + "\n")
+
+    return craft
+
+
+def at(*keys, value):
+    """A change of a part of a JSON value."""
+
+    def change(whole):
+        for key in keys[:-1]:
+            whole = whole[key]
+        whole[keys[-1]] = value
+
+    return change
+
+
+TEST = "test", "per_class", "7"
+DAMAGED = {  # of which Run, how, and the words of the line
+    "labels as an object": ("mnist", "labels.json", at("class_names", value={}), "class_names"),
+    "a label as a number": (
+        "mnist",
+        "labels.json",
+        at("class_names", 3, value=3),
+        "class_names[3]",
+    ),
+    "a label twice": ("mnist", "labels.json", at("class_names", 3, value="4"), "different names"),
+    "labels nested": ("mnist", "labels.json", lambda value: [[value]], "must be an object"),
+    "a shape of two": ("mnist", "labels.json", at("image_shape", value=[28, 28]), "a list of 3"),
+    "a shape too large": ("mnist", "labels.json", at("image_shape", 0, value=10**9), "to 4096"),
+    "fewer labels than outputs": (
+        "mnist",
+        "labels.json",
+        lambda value: value["class_names"].pop() and None,
+        "model.keras",
+    ),
+    "another shape than the model's": (
+        "mnist",
+        "labels.json",
+        at("image_shape", value=[8, 8, 1]),
+        "model.keras",
+    ),
+    "settings as a list": ("mnist", "settings.json", at("settings", value=[]), "settings must be"),
+    "a version as a number": ("mnist", "settings.json", at("versions", "keras", value=3), "text"),
+    "no training": (
+        "mnist",
+        "settings.json",
+        lambda value: value.pop("training") and None,
+        "has no",
+    ),
+    "an integer of 100 digits": (
+        "mnist",
+        "settings.json",
+        at("training", "epochs", value=10**100),
+        "64 bits",
+    ),
+    "a setting out of range": (
+        "mnist",
+        "settings.json",
+        at("settings", "units", value=10**9),
+        "at most 16384",
+    ),
+    "half a character": ("words", "labels.json", at("class_names", 0, value="\ud800"), "UTF-8"),
+    "a tokenizer of nothing": ("words", "encoder.json", at("tokenizer", value={}), "'tokenizer'"),
+    "a tokenizer as text": ("words", "encoder.json", at("tokenizer", value="x"), "an object"),
+    "a length below 1": ("words", "encoder.json", at("max_length", value=0), "max_length"),
+    "a kind of inputs": ("words", "encoder.json", at("inputs", value="sound"), "text, series"),
+    "a token left out": (
+        "words",
+        "encoder.json",
+        lambda value: value["tokenizer"]["model"]["vocab"].pop("the") and None,
+        "encoder.json",
+    ),
+    "a scale of 0": ("series", "encoder.json", at("scale", 0, value=0), "'scale'"),
+    "a mean of NaN": ("series", "encoder.json", at("mean", 0, value=float("nan")), "mean[0]"),
+    "more features": ("series", "encoder.json", at("mean", value=[0.0]), "'mean' and 'scale'"),
+    "no target": (
+        "summarizer",
+        "encoder.json",
+        lambda value: {"source": value["source"]},
+        "target",
+    ),
+    "an epoch as text": ("mnist", "history.jsonl", at("loss", value="low"), "history.jsonl: line"),
+    "an epoch without number": (
+        "mnist",
+        "history.jsonl",
+        lambda value: value.pop("epoch") and None,
+        "number of its epoch",
+    ),
+    "metrics as a list": ("mnist", "metrics.json", at("test", value=[1]), "test must be an object"),
+    "a class without f1": ("mnist", "metrics.json", at(*TEST, value={}), "per_class.7"),
+    "a matrix of text": (
+        "mnist",
+        "metrics.json",
+        at("test", "confusion_matrix", 0, 0, value="9"),
+        "confusion_matrix[0][0]",
+    ),
+    "a matrix of fewer classes": (
+        "mnist",
+        "metrics.json",
+        at("test", "confusion_matrix", value=[[1]]),
+        "metrics.json",
+    ),
+    "a picture elsewhere": (
+        "mnist",
+        "examples.json",
+        at(0, "picture", value="http://example.org/1.png"),
+        "data:image",
+    ),
+    "a mistake without label": (
+        "mnist",
+        "examples.json",
+        lambda value: value[0].pop("label") and None,
+        "examples[0] has no 'label'",
+    ),
+    "weights of no words": (
+        "summarizer",
+        "examples.json",
+        at(-1, "weights", value=[[1.0]]),
+        "alignment",
+    ),
+}
+
+
+@pytest.mark.parametrize("name, file, change, words", DAMAGED.values(), ids=DAMAGED)
+def test_what_a_file_holds_is_checked_where_it_is_read(name, file, change, words, tmp_path):
+    run = shutil.copytree(RUNS / name, tmp_path / "run")
+    put_json(file, change)(run)
+    with pytest.raises(ValueError) as error:
+        loaded = deepapps.load_run(run)
+        loaded.report() if file in ("history.jsonl", "metrics.json", "examples.json") else None
+        assert loaded.model
+    message = str(error.value)
+    assert words in message and "\n" not in message and str(run) in message
+    assert file in message or "model.keras" in message
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"[" * 10**6, b'{"a": ', bytes(999)])
+@pytest.mark.parametrize("file", ["settings.json", "labels.json", "metrics.json"])
+def test_a_file_that_is_no_json(run, file, content):
+    (run / file).write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{run}/{file}: (is|cannot)"):
+        assert deepapps.load_run(run).metrics
+
+
+def test_a_half_written_report_of_a_killed_process_is_removed(run):
+    left = run / ".report.abc.writing"
+    left.mkdir()
+    (left / "curves.png").write_bytes(b"half")
+    deepapps.load_run(run).report()
+    assert not left.exists()

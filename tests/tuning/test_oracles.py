@@ -101,7 +101,7 @@ def test_a_journal_of_another_seed_is_refused(tmp_path):
 def test_a_damaged_journal_is_named(tmp_path):
     path = tmp_path / "journal.jsonl"
     path.write_text('{"event": \n{}\n')
-    with pytest.raises(ValueError, match=r"journal.jsonl: is damaged"):
+    with pytest.raises(ValueError, match=r"journal.jsonl: line 1: is damaged"):
         Journal(path).events()
 
 

@@ -8,6 +8,11 @@ import warnings
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from deepapps.files import check_regular
+
+LARGEST_SIDE = 2**12  # pixels of an image that a network takes: in float32 it has 192 MiB
+LARGEST_IMAGE = 150 * 10**6  # bytes of pixels, of 50 megapixels: with all copies 1 GB
+
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
@@ -115,6 +120,9 @@ def read_image(path, shape, resize="pad", invert_bright=False, bits=16):
     """
     with _image_file(path) as file:
         file.draft(None, [2 * max(shape[:2])] * 2)  # a JPEG is decoded at a fraction of its size
+        size = file.width * file.height * len(file.getbands())
+        if size > LARGEST_IMAGE:
+            raise ValueError(f"its pixels take {size:,} bytes, over {LARGEST_IMAGE:,}")
         image = ImageOps.exif_transpose(file)
         if image.mode.startswith("I"):
             values = np.asarray(image).astype(np.int64) >> (bits - 8)
@@ -145,6 +153,7 @@ def range_of_sizes(sizes):
 def _image_file(path):
     """The opened file; whatever a damaged one leads to inside the block becomes one line."""
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+    check_regular(path)
     try:
         with Image.open(path) as file:
             yield file

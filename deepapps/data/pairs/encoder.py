@@ -1,14 +1,22 @@
 """Sentences of two languages to subword numbers, and back. Imports no TensorFlow."""
 
 import dataclasses
+import typing
 
 import numpy as np
 
 from deepapps.data.ragged import Ragged
-from deepapps.data.tokenizers import UNKNOWN, Tokenizer, learn_tokenizer
+from deepapps.data.tokenizers import UNKNOWN, StoredTokenizer, Tokenizer, learn_tokenizer
 
 # Subwords know every text, so its number is free: it begins and ends a target, and ends a source.
 BOUNDARY = UNKNOWN
+
+
+class StoredPairs(typing.TypedDict):
+    """A `PairEncoder` as JSON holds it; no target where both sides share the source's."""
+
+    source: StoredTokenizer
+    target: StoredTokenizer | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,8 +71,8 @@ class PairEncoder:
     @classmethod
     def loaded(cls, source, target):
         """Brings back what `stored` gave."""
-        source = Tokenizer.loaded(**source)
-        return cls(source, source if target is None else Tokenizer.loaded(**target))
+        source = Tokenizer.loaded(source)
+        return cls(source, source if target is None else Tokenizer.loaded(target))
 
 
 def _bounded(tokenizer, texts, where, begin=True):

@@ -1,10 +1,14 @@
 """Time series of many lengths: .npz arrays to numbers that a network can read."""
 
+import typing
+
 import numpy as np
 
 from deepapps.data.examples import Examples
 from deepapps.data.npz import as_labels, npz_parts
 from deepapps.data.ragged import Ragged
+from deepapps.settings import LONGEST
+from deepapps.typed_json import within
 
 _RULE = "series must be an array (N, T, F) of numbers, shorter ones filled up with NaN at their end"
 
@@ -80,6 +84,14 @@ def _examples(where, inputs, labels, names, multi_label):
     return Examples(where, as_series(where, inputs), found)
 
 
+class StoredSeries(typing.TypedDict):
+    """A `SeriesEncoder` as JSON holds it."""
+
+    mean: list[float]
+    scale: list[float]
+    max_length: typing.Annotated[int, within(1, LONGEST)]
+
+
 class SeriesEncoder:
     """Scales the features of series to mean 0 and deviation 1, and marks real steps with a further
     feature, 1.
@@ -100,6 +112,14 @@ class SeriesEncoder:
         return cls(
             steps.mean(axis=0, dtype="float64"), np.where(deviation > 0, deviation, 1.0), max_length
         )
+
+    @classmethod
+    def loaded(cls, stored):
+        """Brings back what `stored` gave, `StoredSeries`. ValueError where it is damaged."""
+        made = cls(stored["mean"], stored["scale"], stored["max_length"])
+        if not len(made.mean) or len(made.mean) != len(made.scale) or not (made.scale > 0).all():
+            raise ValueError("'mean' and 'scale' must be as many numbers, and 'scale' above 0")
+        return made
 
     def form(self):
         """The inputs as `sequence_network` must know them."""

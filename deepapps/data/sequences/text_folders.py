@@ -3,11 +3,11 @@
 import functools
 import logging
 import os
-import pathlib
 
 from deepapps.data.examples import Examples
 from deepapps.data.folders import few, files_below, files_in, labelled_folders, part_folders
 from deepapps.data.lines import BadLines, encoding_of
+from deepapps.files import read_text
 
 ENDINGS = ("", ".txt")
 
@@ -65,17 +65,13 @@ def _read(folder, settings):
 def _text(path, encoding, refuse):
     """The text of a file; None, after a call of `refuse(fault)`, where it cannot be used."""
     try:
-        content = pathlib.Path(path).read_bytes()
-        text = content.decode(encoding or encoding_of(content)).strip()
-    except OSError as error:
-        refuse(f"cannot be read ({error.strerror}).")
+        text = read_text(path, lambda content: encoding or encoding_of(content)).strip()
     except LookupError:
         raise ValueError(f"Unknown encoding {encoding!r}, such as utf-8, utf-16, cp1252.") from None
-    except UnicodeDecodeError as error:
-        byte = f"byte 0x{content[error.start]:02x}"
-        refuse(f"is not {error.encoding.upper()} ({byte}); --encoding names another, as cp1252.")
-    else:
-        if text and "\0" not in text:
-            return text
-        refuse("holds a NUL byte." if text else "is empty.")
+    except ValueError as error:
+        refuse(str(error).removeprefix(f"{path}: "))
+        return None
+    if text and "\0" not in text:
+        return text
+    refuse("holds a NUL byte." if text else "is empty.")
     return None

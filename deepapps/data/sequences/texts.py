@@ -5,7 +5,13 @@ import dataclasses
 import numpy as np
 
 from deepapps.data.ragged import Ragged
-from deepapps.data.tokenizers import UNKNOWN, Tokenizer, learn_tokenizer
+from deepapps.data.tokenizers import UNKNOWN, StoredTokenizer, Tokenizer, learn_tokenizer
+
+
+class StoredTexts(StoredTokenizer):
+    """A `TextEncoder` as JSON holds it."""
+
+    pairs: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,9 +76,9 @@ class TextEncoder:
         return {"pairs": self.pairs, **self.tokenizer.stored()}
 
     @classmethod
-    def loaded(cls, pairs, **tokenizer):
-        """Brings back what `stored` gave."""
-        return cls(Tokenizer.loaded(**tokenizer), pairs)
+    def loaded(cls, stored):
+        """Brings back what `stored` gave, `StoredTexts`."""
+        return cls(Tokenizer.loaded(stored), stored["pairs"])
 
 
 def _pair(pair, where):
