@@ -41,6 +41,16 @@ def serialized(value):
     return value
 
 
+def schedule_name(settings):
+    """The name of the schedule of the learning rate; None where it is constant."""
+    schedule = settings.learning_rate_schedule
+    if isinstance(settings.optimizer, dict):
+        schedule = (settings.optimizer.get("config") or {}).get("learning_rate")
+    if isinstance(schedule, dict):
+        return schedule["class_name"]
+    return schedule if isinstance(schedule, str) and schedule != "constant" else None
+
+
 def make_schedule(settings, updates):
     """The learning rate: a number, or the Keras schedule stretched over `updates` updates."""
     rate = settings.learning_rate
