@@ -5,6 +5,7 @@ Keras's own loader builds whatever the config in the file names: besides layers 
 of Keras that write files or go to the network, and layers that hold code.
 """
 
+import contextlib
 import functools
 import io
 import json
@@ -57,6 +58,28 @@ def load_model(path: str | os.PathLike) -> keras.Model:
         reason = (reason.strip().splitlines() or [type(error).__name__])[0]
         raise ValueError(f"{path}: cannot be loaded ({reason})") from None
     return model
+
+
+def check_loadable(model: keras.Model) -> None:
+    """Raises ValueError, in one line, for a model that could be saved, but not loaded again: with a
+    layer or a function that is not registered, or a layer whose config does not make it anew.
+    """
+    try:
+        config = json.loads(json.dumps(keras.saving.serialize_keras_object(model)))
+        check_config(config)
+        with contextlib.suppress(_Made), model_of_config(config):
+            raise _Made
+    except Exception as error:  # Keras lets out whatever a layer's own code leads to
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ValueError(
+            "The model could not be loaded again. Put @keras.saving.register_keras_serializable() "
+            "before each layer, model and function of your own, and give it a `get_config` with "
+            f"all arguments. Lambda layers cannot be loaded. ({reason})"
+        ) from None
+
+
+class _Made(Exception):
+    """The model could be made, and is not needed: it never gets its memory."""
 
 
 def _check_archive(archive):
