@@ -49,7 +49,7 @@ def metrics_of(metrics, loss, names=None):
     """
     made = []
     for output, metric in _with_outputs(metrics, names):
-        one = _metric(metric, loss if output is None else _loss_of(loss, output))
+        one = _metric(metric, _loss_of(loss, output))
         one = one if output is None else OfOutput(one, output)
         taken = [other.name for other in made]
         number, name = 2, one.name
@@ -84,7 +84,12 @@ def _with_outputs(metrics, names):
 
 
 def _loss_of(loss, output):
-    losses = dict(by_output(loss)) if isinstance(loss, dict | list) else {output: loss}
+    """The loss of an `Output`, or where that is None, of a single one; None where it has none."""
+    if not isinstance(loss, dict | list):
+        return loss
+    losses = dict(by_output(loss))
+    if output is None and len(losses) == 1:
+        (output,) = losses
     return with_weight(losses.get(output))[0]
 
 
@@ -129,6 +134,19 @@ def _accuracy(loss, name):
         "Which 'accuracy' goes with this loss cannot be told: give the metric itself, such as "
         "keras.metrics.SparseCategoricalAccuracy('accuracy')."
     )
+
+
+def remarks_on(loss):
+    """What there is to be said of a loss, or of one for an output, that is taken in another way
+    than Keras takes it: lines of text.
+    """
+    losses = by_output(loss) if isinstance(loss, dict | list) else [(None, loss)]
+    reductions = {getattr(with_weight(one)[0], "reduction", None) for _, one in losses}
+    return [
+        f"The loss is summed over the examples and divided by their number: its "
+        f"reduction={reduction!r} is not used."
+        for reduction in sorted(reductions & {"sum", "mean_with_sample_weight"})
+    ]
 
 
 def check_labels(loss, targets, outputs, where):

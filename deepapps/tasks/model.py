@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from deepapps.data.source import ArraySource, Splits
 from deepapps.keras_internals import better_direction, compiled_with
-from deepapps.metrics.adapters import metrics_of
+from deepapps.metrics.adapters import metrics_of, remarks_on
 from deepapps.metrics.outputs import losses_by_output, output_names, with_weights
 from deepapps.task import Task
 
@@ -80,6 +80,8 @@ class ModelTask(Task):
                 "There are no validation data, hence no validation metrics, and the weights of the "
                 "last epoch are kept: give `validation_split`, or `data=Splits(train, validation)`."
             )
+        for remark in remarks_on(self.loss()):
+            _logger.warning(remark)
         return self._splits
 
     def network(self):

@@ -11,12 +11,14 @@ from deepapps.keras_internals import adam_slots, leave_gradients_unsummed
 from deepapps.networks.saved import check_config
 
 
-def make_optimizer(settings, updates):
+def make_optimizer(settings, updates, policy=None):
     """Makes the optimizer. Must be called, and the result built, in the scope of the strategy.
 
     Args:
         settings: The `TrainingSettings`.
         updates: Number of updates of the whole run, over which a schedule stretches.
+        policy: The name of the dtype policy of the model; under `mixed_float16` the loss is scaled.
+            Defaults to that of the settings.
     Raises: ValueError when the optimizer does not take a setting, such as `momentum`.
     """
     made = isinstance(settings.optimizer, dict)
@@ -25,7 +27,8 @@ def make_optimizer(settings, updates):
         optimizer.update_step = functools.partial(_adam_step, optimizer)
     # The loop sums gradients over the replicas itself, before the optimizer clips them.
     leave_gradients_unsummed(optimizer)
-    if settings.dtype_policy == "mixed_float16":
+    scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    if "mixed_float16" in (settings.dtype_policy, policy) and not scales:
         optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
     return optimizer
 

@@ -59,7 +59,8 @@ class State:
             self._direction = monitored_direction(task, settings)
             if self.workers.is_asynchronous:
                 check_asynchronous(self.model, train_source)
-            self.optimizer, loss = make_optimizer(settings, updates), per_example(task.loss())
+            self.optimizer = make_optimizer(settings, updates, self.model.dtype_policy.name)
+            loss = per_example(task.loss())
             class_weight = class_weights(settings.class_weight, train_source)
             is_masked, has_whole_batches = self._build(loss, class_weight, train_source)
         self.model.optimizer, self.model.stop_training = self.optimizer, False
@@ -200,11 +201,9 @@ class State:
         """
         batch = self.feed.load(self.feed.element(self.feed.start(0, 0), 0))
         inputs, targets, weights = tree.map_structure(lambda tensor: tensor[:EXAMPLES], batch)
-        if class_weight and (
-            tree.is_nested(targets) or len(targets.shape) != 1 or not targets.dtype.is_integer
-        ):
+        if class_weight and not _are_labels(targets):
             raise ValueError(
-                "`class_weight` needs targets that are class indices, one integer an example."
+                "`class_weight` needs targets that are class indices, one whole number an example."
             )
         outputs = self.model(inputs, training=False)
         self.outputs = tree.map_structure(lambda tensor: tensor.shape, outputs)
@@ -283,6 +282,13 @@ def _check_batch_size(feed, replicas):
             "`batch_size` must be a multiple of the number of replicas. Received: "
             f"batch_size={feed.batch_size}, {replicas} replicas"
         )
+
+
+def _are_labels(targets):
+    """Whether a few targets are class indices, `(B,)` or `(B, 1)`."""
+    if tree.is_nested(targets) or len(targets.shape) > 2 or (*targets.shape[1:], 1)[0] != 1:
+        return False
+    return not targets.dtype.is_floating or bool(tf.reduce_all(targets == tf.round(targets)))
 
 
 def _named(**groups):

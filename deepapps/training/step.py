@@ -237,11 +237,11 @@ class Step:
         if self.class_weight is None:
             return inputs, targets, weights
         table = [self.class_weight.get(label, 1.0) for label in range(max(self.class_weight) + 1)]
-        known = tf.cast(targets, "int32") < len(table)
-        factors = tf.gather(
-            tf.constant(table, "float32"), tf.where(known, tf.cast(targets, "int32"), 0)
-        )
-        return inputs, targets, weights * tf.where(known, factors, 1.0)
+        labels = tf.cast(tf.reshape(targets, [-1]), "int32")
+        known = labels < len(table)
+        factors = tf.gather(tf.constant(table, "float32"), tf.where(known, labels, 0))
+        factors = to_rank(tf.where(known, factors, 1.0), weights)
+        return inputs, targets, weights * factors
 
     def _slice(self, element):
         """The part of a batch that is this replica's."""
