@@ -108,7 +108,7 @@ class Step:
 
         return self._compiled(call, feed)
 
-    def measure(self, targets, outputs, weights, inputs=None):
+    def measure(self, targets, outputs, weights, inputs=()):
         """Adds the loss and the metrics of outputs to `metrics`."""
         self._measure(*self._losses(targets, outputs, weights, inputs))
 
