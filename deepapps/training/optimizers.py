@@ -7,18 +7,18 @@ import inspect
 import keras
 import tensorflow as tf
 
-from deepapps.keras_internals import adam_slots, leave_gradients_unsummed
+from deepapps.keras_internals import adam_slots, layers_of, leave_gradients_unsummed
 from deepapps.networks.saved import check_config
 
 
-def make_optimizer(settings, updates, policy=None):
+def make_optimizer(settings, updates, model=None):
     """Makes the optimizer. Must be called, and the result built, in the scope of the strategy.
 
     Args:
         settings: The `TrainingSettings`.
         updates: Number of updates of the whole run, over which a schedule stretches.
-        policy: The name of the dtype policy of the model; under `mixed_float16` the loss is scaled.
-            Defaults to that of the settings.
+        model: The model; where the settings or one of its layers has the dtype policy
+            `mixed_float16`, the loss is scaled.
     Raises: ValueError when the optimizer does not take a setting, such as `momentum`.
     """
     made = isinstance(settings.optimizer, dict)
@@ -27,8 +27,9 @@ def make_optimizer(settings, updates, policy=None):
         optimizer.update_step = functools.partial(_adam_step, optimizer)
     # The loop sums gradients over the replicas itself, before the optimizer clips them.
     leave_gradients_unsummed(optimizer)
+    policies = {layer.dtype_policy.name for layer in (layers_of(model) if model else ())}
     scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-    if "mixed_float16" in (settings.dtype_policy, policy) and not scales:
+    if "mixed_float16" in {settings.dtype_policy, *policies} and not scales:
         optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
     return optimizer
 

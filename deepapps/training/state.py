@@ -59,7 +59,7 @@ class State:
             self._direction = monitored_direction(task, settings)
             if self.workers.is_asynchronous:
                 check_asynchronous(self.model, train_source)
-            self.optimizer = make_optimizer(settings, updates, self.model.dtype_policy.name)
+            self.optimizer = make_optimizer(settings, updates, self.model)
             loss = per_example(task.loss())
             class_weight = class_weights(settings.class_weight, train_source)
             is_masked, has_whole_batches = self._build(loss, class_weight, train_source)

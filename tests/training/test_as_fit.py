@@ -218,3 +218,21 @@ def test_a_metric_of_ones_own_does_not_see_what_fills_the_last_batch(metric, exp
 def test_xla_is_refused_for_what_takes_a_batch_as_a_whole():
     with pytest.raises(ValueError, match="`jit_compile` must be False or 'auto'"):
         train(dense, (X, YES), "dice", jit_compile=True)
+
+
+def test_class_weights_of_targets_in_a_column():
+    """The number of yes is weighed three times, as `fit` does it."""
+    plain = train(dense, (X, YES), "bce")["loss"]
+    weights = np.where(YES[:, 0] > 0, 3.0, 1.0).astype("float32")
+    expected = train(dense, (X, YES, weights), "bce")["loss"]
+    assert train(dense, (X, YES), "bce", class_weight={1: 3.0})["loss"] == pytest.approx(expected)
+    assert expected > plain
+
+
+def test_a_model_of_half_precision_has_its_loss_scaled():
+    def half():
+        return keras.Sequential([keras.Input((4,)), layers.Dense(1, dtype="mixed_float16")])
+
+    task = ModelTask(half, deepapps.Splits((X, YES)), "mse")
+    session = Session(task, deepapps.TrainingSettings(batch_size=24, progress=False))
+    assert isinstance(session.model.optimizer, keras.optimizers.LossScaleOptimizer)
