@@ -14,6 +14,9 @@ from keras.src.backend.common import (  # Keras 3.14 to 3.16; no public way
 )
 
 # Keras 3.14 to 3.16; no public way
+from keras.src.backend.common.masking import set_keras_mask
+
+# Keras 3.14 to 3.16; no public way
 from keras.src.backend.common.variables import initialize_all_variables
 
 # Keras 3.14 to 3.16; the public `load_weights` takes no open file
@@ -31,8 +34,10 @@ __all__ = [
     "WithOwnScores",
     "WithoutFiles",
     "adam_slots",
+    "attach_mask",
     "attached_mask",
     "better_direction",
+    "compiled_with",
     "get_autocast_scope",
     "is_compiled_by_xla",
     "keep_to_this_process",
@@ -115,6 +120,11 @@ def attached_mask(tensor):
     return getattr(tensor, "_keras_mask", None)
 
 
+def attach_mask(tensor, mask) -> None:
+    """Attaches a mask to a tensor, as a layer of Keras does. Keras 3.14 to 3.16; no public way."""
+    set_keras_mask(tensor, mask)
+
+
 def layers_of(layer: keras.Layer) -> list[keras.Layer]:
     """All layers inside a layer or a model, at any depth. Keras 3.14 to 3.16; `model.layers` are
     those of the first level.
@@ -132,6 +142,13 @@ def better_direction(metric: keras.Metric) -> str | None:
     say. Keras 3.14 to 3.16; no public way.
     """
     return {"up": "max", "down": "min"}.get(getattr(metric, "_direction", None))
+
+
+def compiled_with(model: keras.Model) -> dict:
+    """The objects that a model was compiled with, `{argument: value}`. Keras 3.14 to 3.16; its
+    public compile config has descriptions of them.
+    """
+    return {**model._compile_config.config, "optimizer": model.optimizer}
 
 
 def wrapped_function(metric: keras.metrics.MeanMetricWrapper):

@@ -14,12 +14,15 @@ class ArraySource:
         inputs: An array, or a tuple or dict of arrays, whose first axis counts the `N` examples.
         targets: Likewise.
         weights: Sample weights, `(N,)`, that the loss is multiplied with. None means 1 for all.
-    Raises: ValueError when the arrays do not hold the same number of examples, or none.
+    Raises: ValueError when the arrays do not hold the same number of examples, or none, and for
+        what is no array, as ragged and sparse ones.
     """
 
     def __init__(self, inputs, targets, weights=None):
         arrays = (inputs, targets) if weights is None else (inputs, targets, weights)
-        self.arrays = optree.tree_map(np.asarray, arrays, is_leaf=_is_list_of_numbers)
+        self.arrays = optree.tree_map(_array, arrays, is_leaf=_is_list_of_numbers)
+        if len(arrays) == 3 and not isinstance(self.arrays[2], np.ndarray):
+            raise ValueError("`weights` must be one array, also where there are several outputs.")
         sizes = {array.shape[0] if array.ndim else 0 for array in optree.tree_leaves(self.arrays)}
         if len(sizes) != 1 or 0 in sizes:
             raise ValueError(
@@ -33,6 +36,20 @@ class ArraySource:
 
     def __getitem__(self, indices):
         return optree.tree_map(lambda array: array[indices], self.arrays)
+
+
+def _array(part):
+    """What a user gives, as an array."""
+    try:
+        array = np.asarray(part)
+    except ValueError:  # lists of different lengths
+        array = np.asarray(None)
+    if array.ndim == 0:
+        raise ValueError(
+            "`inputs`, `targets` and `weights` must be arrays, of rows of one length: pad ragged "
+            f"ones with zeros, make sparse ones dense. Received: {type(part).__name__}"
+        )
+    return array
 
 
 def _is_list_of_numbers(part):
@@ -132,7 +149,9 @@ def class_weights(given, source):
     Raises: ValueError when it has not, or for a class without an example.
     """
     targets = targets_in(source) if given else None
-    classes = targets is not None and targets.ndim == 1 and targets.dtype.kind in "iu"
+    is_array = isinstance(targets, np.ndarray)
+    targets = targets[:, 0] if is_array and targets.shape[1:] == (1,) else targets
+    classes = is_array and targets.ndim == 1 and targets.dtype.kind in "iub"
     if given != "balanced":
         absent = sorted({*given} - {*np.unique(targets).tolist()}) if classes else []
         if absent:

@@ -9,11 +9,11 @@ import numpy as np
 from keras import ops
 
 from deepapps.files import PAGE_OR_PICTURE, check_ending, write_text
+from deepapps.metrics.scripts import SPACELESS
 from deepapps.reporting.pages import render
 from deepapps.reporting.text_plots import plot_alignment
 
 END = "(end)"  # stands for the end of the source
-_SPACELESS = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
 # a number may hold no-break spaces
 _CHUNK = re.compile(r"(?:\S|(?<=\d)[\u00a0\u2007\u202f](?=\d))+")
 
@@ -122,7 +122,7 @@ def _word_starts(text):
         if inside:
             starts |= {inside[0], inside[-1] + 1}
     for place, letter in enumerate(text):
-        if unicodedata.name(letter, "").startswith(_SPACELESS):
+        if unicodedata.name(letter, "").startswith(SPACELESS):
             starts |= {place, place + 1}
     return {
         place

@@ -52,7 +52,7 @@ class Search:
         top_p: Draw from the likeliest tokens that together have this probability (Holtzman et al.
             2020).
         seed: Seed of what is drawn.
-    Raises: ValueError when a beam is asked for in drawing.
+    Raises: ValueError for a value out of range, and when a beam is asked for in drawing.
     """
 
     beam: int = 1
@@ -66,6 +66,18 @@ class Search:
     seed: int = 0
 
     def __post_init__(self):
+        rules = {
+            "beam": ("at least 1", self.beam >= 1),
+            "wanted": ("1 to `beam`", 1 <= self.wanted <= self.beam),
+            "no_repeat_ngram": ("at least 0", self.no_repeat_ngram >= 0),
+            "temperature": ("greater than 0", self.temperature is None or self.temperature > 0),
+            "top_k": ("at least 0", self.top_k >= 0),
+            "top_p": ("greater than 0, and at most 1", 0 < self.top_p <= 1),
+        }
+        for name, (rule, is_kept) in rules.items():
+            if not is_kept:
+                value = getattr(self, name)
+                raise ValueError(f"`{name}` must be {rule}. Received: {name}={value}")
         if self.temperature is not None and self.beam > 1:
             raise ValueError(
                 "`temperature` draws a single sequence: `beam` must be 1. Received: "
@@ -186,20 +198,23 @@ class Search:
         return tf.gather(logits, chosen, batch_dims=1), chosen
 
     def _allowed(self, logits, alive, position):
-        """Logits `(A * beam, V)` of the next tokens, `LOWEST` for those that may not come."""
+        """Logits `(A * beam, V)` of the next tokens, `LOWEST` for those that may not come. A
+        prefix may repeat itself.
+        """
+        allowed = logits
         if self.no_repeat_ngram:
             tokens = tf.reshape(alive["tokens"], [-1, tf.shape(alive["tokens"])[2]])
-            logits = without_repeats(logits, tokens, position, self.no_repeat_ngram)
+            allowed = without_repeats(logits, tokens, position, self.no_repeat_ngram)
         if "prefix" not in alive:
-            return logits
+            return allowed
         prefix = alive["prefix"]
         places = tf.shape(prefix)[1]
         given = tf.repeat(tf.gather(prefix, tf.minimum(position, places - 1), axis=1), self.beam)[
             :, None
         ]
         given = tf.where(position < places, given, 0)
-        free = tf.logical_or(given == 0, tf.range(tf.shape(logits)[1]) == given)
-        return tf.where(free, logits, LOWEST)
+        forced = tf.where(tf.range(tf.shape(logits)[1]) == given, logits, LOWEST)
+        return tf.where(given == 0, allowed, forced)
 
     def _end(self, alive, candidates, scores, count):
         """The best of what had ended and of the candidates that end now, with these scores after
@@ -276,17 +291,18 @@ def log_sums(logits, peaks):
 
 def filtered(logits, top_k=0, top_p=1.0):
     """Logits `(B, V)` of the `top_k` likeliest tokens that make up `top_p` together; `LOWEST`
-    for the others.
+    for the others. Of equal ones the first count.
     """
     if not top_k and top_p >= 1:
         return logits
-    ordered = tf.sort(logits, direction="DESCENDING")
+    order = tf.argsort(logits, direction="DESCENDING", stable=True)
+    ordered = tf.gather(logits, order, batch_dims=1)
     ranks = tf.range(tf.shape(logits)[1])
     before = tf.cumsum(tf.nn.softmax(ordered), axis=1, exclusive=True)
     in_reach = tf.logical_and(before < top_p, ranks < (top_k or tf.shape(logits)[1]))
     in_reach = tf.logical_or(in_reach, ranks == 0)
-    least = tf.reduce_min(tf.where(in_reach, ordered, tf.float32.max), axis=1, keepdims=True)
-    return tf.where(logits >= least, logits, LOWEST)
+    in_reach = tf.gather(in_reach, tf.argsort(order), batch_dims=1)
+    return tf.where(in_reach, logits, LOWEST)
 
 
 def without_repeats(logits, tokens, position, size):

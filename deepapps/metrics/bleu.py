@@ -1,9 +1,20 @@
 """BLEU and chrF of translations."""
 
+import functools
+import logging
+
 import sacrebleu
 
-# of sacreBLEU, for languages written without spaces
-_TOKENIZERS = {"zh": "zh", "ja": "char", "th": "char", "lo": "char", "km": "char", "my": "char"}
+from deepapps.metrics.scripts import SPACELESS, scripts_of
+
+_logger = logging.getLogger(__name__)
+
+# codes of languages written without spaces, by the tokenizer of sacreBLEU
+_CODES = {
+    "zh": "zh zho chi cmn yue wuu nan hak gan hsn lzh cjy cdo",
+    "char": "ja jpn th tha lo lao km khm my mya bur dz dzo bo bod tib ii iii shn khb",
+}
+_TOKENIZERS = {code: name for name, codes in _CODES.items() for code in codes.split()}
 
 
 class Bleu:
@@ -11,19 +22,19 @@ class Bleu:
 
     Args:
         language: Code of the language, which says how words are found: Chinese has a tokenizer of
-            its own, and languages written without spaces are read by characters. Defaults to none:
-            words as in English.
+            its own, and languages written without spaces are read by characters. Defaults to what
+            the script of the first references says.
     """
 
     name_of_each = "chrF"
 
     def __init__(self, language=None):
-        self._bleu = sacrebleu.BLEU(tokenize=tokenizer_for(language))
+        self._language, self._bleu = language, None
         self._chrf = sacrebleu.CHRF()
 
     def main(self, ours, references):
         """BLEU of all sentences together."""
-        return self._bleu.corpus_score(ours, [references]).score
+        return self._bleu_for(references).corpus_score(ours, [references]).score
 
     def figures(self, ours, references):
         """`bleu`, `chrf`, and `bleu_signature`: what BLEU was measured with, as sacreBLEU writes
@@ -40,9 +51,39 @@ class Bleu:
         pairs = zip(ours, references, strict=True)
         return [self._chrf.sentence_score(text, [reference]).score for text, reference in pairs]
 
+    def _bleu_for(self, references):
+        if self._bleu is None:
+            self._bleu = sacrebleu.BLEU(tokenize=tokenizer_for(self._language, references))
+        return self._bleu
 
-def tokenizer_for(language):
-    """The name of sacreBLEU's tokenizer for the code of a language, such as "zh_Hant"; None is
-    read as English.
+
+def tokenizer_for(language, texts):
+    """The name of sacreBLEU's tokenizer for a language.
+
+    Args:
+        language: Its code, such as "zh_Hant", or None.
+        texts: Texts of it. Where the code does not say that there are no spaces, their script does.
     """
-    return _TOKENIZERS.get((language or "").replace("-", "_").split("_")[0], "13a")
+    code = (language or "").replace("-", "_").split("_")[0].lower()
+    if code in _TOKENIZERS:
+        return _TOKENIZERS[code]
+    scripts = scripts_of(texts)
+    spaceless = {script: share for script, share in scripts.items() if script in SPACELESS}
+    if sum(spaceless.values()) <= 0.5:
+        return "13a"
+    is_chinese = spaceless.get("CJK", 0) > 0.95 * sum(spaceless.values())  # Japanese has kana
+    name = "zh" if is_chinese else "char"
+    _say(next(iter(spaceless)), language, name)
+    return name
+
+
+@functools.cache
+def _say(script, language, name):
+    """Once in a process."""
+    _logger.warning(
+        "The references are written without spaces (%s) and the target language is %s: words are "
+        "found by sacreBLEU's tokenizer %r. `target_language` settles it.",
+        script.lower().replace("cjk", "CJK"),
+        "not given" if language is None else repr(language),
+        name,
+    )

@@ -146,9 +146,12 @@ def multi_label_figures(probabilities, targets, class_names, threshold=0.5):
         per_class: `{name: {precision, recall, f1, support}}`.
     """
     found, targets = np.asarray(probabilities) >= threshold, np.asarray(targets) > 0
-    columns = precision_recall_fscore_support(targets, found, zero_division=0)
+    options = {"zero_division": 0}
+    if found.shape[1] == 1:  # scikit-learn takes a single column for two classes, no and yes
+        options["labels"] = [True]
+    columns = precision_recall_fscore_support(targets, found, **options)
     precision, recall, f1, support = (column.tolist() for column in columns)
-    micro = precision_recall_fscore_support(targets, found, average="micro", zero_division=0)
+    micro = precision_recall_fscore_support(targets, found, average="micro", **options)
     rows = zip(precision, recall, f1, support, strict=True)
     return {
         "accuracy": float(np.mean(np.all(found == targets, axis=1))),

@@ -1,13 +1,15 @@
 """Losses and metrics that Keras has in other forms."""
 
-import copy
+import functools
 import inspect
 
 import keras
-from keras import ops
+from keras import ops, tree
 
+from deepapps.keras_internals import attached_mask
 from deepapps.metrics.adapters import same_rank
 from deepapps.metrics.heads import main_output
+from deepapps.metrics.outputs import by_output, output_at, to_rank, with_weight
 
 
 def smoothed(label_smoothing, multi_label=False):
@@ -94,45 +96,72 @@ def token_accuracy():
 
 
 def per_example(loss):
-    """A loss as `function(targets, outputs, inputs)` to unreduced values.
+    """A loss as `function(targets, outputs, inputs)` to `(losses, mask)`: the unreduced values, and
+    which of them count, boolean, or None where all do.
+
+    A mask comes from the outputs, where an embedding masks steps, and from `ignore_class`.
 
     Args:
         loss: A Keras loss or its name; a function of targets and outputs and, where it has an
-            argument of that name, of `inputs`; or, for a model with a dict of outputs, a dict of
-            such losses, or of `(loss, weight)`, whose values are averaged for each example and
-            summed.
+            argument of that name, of `inputs`; or, for a model with several outputs, a dict or
+            list of such losses, or of `(loss, weight)`, whose values are averaged for each example
+            and summed. None in it: no loss for that output.
     """
-    if isinstance(loss, dict):
-        return _sum_of({name: _with_weight(one) for name, one in loss.items()})
+    if isinstance(loss, dict | list):
+        return _sum_of([(place, with_weight(one)) for place, one in by_output(loss)])
     loss = keras.losses.get(loss)
-    if isinstance(loss, keras.losses.Loss):
-        loss = copy.copy(loss)
-        loss.reduction = None
-    if uses_inputs(loss):
-        return lambda targets, outputs, inputs: loss(*same_rank(targets, outputs), inputs=inputs)
-    return lambda targets, outputs, inputs: loss(*same_rank(targets, outputs))
+    function = _unreduced(loss) if isinstance(loss, keras.losses.Loss) else loss
+    takes_inputs = uses_inputs(loss)
+
+    def losses_of(targets, outputs, inputs):
+        more = {"inputs": inputs} if takes_inputs else {}
+        losses = function(*same_rank(targets, outputs), **more)
+        masks = [mask for mask in map(attached_mask, (outputs, losses)) if mask is not None]
+        return losses, functools.reduce(ops.logical_and, masks) if masks else None
+
+    return losses_of
 
 
 def uses_inputs(loss):
-    """Whether a loss, or one of a dict, has an argument `inputs`."""
-    if isinstance(loss, dict):
-        return any(uses_inputs(_with_weight(one)[0]) for one in loss.values())
+    """Whether a loss, or one for an output, has an argument `inputs`."""
+    if isinstance(loss, dict | list):
+        return any(uses_inputs(with_weight(one)[0]) for _, one in by_output(loss))
     return inspect.isfunction(loss) and "inputs" in inspect.signature(loss).parameters
 
 
-def _with_weight(loss):
-    return loss if isinstance(loss, tuple) else (loss, 1.0)
+def _unreduced(loss):
+    """The values of a Keras loss object, before its reduction, with the mask of `ignore_class`."""
+
+    def values(*targets_and_outputs):
+        return loss.call(
+            *tree.map_structure(
+                lambda tensor: ops.convert_to_tensor(tensor, dtype=loss.dtype), targets_and_outputs
+            )
+        )
+
+    return values
 
 
 def _sum_of(parts):
-    """The weighted sum of losses, `{output: (loss, weight)}`, as one loss."""
-    parts = {name: (per_example(loss), weight) for name, (loss, weight) in parts.items()}
+    """The weighted sum of losses, `[(place, (loss, weight)), ...]`, as one loss."""
+    parts = [(place, per_example(loss), weight) for place, (loss, weight) in parts]
 
     def total(targets, outputs, inputs):
         values = []
-        for name, (loss, weight) in parts.items():
-            losses = ops.cast(loss(targets[name], outputs[name], inputs), "float32")
-            values.append(weight * ops.mean(losses, axis=tuple(range(1, len(losses.shape)))))
-        return sum(values)
+        for place, loss, weight in parts:
+            losses, mask = loss(output_at(targets, place), output_at(outputs, place), inputs)
+            values.append(weight * _mean_of_each(ops.cast(losses, "float32"), mask))
+        return sum(values), None
 
     return total
+
+
+def _mean_of_each(losses, mask):
+    """The losses of the examples, `(B,)`: means over further axes. With a mask `(B, T)` their mean
+    is that over all steps that count, as Keras takes it.
+    """
+    if mask is not None:
+        losses, mask = losses * 1.0, ops.cast(mask, losses.dtype)
+        share = ops.mean(mask)
+        losses = losses * to_rank(mask, losses) / ops.maximum(share, keras.config.epsilon())
+    return ops.mean(losses, axis=tuple(range(1, len(losses.shape))))

@@ -5,6 +5,7 @@ Keras's own loader builds whatever the config in the file names: besides layers 
 of Keras that write files or go to the network, and layers that hold code.
 """
 
+import contextlib
 import functools
 import io
 import json
@@ -27,6 +28,7 @@ LARGEST_CONFIG = 2**26  # bytes
 # a part of more bytes than that may be that many times what is stored of it
 SMALL, LARGEST_RATIO = 2**24, 10
 LARGEST_OUTPUT = 2**28  # numbers that a layer puts out for one example
+LONGEST_REASON = 200  # letters; Keras's may hold code or weights
 ADVICE = "Only layers of Keras and deepapps, and what you have registered, are loaded"
 
 # layers that hold code, or read files
@@ -54,10 +56,35 @@ def load_model(path: str | os.PathLike) -> keras.Model:
             _check_sizes(model, stored)
         load_weights(model, weights)
     except Exception as error:  # Keras lets out whatever a damaged file leads to
-        reason = str(error).rpartition("Exception encountered: ")[2]  # the innermost
-        reason = (reason.strip().splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"{path}: cannot be loaded ({reason})") from None
+        raise ValueError(f"{path}: cannot be loaded ({_reason(error)})") from None
     return model
+
+
+def check_loadable(model: keras.Model) -> None:
+    """Raises ValueError, in one line, for a model that could be saved, but not loaded again: with a
+    layer or a function that is not registered, or a layer whose config does not make it anew.
+    """
+    try:
+        config = json.loads(json.dumps(keras.saving.serialize_keras_object(model)))
+        check_config(config)
+        with contextlib.suppress(_Made), model_of_config(config):
+            raise _Made
+    except Exception as error:  # Keras lets out whatever a layer's own code leads to
+        raise ValueError(
+            "The model could not be loaded again. Put @keras.saving.register_keras_serializable() "
+            "before each layer, model and function of your own, and give it a `get_config` with "
+            f"all arguments. Lambda layers cannot be loaded. ({_reason(error, ADVICE)})"
+        ) from None
+
+
+def _reason(error, left_out=""):
+    """The innermost reason of what Keras raises, in one line."""
+    reason = str(error).rpartition("Exception encountered: ")[2].replace(left_out, "").strip(" .")
+    return (reason.splitlines() or [type(error).__name__])[0][:LONGEST_REASON]
+
+
+class _Made(Exception):
+    """The model could be made, and is not needed: it never gets its memory."""
 
 
 def is_made_by(model, make):

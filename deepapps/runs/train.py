@@ -1,15 +1,22 @@
 """`train`: a session, and the folder of its Run."""
 
 import contextlib
+import inspect
+import logging
+
+import keras
 
 from deepapps.distribution.workers import lost_workers_named
 from deepapps.files import storable, write_atomically, write_json
+from deepapps.networks.saved import check_loadable
 from deepapps.runs.opening import open_run
 from deepapps.task import Task
-from deepapps.tasks.model import ModelTask
+from deepapps.tasks.model import ModelTask, compiled_parts
 from deepapps.training.checkpoints import checkpoints
 from deepapps.training.optimizers import serialized
 from deepapps.training.session import Keeper, Session
+
+_logger = logging.getLogger(__name__)
 
 
 def train(
@@ -18,7 +25,8 @@ def train(
     model=None,
     data=None,
     loss=None,
-    metrics=(),
+    metrics=None,
+    validation_split=None,
     output=None,
     resume=False,
     overwrite=False,
@@ -29,12 +37,15 @@ def train(
     """Trains a task, or any Keras model, and returns the Run.
 
     Args:
-        task: A `Task`. Or else give `model`, `data` and `loss`:
-        model: A function that builds a `keras.Model`; or, on one replica, a built one.
+        task: A `Task`, or what `model` takes. Or else give `model`, `data` and `loss`:
+        model: A function that builds a `keras.Model`; or, on one replica, a built one. Where this
+            is compiled, its loss, metrics and optimizer are taken.
         data: `Splits`; or what to train on: a source, a tuple of arrays `(inputs, targets[,
             weights])`, or a `tf.data.Dataset` of batches.
         loss: A Keras loss or its name, or a function `(targets, outputs)` to losses per example.
-        metrics: Keras metrics or their names.
+            For several outputs a dict or list of these, or of `(loss, weight)`.
+        metrics: Keras metrics or their names. For several outputs a dict or list of such lists.
+        validation_split: Share of the arrays, 0 to 1, at their end, to validate with.
         output: Folder of the Run. Defaults to a new `runs/<task>-<date>-<time>`.
         resume: Go on with the Run in `output`; start where there is none, return it where it is
             finished.
@@ -49,7 +60,11 @@ def train(
         FloatingPointError: when the loss is no longer finite.
         SystemExit: with status 143 after a SIGTERM, once a checkpoint is written.
     """
-    task = _task(task, model, data, loss, metrics)
+    if isinstance(task, keras.Model) or inspect.isfunction(task):
+        task, model = None, _only(task, model)
+    loss, metrics, training = _with_compiled(model, loss, metrics, training)
+    task = _task(task, model, data, loss, metrics, validation_split)
+    _check_made(training)
     for name in {"optimizer", "learning_rate_schedule"} & training.keys():
         training[name] = serialized(training[name])
     if strategy is not None:
@@ -78,6 +93,7 @@ def session_of(run, callbacks=(), strategy=None):
         if run.is_begun:
             run.task.load(run.path)
         session = Session(run.task, run.training, strategy, callbacks, keeper=RunKeeper(run))
+        check_loadable(session.model)
         if session.workers.is_chief:
             stack.enter_context(run.held())
         if run.versions is not None:
@@ -152,14 +168,56 @@ def finish(run, session):
     session.workers.settle(())  # the others return a finished Run, too
 
 
-def _task(task, model, data, loss, metrics):
+def _task(task, model, data, loss, metrics, validation_split):
     """The task given, or the one that the model, the data, the loss and the metrics make."""
-    parts = {"model": model, "data": data, "loss": loss, "metrics": metrics or None}
+    parts = {
+        "model": model,
+        "data": data,
+        "loss": loss,
+        "metrics": metrics,
+        "validation_split": validation_split,
+    }
     given = [f"`{name}`" for name, value in parts.items() if value is not None]
     if task is None:
-        return ModelTask(model, data, loss, metrics)
+        return ModelTask(model, data, loss, metrics or (), validation_split)
     if not isinstance(task, Task):
         raise ValueError(f"`task` must be an instance of a Task. Received: {task!r}")
     if given:
         raise ValueError(f"A task has its own {given[0]}: leave it out, or leave out the task.")
     return task
+
+
+def _only(model, other):
+    if other is not None:
+        raise ValueError("The model is given twice: leave out `model`.")
+    return model
+
+
+def _with_compiled(model, loss, metrics, training):
+    """The loss, the metrics and the training settings, with what a compiled model brings beneath
+    what is given.
+    """
+    parts = compiled_parts(model)
+    given = {"loss": loss, "metrics": metrics, "optimizer": training.get("optimizer")}
+    other = [name for name in parts if given[name] is not None and parts[name] is not None]
+    if other:
+        _logger.warning(
+            "Of what the model was compiled with these are not used, but those given: %s.",
+            ", ".join(other),
+        )
+    loss, metrics, optimizer = (
+        parts.get(name) if value is None else value for name, value in given.items()
+    )
+    return loss, metrics, training if optimizer is None else training | {"optimizer": optimizer}
+
+
+def _check_made(training):
+    """Raises ValueError for settings of the learning rate beside an optimizer that has its own."""
+    if isinstance(training.get("optimizer"), str | None):
+        return
+    for name in ("learning_rate", "learning_rate_schedule", "warmup", "final_learning_rate"):
+        if name in training:
+            raise ValueError(
+                f"`{name}` is that of the optimizer, which was made before: set it there, or give "
+                "`optimizer` by its name."
+            )

@@ -46,6 +46,11 @@ _WRITERS = (
     ProgressReport,
 )
 
+_SET_LEARNING_RATE = (
+    keras.callbacks.LearningRateScheduler,
+    keras.callbacks.ReduceLROnPlateau,
+)
+
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
 
 
@@ -116,6 +121,20 @@ def check_no_batch_hooks(callbacks):
             raise ValueError(
                 "With parameter servers no batch comes after another: callbacks must do without "
                 f"batch hooks. Received: {_name(callback)}"
+            )
+
+
+def check_learning_rate(callbacks, schedule):
+    """Raises ValueError when a callback sets the learning rate, and a schedule does, too.
+
+    Args:
+        schedule: The name of the schedule, or None.
+    """
+    for callback in callbacks:
+        if schedule and isinstance(callback, _SET_LEARNING_RATE):
+            raise ValueError(
+                f"{_name(callback)} sets the learning rate, and so does the schedule {schedule}: "
+                "give learning_rate_schedule='constant', or leave out the callback."
             )
 
 

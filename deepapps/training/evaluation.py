@@ -77,7 +77,8 @@ def evaluate_model(task, predictor, source, batch_size, workers, **answering):
 
 def _step(task, predictor, workers):
     metrics = [keras.metrics.Mean("loss"), *task.metrics()]
-    return Step(predictor.model, None, per_example(task.loss()), metrics, workers)
+    loss = per_example(task.loss())
+    return Step(predictor.model, None, loss, metrics, workers, has_whole_batches=True)
 
 
 def _measured(task, predictor, outputs, targets, weights):

@@ -112,6 +112,7 @@ class DatasetFeed:
             )
         if int(dataset.cardinality()) == tf.data.INFINITE_CARDINALITY:
             raise ValueError("The dataset never ends: give it an end with `.take(steps)`.")
+        _check_batches(dataset.element_spec)
         self.steps, self.batch_size = _count(dataset)
         if self.steps == 0:
             raise ValueError("The dataset is empty.")
@@ -134,6 +135,29 @@ class DatasetFeed:
         valid = tf.cast(tf.range(self.batch_size) < size, "float32")
         return with_weights(
             tree.map_structure(lambda tensor: tf.gather(tensor, rows), batch), valid
+        )
+
+
+def _check_batches(spec):
+    """Raises ValueError, in one line, for a dataset whose elements are no batches."""
+    if not isinstance(spec, tuple) or len(spec) not in (2, 3):
+        raise ValueError(
+            "A dataset must give batches (inputs, targets) or (inputs, targets, weights). "
+            f"Received: {spec}"
+        )
+    if len(spec) == 3 and tree.is_nested(spec[2]):
+        raise ValueError("The weights of a batch must be one tensor, also for several outputs.")
+    parts = tree.flatten(spec)
+    if any(not isinstance(part, tf.TensorSpec) for part in parts):
+        raise ValueError(
+            "A dataset must give dense tensors: `.map` ragged ones to `.to_tensor()`, sparse ones "
+            f"to `tf.sparse.to_dense`. Received: {spec}"
+        )
+    known = [part.shape for part in parts if part.shape.rank is not None]
+    if any(not shape.rank for shape in known) or len({shape[0] for shape in known} - {None}) > 1:
+        raise ValueError(
+            "A dataset must give batches, and these are single examples: add `.batch(size)`. "
+            f"Received: {spec}"
         )
 
 

@@ -7,16 +7,18 @@ import inspect
 import keras
 import tensorflow as tf
 
-from deepapps.keras_internals import adam_slots, leave_gradients_unsummed
+from deepapps.keras_internals import adam_slots, layers_of, leave_gradients_unsummed
 from deepapps.networks.saved import check_config
 
 
-def make_optimizer(settings, updates):
+def make_optimizer(settings, updates, model=None):
     """Makes the optimizer. Must be called, and the result built, in the scope of the strategy.
 
     Args:
         settings: The `TrainingSettings`.
         updates: Number of updates of the whole run, over which a schedule stretches.
+        model: The model; where the settings or one of its layers has the dtype policy
+            `mixed_float16`, the loss is scaled.
     Raises: ValueError when the optimizer does not take a setting, such as `momentum`.
     """
     made = isinstance(settings.optimizer, dict)
@@ -25,7 +27,9 @@ def make_optimizer(settings, updates):
         optimizer.update_step = functools.partial(_adam_step, optimizer)
     # The loop sums gradients over the replicas itself, before the optimizer clips them.
     leave_gradients_unsummed(optimizer)
-    if settings.dtype_policy == "mixed_float16":
+    policies = {layer.dtype_policy.name for layer in (layers_of(model) if model else ())}
+    scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    if "mixed_float16" in {settings.dtype_policy, *policies} and not scales:
         optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
     return optimizer
 
@@ -39,6 +43,16 @@ def serialized(value):
     if isinstance(value, keras.optimizers.Optimizer):
         return keras.optimizers.serialize(value)
     return value
+
+
+def schedule_name(settings):
+    """The name of the schedule of the learning rate; None where it is constant."""
+    schedule = settings.learning_rate_schedule
+    if isinstance(settings.optimizer, dict):
+        schedule = (settings.optimizer.get("config") or {}).get("learning_rate")
+    if isinstance(schedule, dict):
+        return schedule["class_name"]
+    return schedule if isinstance(schedule, str) and schedule != "constant" else None
 
 
 def make_schedule(settings, updates):

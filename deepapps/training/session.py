@@ -17,10 +17,14 @@ from deepapps.inference.predictor import Predictor
 from deepapps.metrics.adapters import check_labels
 from deepapps.settings import TrainingSettings
 from deepapps.task import Task
-from deepapps.training.callbacks import check_no_batch_hooks, make_callbacks
+from deepapps.training.callbacks import (
+    check_learning_rate,
+    check_no_batch_hooks,
+    make_callbacks,
+)
 from deepapps.training.evaluation import Measure, evaluate_model
 from deepapps.training.interruption import stop_requests
-from deepapps.training.optimizers import current_learning_rate
+from deepapps.training.optimizers import current_learning_rate, schedule_name
 from deepapps.training.pace import Pace
 from deepapps.training.state import State
 
@@ -91,6 +95,7 @@ class Session:
         strategy = make_strategy(
             self.settings.strategy if isinstance(strategy, str | None) else strategy
         )
+        check_learning_rate(callbacks, schedule_name(self.settings))
         _set_seeds(self.settings)
         self.splits = task.data() if splits is None else splits
         self.state = State(task, self.settings, strategy, self.splits.train, model)

@@ -15,10 +15,12 @@ from deepapps.distribution.workers import Workers
 from deepapps.files import blamed_on
 from deepapps.metrics.adapters import check_labels
 from deepapps.metrics.losses import per_example
+from deepapps.metrics.outputs import with_mask
 from deepapps.task import monitored_direction
 from deepapps.training import checkpoints
 from deepapps.training.callbacks import restore_state, state_of
 from deepapps.training.feeds import make_feed
+from deepapps.training.filler import EXAMPLES, takes_whole_batches
 from deepapps.training.normalization import join_messages
 from deepapps.training.optimizers import make_optimizer
 from deepapps.training.scheduling import check_asynchronous
@@ -38,7 +40,7 @@ class State:
         best: The best value of the task's monitor so far, or None.
         seconds: Time spent in the present epoch.
         feed: The feed of the training data.
-        outputs: The shape of the model's outputs for one example; `()` where there are several.
+        outputs: The shape of the model's outputs, nested where there are several.
         code: The `Step` that is compiled.
         workers: The `Workers` of the strategy.
         signal, is_due: What the workers have settled: the signal that stops them, or None; whether
@@ -48,7 +50,6 @@ class State:
     def __init__(self, task, settings, strategy, train_source, model=None):
         self.epoch, self.step, self.history, self.best, self.seconds = 0, 0, [], None, 0.0
         self._task, self._epochs = task, settings.epochs
-        self._direction = monitored_direction(task, settings)
         self.workers, self.signal, self.is_due = Workers(strategy), None, False
         self.feed = make_feed(train_source, settings.batch_size, settings.seed, self.workers.share)
         _check_batch_size(self.feed, strategy.num_replicas_in_sync)
@@ -57,11 +58,13 @@ class State:
             self.model = task.network() if model is None else model
             augmentation = task.augmentation()
             self.metrics = [keras.metrics.Mean("loss"), *task.metrics()]
+            self._direction = monitored_direction(task, settings)
             if self.workers.is_asynchronous:
                 check_asynchronous(self.model, train_source)
-            self.optimizer, loss = make_optimizer(settings, updates), per_example(task.loss())
+            self.optimizer = make_optimizer(settings, updates, self.model)
+            loss = per_example(task.loss())
             class_weight = class_weights(settings.class_weight, train_source)
-            self._build(loss, class_weight, train_source)
+            is_masked, has_whole_batches = self._build(loss, class_weight, train_source)
         self.model.optimizer, self.model.stop_training = self.optimizer, False
         self.workers.adopt(self.model)
         join_messages(self.model)
@@ -73,7 +76,9 @@ class State:
             self.workers,
             augmentation,
             class_weight,
-            use_jit(settings.jit_compile, self.model, self.workers),
+            use_jit(settings.jit_compile, self.model, self.workers, has_whole_batches),
+            is_masked,
+            has_whole_batches,
         )
         self._variables = _named(
             model=self.model.variables,
@@ -195,28 +200,30 @@ class State:
         """Builds what is built lazily, with one example: in a compiled call on replicas it would
         fail.
 
+        Returns: whether the loss has a mask, and whether it or a metric takes a batch as a whole.
         Raises: ValueError when the loss or a metric does not fit the targets and the outputs.
         """
         batch = self.feed.load(self.feed.element(self.feed.start(0, 0), 0))
-        inputs, targets, weights = tree.map_structure(lambda tensor: tensor[:1], batch)
-        if class_weight and (
-            tree.is_nested(targets) or len(targets.shape) != 1 or not targets.dtype.is_integer
-        ):
+        inputs, targets, weights = tree.map_structure(lambda tensor: tensor[:EXAMPLES], batch)
+        if class_weight and not _are_labels(targets):
             raise ValueError(
-                "`class_weight` needs targets that are class indices, one integer an example."
+                "`class_weight` needs targets that are class indices, one whole number an example."
             )
         outputs = self.model(inputs, training=False)
-        self.outputs = getattr(outputs, "shape", ())
+        self.outputs = tree.map_structure(lambda tensor: tensor.shape, outputs)
         check_labels(self._task.loss(), targets_in(train_source), self.outputs, "train")
         self.optimizer.build(self.model.trainable_variables)
 
         def measure():
-            loss(targets, outputs, inputs)
+            _, mask = loss(targets, outputs, inputs)
+            plain, counts = with_mask(outputs, weights)
             for metric in self.metrics[1:]:
-                metric.update_state(targets, outputs, sample_weight=weights)
+                metric.update_state(targets, plain, sample_weight=counts)
+            return mask is not None
 
         try:
-            self.workers.strategy.run(measure)
+            is_masked = self.workers.strategy.run(measure)
+            whole = takes_whole_batches(loss, self.metrics[1:], targets, outputs, inputs)
         except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
             shapes = [
                 tree.map_structure(lambda tensor: tuple(tensor.shape[1:]), part)
@@ -233,13 +240,22 @@ class State:
                 f"The metric {name!r} has a value for each class, and cannot pick the best "
                 "weights: give it an `average`, or put another metric first."
             )
+        return self.workers.strategy.experimental_local_results(is_masked)[0], whole
 
 
-def use_jit(setting, model, workers):
+def use_jit(setting, model, workers, has_whole_batches=False):
     """Whether XLA compiles the step.
 
-    Raises: ValueError when it is asked for on several replicas, where the sums over them forbid it.
+    Raises: ValueError when it is asked for on several replicas, where the sums over them forbid it,
+        or for a loss or metric that takes a batch as a whole, whose last one is smaller.
     """
+    if has_whole_batches:
+        if setting is True:
+            raise ValueError(
+                "`jit_compile` must be False or 'auto': the loss or a metric takes a batch as a "
+                "whole, and the last one may be smaller. Received: jit_compile=True"
+            )
+        return False
     if setting is True and not workers.has_one_device:
         raise ValueError(
             "`jit_compile` must be False or 'auto' on several replicas. Received: "
@@ -270,6 +286,13 @@ def _check_batch_size(feed, replicas):
             "`batch_size` must be a multiple of the number of replicas. Received: "
             f"batch_size={feed.batch_size}, {replicas} replicas"
         )
+
+
+def _are_labels(targets):
+    """Whether a few targets are class indices, `(B,)` or `(B, 1)`."""
+    if tree.is_nested(targets) or len(targets.shape) > 2 or (*targets.shape[1:], 1)[0] != 1:
+        return False
+    return not targets.dtype.is_floating or bool(tf.reduce_all(targets == tf.round(targets)))
 
 
 def _named(**groups):

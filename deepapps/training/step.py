@@ -12,7 +12,9 @@ import tensorflow as tf
 from keras import tree
 
 from deepapps.keras_internals import layers_of
+from deepapps.metrics.outputs import masked, to_rank, with_mask
 from deepapps.networks.augmentation import on_pairs
+from deepapps.training.filler import without_filler
 from deepapps.training.scheduling import ScheduledCall
 
 
@@ -30,6 +32,9 @@ class Step:
         augmentation: What `Task.augmentation` returns. Runs outside XLA.
         class_weight: `{class index: weight}` for integer targets, or None.
         jit: Whether XLA compiles the step.
+        is_masked: Whether the loss hides some of the steps or examples, by a mask of the outputs.
+        has_whole_batches: Whether the loss or a metric takes a batch as a whole, and must not see
+            the examples that fill one up. Not with XLA.
     """
 
     def __init__(
@@ -42,10 +47,13 @@ class Step:
         augmentation=None,
         class_weight=None,
         jit=False,
+        is_masked=False,
+        has_whole_batches=False,
     ):
         self.model, self.optimizer, self.loss, self.metrics = model, optimizer, loss, metrics
         self.workers, self.strategy, self.class_weight = workers, workers.strategy, class_weight
         self.augmentation, self._jit = augmentation, jit
+        self.is_masked, self.has_whole_batches = is_masked, has_whole_batches
 
     def with_metrics(self, metrics):
         """The same with other metrics."""
@@ -100,10 +108,9 @@ class Step:
 
         return self._compiled(call, feed)
 
-    def measure(self, targets, outputs, weights, inputs=None):
+    def measure(self, targets, outputs, weights, inputs=()):
         """Adds the loss and the metrics of outputs to `metrics`."""
-        losses = self._losses(targets, outputs, weights, inputs)
-        self._measure(targets, outputs, weights, losses)
+        self._measure(*self._losses(targets, outputs, weights, inputs))
 
     def _update_of(self, feed):
         """The update of one replica from its elements; augmentation stays outside XLA."""
@@ -152,32 +159,37 @@ class Step:
         first by what is the same on each: the number with the padding.
         """
         variables, alone = self.model.trainable_variables, self.strategy.num_replicas_in_sync == 1
-        count = tf.add_n([_count(weights) for *_, weights in batches])
-        whole = count if alone else tf.add_n([_room(weights, examples) for *_, weights in batches])
+        # a mask on the outputs is known only after the forward pass
+        is_counted = alone and not self.is_masked
+        size = _count if is_counted else functools.partial(_room, examples=examples)
+        whole = tf.add_n([size(weights) for *_, weights in batches])
         parts = [self._gradients(batch, whole, variables) for batch in batches]
         parts = (
             parts[0] if len(parts) == 1 else [_add(tensors) for tensors in zip(*parts, strict=True)]
         )
-        shapes = [(), *(variable.shape for variable in variables)]
-        loss, *gradients = parts if alone else _over_replicas(parts, shapes, count / whole)
+        if not alone:
+            parts = _over_replicas(parts, [(), (), *(variable.shape for variable in variables)])
+        share, *parts = parts
+        loss, *gradients = parts if is_counted else [_divided(part, share) for part in parts]
         self.optimizer.apply(_of_one_dtype(gradients), variables)
         return loss
 
-    def _gradients(self, batch, count, variables):
-        """This batch's part of the loss and of the gradients, where `count` examples make the
-        whole.
+    def _gradients(self, batch, whole, variables):
+        """This batch's share of the examples, part of the loss, and parts of the gradients, where
+        `whole` examples make the whole.
         """
         inputs, targets, weights = batch
         with tf.GradientTape() as tape:
             outputs = self.model(inputs, training=True)
-            losses = self._losses(targets, outputs, weights, inputs)
-            share = tf.math.divide_no_nan(_count(weights), count)
-            loss = tf.math.divide_no_nan(tf.reduce_sum(losses * weights), count)
+            measured = self._losses(targets, outputs, weights, inputs)
+            *_, losses, weights = measured
+            share = tf.math.divide_no_nan(_count(weights), whole)
+            loss = tf.math.divide_no_nan(tf.reduce_sum(losses * weights), whole)
             loss += share * self._penalty(loss.dtype)
             scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, [variable.value for variable in variables])
-        self._measure(targets, outputs, weights, losses)
-        return [loss, *map(self._whole_rows, gradients)]
+        self._measure(*measured)
+        return [share, loss, *map(self._whole_rows, gradients)]
 
     def _whole_rows(self, gradient):
         """A gradient; of an embedding, each row once, since Keras clips and squares the parts of
@@ -193,9 +205,17 @@ class Step:
         return tf.IndexedSlices(values, rows, gradient.dense_shape)
 
     def _losses(self, targets, outputs, weights, inputs):
-        """The losses, one for each weight: further axes are averaged."""
-        losses = tf.cast(self.loss(targets, outputs, inputs), "float32")
-        return tf.reduce_mean(losses, axis=list(range(weights.shape.rank, losses.shape.rank)))
+        """`(targets, outputs, weights, losses, weights of the losses)`: one loss for each weight,
+        which is 0 where a mask hides it; further axes are averaged.
+        """
+        if self.has_whole_batches:
+            batch = without_filler((targets, outputs, inputs, weights))
+            targets, outputs, inputs, weights = batch
+        losses, mask = self.loss(targets, outputs, inputs)
+        losses, counts = tf.cast(losses, "float32"), masked(weights, mask)
+        losses = tf.reduce_mean(losses, axis=list(range(counts.shape.rank, losses.shape.rank)))
+        losses = to_rank(losses, counts) if losses.shape.rank else losses
+        return targets, outputs, weights, losses, counts
 
     def _penalty(self, dtype):
         """The regularization losses of the layers."""
@@ -205,11 +225,11 @@ class Step:
             else 0.0
         )
 
-    def _measure(self, targets, outputs, weights, losses):
+    def _measure(self, targets, outputs, weights, losses, counts):
         """Adds a batch to the metrics; the padding, of weight 0, stays out."""
-        valid = tf.cast(weights != 0, "float32")
         mean, *metrics = self.metrics
-        mean.update_state(losses * weights + self._penalty("float32"), valid)
+        mean.update_state(losses * counts + self._penalty("float32"), _valid(counts))
+        outputs, valid = with_mask(outputs, _valid(weights))
         for metric in metrics:
             metric.update_state(targets, outputs, sample_weight=valid)
 
@@ -217,11 +237,11 @@ class Step:
         if self.class_weight is None:
             return inputs, targets, weights
         table = [self.class_weight.get(label, 1.0) for label in range(max(self.class_weight) + 1)]
-        known = tf.cast(targets, "int32") < len(table)
-        factors = tf.gather(
-            tf.constant(table, "float32"), tf.where(known, tf.cast(targets, "int32"), 0)
-        )
-        return inputs, targets, weights * tf.where(known, factors, 1.0)
+        labels = tf.cast(tf.reshape(targets, [-1]), "int32")
+        known = labels < len(table)
+        factors = tf.gather(tf.constant(table, "float32"), tf.where(known, labels, 0))
+        factors = to_rank(tf.where(known, factors, 1.0), weights)
+        return inputs, targets, weights * factors
 
     def _slice(self, element):
         """The part of a batch that is this replica's."""
@@ -265,6 +285,10 @@ def figures_of(metrics):
     }
 
 
+def _valid(weights):
+    return tf.cast(weights != 0, "float32")
+
+
 def _count(weights):
     """Number of examples, or tokens, that the loss is averaged over."""
     return tf.cast(tf.math.count_nonzero(weights), "float32")
@@ -275,27 +299,30 @@ def _room(weights, examples):
     return tf.cast(examples * tf.reduce_prod(tf.shape(weights)[1:]), "float32")
 
 
-def _over_replicas(parts, shapes, share):
-    """The replicas' parts of the loss and of each gradient, summed, and divided by the sum of their
-    shares.
-
-    All of a dtype go in one message. None, the gradient of an unused variable, stays None.
+def _over_replicas(parts, shapes):
+    """The parts of all replicas, summed. All of a dtype go in one message. None, the gradient of an
+    unused variable, stays None.
     """
     reduce = tf.distribute.get_replica_context().all_reduce
     # the shape of some gradients is not known when the step is traced
     sums = [
         None if part is None else tf.ensure_shape(part, shape)
-        for part, shape in zip((share, *parts), ((), *shapes), strict=True)
+        for part, shape in zip(parts, shapes, strict=True)
     ]
     for dtype in {part.dtype: None for part in sums if part is not None}:
         places = [i for i, part in enumerate(sums) if part is not None and part.dtype == dtype]
         for place, total in zip(places, reduce("SUM", [sums[i] for i in places]), strict=True):
             sums[place] = total
-    share, *sums = sums
-    return [
-        None if total is None else tf.math.divide_no_nan(total, tf.cast(share, total.dtype))
-        for total in sums
-    ]
+    return sums
+
+
+def _divided(tensor, share):
+    """A part of the update divided by the share of the examples that it is of."""
+    if tensor is None:
+        return None
+    if isinstance(tensor, tf.IndexedSlices):
+        return tf.IndexedSlices(_divided(tensor.values, share), tensor.indices, tensor.dense_shape)
+    return tf.math.divide_no_nan(tensor, tf.cast(share, tensor.dtype))
 
 
 def _of_one_dtype(gradients):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from deepapps.data.source import ArraySource, class_weights, hash_split
 
@@ -27,10 +28,24 @@ def test_array_source_without_weights_gives_pairs():
     assert len(ArraySource(np.zeros((3, 2)), np.zeros(3))[np.array([0])]) == 2
 
 
-@pytest.mark.parametrize(("inputs", "targets"), [([1, 2, 3], [1, 2]), ([], []), (1.0, 2.0)])
+@pytest.mark.parametrize(("inputs", "targets"), [([1, 2, 3], [1, 2]), ([], [])])
 def test_array_source_refuses_unequal_or_no_examples(inputs, targets):
     with pytest.raises(ValueError, match="the same number of examples"):
         ArraySource(inputs, targets)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "kind"),
+    [(1.0, "float"), ([[1, 2], [3]], "list"), (scipy.sparse.eye(2), "matrix|array")],
+)
+def test_array_source_refuses_what_is_no_array(inputs, kind):
+    with pytest.raises(ValueError, match=f"must be arrays, of rows.* Received: .*({kind})"):
+        ArraySource(inputs, [1, 2])
+
+
+def test_weights_are_one_array():
+    with pytest.raises(ValueError, match="`weights` must be one array"):
+        ArraySource(np.ones(2), np.ones(2), [np.ones(2), np.ones(2)])
 
 
 def test_hash_split_puts_every_example_in_one_part_near_its_share():

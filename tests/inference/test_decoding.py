@@ -165,6 +165,44 @@ def test_filtered_keeps_the_likeliest():
     assert np.all(kept())
 
 
+@pytest.mark.parametrize("options, kept", [({"top_k": 2}, 2), ({"top_p": 0.5}, 3)])
+def test_of_equal_tokens_the_first_are_kept_and_no_more(options, kept):
+    logits = np.asarray(filtered(tf.constant([[-1.0, 0, 0, 0, 0, 0]] * 3), **options))
+    places = [(row > LOWEST).nonzero()[0].tolist() for row in logits]
+    assert places == [list(range(1, kept + 1))] * 3
+
+
+@pytest.mark.parametrize("prefix", [[2, 2], [3, 2, 2]])
+@pytest.mark.parametrize("beam", [1, 3])
+def test_a_prefix_may_repeat_itself(prefix, beam):
+    """And what comes behind it may not."""
+    given = tf.constant([prefix] * SENTENCES)
+    result, _ = found(prefix=given, length=len(prefix) + 2, no_repeat_ngram=1, beam=beam)
+    for tokens, score in zip(result.tokens[:, 0], result.scores[:, 0], strict=True):
+        assert score > LOWEST / 2 and tokens[: len(prefix)].tolist() == prefix
+        assert not {2, 3}.intersection(tokens[len(prefix) :].tolist()) - ({3} - set(prefix))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"beam": 0},
+        {"wanted": 3, "beam": 2},
+        {"temperature": -1.0},
+        {"temperature": 0.0},
+        {"top_k": -1},
+        {"top_p": 0.0},
+        {"top_p": 1.5},
+        {"no_repeat_ngram": -2},
+    ],
+    ids=str,
+)
+def test_values_out_of_range_are_refused(options):
+    name, value = next(iter(options.items()))
+    with pytest.raises(ValueError, match=f"`{name}` must be .* Received: {name}={value}"):
+        Search(**options)
+
+
 def test_sampling_follows_the_distribution():
     script = np.tile(
         np.log(np.array([0.05, 0.5, 0.25, 0.15, 0.05], "float32")), (600, TOKENS, TOKENS, 1)

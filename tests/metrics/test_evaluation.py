@@ -218,3 +218,19 @@ def test_many_labels_by_hand():
     assert figures["per_class"]["b"] == {"precision": 1.0, "recall": 1.0, "f1": 1.0, "support": 2}
     assert figures["per_class"]["c"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
     assert figures["f1"] == pytest.approx(0.5) and figures["micro_f1"] == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize(
+    "probabilities, targets, figures, support",
+    [
+        ([0.9, 0.2], [1, 0], 1.0, 1),
+        ([0.1, 0.2], [0, 0], 0.0, 0),
+        ([0.9, 0.8], [1, 1], 1.0, 2),
+    ],
+    ids=["both", "never", "always"],
+)
+def test_a_single_label(probabilities, targets, figures, support):
+    of_all = multi_label_figures(np.c_[probabilities], np.c_[targets], ["spam"])
+    expected = dict.fromkeys(("precision", "recall", "f1"), figures)
+    assert of_all["per_class"] == {"spam": expected | {"support": support}}
+    assert of_all["f1"] == of_all["micro_f1"] == figures and of_all["accuracy"] == 1.0

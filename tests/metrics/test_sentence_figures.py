@@ -41,15 +41,39 @@ def test_the_best_are_long_and_the_worst_are_wrong():
     assert figures["worst"][0]["score"] < figures["worst"][1]["score"] < 50
 
 
-def test_bleu_finds_words_in_languages_without_spaces():
-    ours, theirs = ["狗在快快地跑着"], ["狗在慢慢地跑着"]
-    scores = {
-        language: Bleu(language).figures(ours, theirs) for language in (None, "zh", "ja", "zh-Hant")
-    }
-    assert scores["zh"]["bleu"] == scores["zh-Hant"]["bleu"] > scores[None]["bleu"]
-    assert (
-        "tok:zh" in scores["zh"]["bleu_signature"] and "tok:char" in scores["ja"]["bleu_signature"]
-    )
+CHINESE = ["狗在快快地跑着"], ["狗在慢慢地跑着"]
+JAPANESE = ["犬はゆっくりと走っています"], ["犬はとても速く走っています"]
+TIBETAN = ["ཁྱི་དེ་མགྱོགས་པོར་རྒྱུག"], ["ཁྱི་དེ་ག་ལེར་རྒྱུག"]
+
+
+@pytest.mark.parametrize(
+    "language, texts, tokenizer",
+    [
+        ("zh-Hant", CHINESE, "zh"),
+        ("cmn", CHINESE, "zh"),
+        ("yue", CHINESE, "zh"),
+        (None, CHINESE, "zh"),
+        ("de", CHINESE, "zh"),
+        ("ja", JAPANESE, "char"),
+        ("jpn", JAPANESE, "char"),
+        (None, JAPANESE, "char"),
+        ("dz", TIBETAN, "char"),
+        (None, TIBETAN, "char"),
+        (None, (["The dog 狗 runs"], ["The dog 狗 walks"]), "13a"),
+        ("ko", (["개가 공원에서 매우 빨리 달린다"], ["개가 공원에서 매우 빨리 걷는다"]), "13a"),
+    ],
+)
+def test_bleu_finds_words_in_languages_without_spaces(language, texts, tokenizer):
+    figures = Bleu(language).figures(*texts)
+    assert f"tok:{tokenizer}" in figures["bleu_signature"]
+    assert figures["bleu"] > 0
+
+
+def test_what_is_taken_from_the_script_is_said_once(caplog):
+    for _ in range(2):
+        Bleu("xx").main(*CHINESE)
+    (record,) = [one for one in caplog.records if "'xx'" in one.message]
+    assert "without spaces (CJK)" in record.message and "'zh'" in record.message
 
 
 def test_rouge_counted_by_hand():
@@ -62,7 +86,14 @@ def test_rouge_counted_by_hand():
 
 
 @pytest.mark.parametrize(
-    "language, same", [("de", "schöne größe"), ("zh", "狗跑"), ("ru", "собака")]
+    "language, same",
+    [
+        ("de", "schöne größe"),
+        ("zh", "狗跑"),
+        ("ru", "собака"),
+        (None, "собака бежит"),
+        (None, "狗跑"),
+    ],
 )
 def test_rouge_finds_words_in_other_languages(language, same):
     assert Rouge(language).main([same], [same]) == pytest.approx(100)

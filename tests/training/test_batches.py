@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from deepapps.data.order import index_batches
+from deepapps.training.feeds import make_feed
 
 
 @pytest.mark.parametrize("size, batch_size", [(230, 32), (64, 32), (31, 32), (1, 7), (97, 97)])
@@ -33,3 +35,22 @@ def test_the_order_follows_from_seed_and_epoch_alone():
 def test_without_a_seed_the_order_is_that_of_the_source():
     rows, _ = index_batches(6, 3)
     assert rows.tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda: tf.data.Dataset.from_tensor_slices((np.ones((4, 2)), np.ones(4))), "single exam"),
+        (lambda: tf.data.Dataset.from_tensor_slices(np.ones((4, 2))).batch(2), "give batches"),
+        (
+            lambda: tf.data.Dataset.from_tensors((tf.ragged.constant([[1], [2, 3]]), np.ones(2))),
+            "dense tensors",
+        ),
+        (lambda: tf.data.Dataset.from_tensors((np.ones(2), np.ones(2), {"a": 1})), "one tensor"),
+    ],
+    ids=["no batches", "no targets", "ragged", "weights of outputs"],
+)
+def test_a_dataset_that_gives_no_batches_is_refused_in_one_line(make, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        make_feed(make(), 2)
+    assert "\n" not in str(caught.value)
