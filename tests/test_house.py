@@ -32,6 +32,8 @@ FLOORS = (  # the rooms, from the top floor down
     "task",
     "settings",
     "files",
+    "tensorflow_start",
+    "errors",
 )
 MOST_LAZY = 25
 

@@ -5,6 +5,7 @@ import os
 import pathlib
 
 from deepapps.distribution.cluster import find_cluster
+from deepapps.distribution.pool import check_program
 from deepapps.files import mark_of, new_folder, read_json
 from deepapps.runs.commands import flags, is_flag, resuming, shell_command
 from deepapps.runs.folders import check_free
@@ -12,6 +13,7 @@ from deepapps.runs.opening import check_resume, load_run
 from deepapps.settings import TrainingSettings, check_keywords, split_settings
 from deepapps.task import Task
 from deepapps.tasks import TASKS, find_task
+from deepapps.tensorflow_start import starting_tensorflow
 from deepapps.tuning.journal import Journal
 from deepapps.tuning.progress import best_row, ranked
 from deepapps.tuning.search_settings import FREE_ON_RESUME, Objective, SearchSettings, objectives_of
@@ -152,8 +154,10 @@ def search(task, space=None, output=None, resume=False, overwrite=False, **setti
         RuntimeError: when all trials fail.
         SystemExit: with status 143 after a SIGTERM; trials that ran have written a checkpoint.
     """
+    check_program("A search")
     found, task, function = open_search(task, space, output, resume, overwrite, settings)
-    from deepapps.tuning.running import run_search  # Keras Tuner, and so TensorFlow
+    with starting_tensorflow():
+        from deepapps.tuning.running import run_search  # Keras Tuner
 
     return run_search(found, Space(function, task, found.fixed))
 
