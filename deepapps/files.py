@@ -13,6 +13,11 @@ PICTURE, PAGE_OR_PICTURE = (".png",), (".html", ".png")  # endings of explanatio
 UNFINISHED = ".writing"  # ends the names of the folders in which files are written
 
 
+def path_of(name):
+    """A path that a user names, in which `~` stands for the home folder as in a shell."""
+    return pathlib.Path(os.path.expanduser(name))
+
+
 @contextlib.contextmanager
 def write_atomically(path):
     """Yields a temporary path beside `path`; on success it is synced and renamed to `path`.
@@ -21,7 +26,7 @@ def write_atomically(path):
 
     Raises: OSError, with the name of the file, when it cannot be written.
     """
-    path = pathlib.Path(path)
+    path = path_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = pathlib.Path(tempfile.mkdtemp(UNFINISHED, f".{path.name}.", path.parent))
     try:
@@ -71,7 +76,7 @@ def write_json(path, value):
 
 def read_json(path):
     """Reads a JSON file; ValueError with its name when it cannot be read or is not JSON."""
-    return _parsed(path, json.loads)
+    return _parsed(path, json.loads)  # which knows UTF-8 and UTF-16, with and without a mark
 
 
 def read_json_lines(path):
@@ -120,9 +125,12 @@ def mark_of(file):
 
 def _parsed(path, parse):
     try:
-        return parse(pathlib.Path(path).read_text(encoding="utf-8"))
+        return parse(path_of(path).read_bytes())
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror}).") from None
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        raise ValueError(f"{path}: is not UTF-8 (byte 0x{byte:02x}).") from None
     except ValueError as error:
         raise ValueError(f"{path}: is not valid JSON ({error}).") from None
 

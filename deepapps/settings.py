@@ -7,11 +7,12 @@ Nothing here imports TensorFlow, so that `deepapps --help` is instant.
 
 import dataclasses
 import difflib
-import json
 import math
 import os
 import types
 import typing
+
+from deepapps.files import read_json
 
 OPTIMIZERS = (
     "adadelta",
@@ -233,11 +234,7 @@ def split_settings(task, settings):
 
 def read_settings(path):
     """Reads a JSON file of settings, `{"name": value, ...}`."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            settings = json.load(file)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: cannot be read as JSON settings ({error}).") from None
+    settings = read_json(path)
     if not isinstance(settings, dict):
         raise ValueError(f'{path}: must hold one JSON object, {{"setting": value, ...}}.')
     return settings

@@ -153,15 +153,18 @@ def test_read_settings(tmp_path):
     assert read_settings(path) == {"epochs": 3, "network": "mlp"}
     for content, message in (
         ("[1, 2]", "must hold one JSON object"),
-        ('{"epochs": 3', "cannot be read as JSON settings"),
-        ("", "cannot be read as JSON settings"),
+        ('{"epochs": 3', "is not valid JSON"),
+        ("", "is not valid JSON"),
     ):
         path.write_text(content)
         with pytest.raises(ValueError, match=message) as error:
             read_settings(path)
         assert str(error.value).startswith(f"{path}: ") and "\n" not in str(error.value)
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ValueError, match="cannot be read as JSON settings"):
+    path.write_bytes(b'{"data": "caf\xe9"}')
+    with pytest.raises(ValueError, match=r"is not UTF-8 \(byte 0xe9\)"):
         read_settings(path)
+    for encoding in ("utf-8-sig", "utf-16"):  # as Notepad and PowerShell write them
+        path.write_text('{"data": "größer"}\r\n', encoding=encoding)
+        assert read_settings(path) == {"data": "größer"}
     with pytest.raises(ValueError, match=r"nowhere.json: .*No such file"):
         read_settings(tmp_path / "nowhere.json")

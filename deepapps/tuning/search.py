@@ -6,7 +6,7 @@ import pathlib
 
 from deepapps.distribution.cluster import find_cluster
 from deepapps.distribution.pool import check_program
-from deepapps.files import mark_of, new_folder, read_json
+from deepapps.files import mark_of, new_folder, path_of, read_json
 from deepapps.runs.commands import flags, is_flag, resuming, shell_command
 from deepapps.runs.folders import check_free
 from deepapps.runs.opening import check_resume, load_run
@@ -188,7 +188,7 @@ def open_search(task, space, output, resume, overwrite, settings):
         raise ValueError(f"`task` must be the name of an app or a Task. Received: {task!r}")
     fixed = _checked(kind, {name: value for name, value in settings.items() if name not in given})
     name = kind.name if isinstance(kind.name, str) else kind.__name__
-    path = pathlib.Path(output) if output else new_folder(f"tune-{name}")
+    path = path_of(output) if output else new_folder(f"tune-{name}")
     if path.exists() and not path.is_dir():
         raise ValueError(f"{path}: is a file, not a folder for a search.")
     file = str(space) if isinstance(space, str | os.PathLike) else None
@@ -220,7 +220,8 @@ def load_search(path, task=None):
         task: The class of the task, where it is not one of deepapps's own; `best_run` needs it.
     Raises: ValueError when there is none.
     """
-    file = pathlib.Path(path) / "search.json"
+    path = path_of(path)
+    file = path / "search.json"
     if not file.exists():
         raise ValueError(f"{path}: holds no search (there is no search.json).")
     stored = read_json(file)

@@ -127,7 +127,7 @@ def _image_file(path):
     """The opened file; whatever a damaged one leads to inside the block becomes one line."""
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
     try:
-        with Image.open(path) as file:
+        with Image.open(os.path.expanduser(path)) as file:
             yield file
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file.") from None
