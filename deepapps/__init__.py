@@ -6,6 +6,7 @@ The names below are loaded when they are first used, so that importing deepapps 
 import importlib
 
 from deepapps.registry import Registry
+from deepapps.tensorflow_start import starting_tensorflow
 
 __version__ = "0.1.0"
 
@@ -41,7 +42,10 @@ def __getattr__(name):
         return importlib.import_module(f"deepapps.{name}")
     if name not in _NAMES:
         raise AttributeError(f"module 'deepapps' has no attribute {name!r}")
-    return _NAMES[name]
+    if name not in ("train", "use_devices"):
+        return _NAMES[name]
+    with starting_tensorflow():
+        return _NAMES[name]
 
 
 def __dir__():

@@ -5,6 +5,7 @@ import inspect
 from deepapps.runs.opening import stored_settings
 from deepapps.settings import TrainingSettings, split_settings
 from deepapps.tasks import find_task
+from deepapps.tensorflow_start import starting_tensorflow
 
 _ARGUMENTS = {"output": None, "resume": False, "overwrite": False, "callbacks": ()}
 
@@ -20,7 +21,8 @@ def train_app(name, output=None, resume=False, overwrite=False, callbacks=(), **
     Returns: the `Run`.
     """
     task, training = configure(name, settings, output if resume else None)
-    from deepapps.runs.train import train
+    with starting_tensorflow():
+        from deepapps.runs.train import train
 
     return train(
         task, output=output, resume=resume, overwrite=overwrite, callbacks=callbacks, **training

@@ -23,6 +23,11 @@ LONGEST_LINE, CHUNK = 2**24, 2**24  # bytes of a line, and of a read
 SMALL_TEXT = 2**22  # likewise, of lines: each takes some 200 bytes more in memory
 
 
+def path_of(name):
+    """A path that a user names, in which `~` stands for the home folder as in a shell."""
+    return pathlib.Path(os.path.expanduser(name))
+
+
 @contextlib.contextmanager
 def write_atomically(path):
     """Yields a temporary path beside `path`; on success it is synced and renamed to `path`.
@@ -31,7 +36,7 @@ def write_atomically(path):
 
     Raises: OSError, with the name of the file, when it cannot be written.
     """
-    path = pathlib.Path(path)
+    path = path_of(path)
     if path.is_dir():
         raise ValueError(f"{path}: is a folder, and a file is to be written there. Move it away.")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +124,7 @@ def read_text(path, encoding_of=lambda content: "utf-8-sig"):
         path: The file.
         encoding_of: Function from its bytes to their encoding. Defaults to UTF-8.
     """
-    path = pathlib.Path(path)
+    path = path_of(path)
     try:
         check_regular(path)
         if path.stat().st_size > LARGEST_TEXT:

@@ -50,7 +50,7 @@ def named(page):
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=named)
 def test_python_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    names = {"__name__": "docs"}
+    names = {"__name__": "__main__"}
     for line, code in blocks(page, "python"):
         # an error shows the line of the page
         exec(compile("\n" * (line - 1) + code, page, "exec"), names)

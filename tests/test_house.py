@@ -33,6 +33,8 @@ FLOORS = (  # the rooms, from the top floor down
     "settings",
     "files",
     "typed_json",
+    "tensorflow_start",
+    "errors",
 )
 MOST_LAZY = 25
 

@@ -11,6 +11,7 @@ import deepapps
 from deepapps.cli.commands import Group
 from deepapps.distribution.cluster import find_cluster
 from deepapps.distribution.heartbeat import follow_launcher
+from deepapps.errors import one_line
 from deepapps.files import shown
 from deepapps.registry import Registry
 
@@ -46,7 +47,6 @@ def main(arguments=None):
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if "--debug" in arguments:
         os.environ["DEEPAPPS_DEBUG"] = "1"  # which the workers of a cluster see, too
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         cluster = find_cluster()
         name = "" if cluster is None or cluster.is_chief else f"{cluster.name}: "
@@ -66,7 +66,7 @@ def main(arguments=None):
         if "DEEPAPPS_DEBUG" in os.environ:
             traceback.print_exc()
         else:
-            print(f"deepapps: {shown(_one_line(error))}", file=sys.stderr)
+            print(f"deepapps: {shown(one_line(error))}", file=sys.stderr)
         return 2 if isinstance(error, click.ClickException | ValueError) else 1
 
 
@@ -89,12 +89,3 @@ def command():
 
     Every command also takes --debug, which shows the traceback of an error.
     """
-
-
-def _one_line(error):
-    """What went wrong, in one line, with the close names for an unknown flag or command."""
-    text = error.format_message() if isinstance(error, click.ClickException) else str(error)
-    if isinstance(error, OSError) and error.strerror:
-        text = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
-    return " ".join(lines) if isinstance(error, click.ClickException) else lines[0]

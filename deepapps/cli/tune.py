@@ -14,6 +14,7 @@ from deepapps.cli.output import cell
 from deepapps.distribution.pool import start_server
 from deepapps.settings import TrainingSettings
 from deepapps.tasks import TASKS, find_task
+from deepapps.tensorflow_start import check_backend, silent_stderr
 from deepapps.tuning.progress import best_row
 from deepapps.tuning.search import open_search
 from deepapps.tuning.search_settings import SearchSettings
@@ -71,7 +72,8 @@ def _run(name, as_json, arguments):
     places = {key: arguments.pop(key, None) for key in ("space", "output", "resume", "overwrite")}
     # a mistake fails here, before TensorFlow starts
     open_search(name, settings=arguments, **places)
-    with start.silent_stderr():
+    check_backend()
+    with silent_stderr():
         start_server(PRELOADED)  # which keeps this stderr
     start.start_tensorflow()
     try:

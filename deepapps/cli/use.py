@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import pathlib
 import sys
 
 import click
@@ -12,7 +11,7 @@ from deepapps.cli.commands import given
 from deepapps.cli.options import answering_options
 from deepapps.cli.output import print_figures
 from deepapps.distribution.cluster import find_cluster, resolve_strategy
-from deepapps.files import check_ending
+from deepapps.files import check_ending, path_of
 from deepapps.runs.named_data import named_data
 from deepapps.runs.opening import load_run
 from deepapps.tuning.search import load_search
@@ -125,7 +124,7 @@ def explain(run, input, to, target):
 @click.argument("run")
 def report(run):
     """Write the report page of RUN, or of a search, anew and print where it is."""
-    is_search = (pathlib.Path(run) / "search.json").exists()
+    is_search = (path_of(run) / "search.json").exists()
     print((load_search(run) if is_search else load_run(run)).report())
 
 

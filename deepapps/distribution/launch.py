@@ -10,7 +10,6 @@ import contextlib
 import itertools
 import json
 import os
-import pathlib
 import shlex
 import shutil
 import signal
@@ -19,7 +18,7 @@ import tempfile
 import time
 
 from deepapps.distribution.processes import Process, reserved_port, shared_gpus
-from deepapps.files import mark_of, new_folder
+from deepapps.files import mark_of, new_folder, path_of
 
 MISTAKE = 2  # exit status after a mistake in the call or the data
 GRACE = 5.0  # seconds in which the others may follow a worker that has ended
@@ -52,7 +51,7 @@ def launch(words, workers, parameter_servers=0, restarts=5, timeout=600.0, logs=
         else {"worker": workers}
     )
     os.environ["DEEPAPPS_COMMAND"] = _own_words(workers, parameter_servers)
-    folder = pathlib.Path(logs or tempfile.mkdtemp(prefix="deepapps-logs-"))
+    folder = path_of(logs or tempfile.mkdtemp(prefix="deepapps-logs-"))
     folder.mkdir(parents=True, exist_ok=True)
     with _signals() as signals:
         status = _run_again(Command(list(words)), jobs, folder, restarts, timeout, signals)
@@ -111,7 +110,7 @@ class Command:
 
     def _mark(self):
         """Tells whether settings.json, which a training writes first, is still what it was."""
-        return mark_of(pathlib.Path(self._output or os.devnull) / "settings.json")
+        return mark_of(path_of(self._output or os.devnull) / "settings.json")
 
 
 def _run(words, jobs, folder, restarts, timeout, signals):

@@ -3,9 +3,12 @@
 Searches use it for their trials.
 """
 
+import ast
 import dataclasses
+import inspect
 import multiprocessing
 import os
+import pathlib
 import sys
 import threading
 import traceback
@@ -13,6 +16,7 @@ from multiprocessing import forkserver
 
 from deepapps.distribution.following import STARTED_BY
 from deepapps.distribution.processes import visible_gpus
+from deepapps.errors import one_line
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +48,32 @@ def share_out(workers, threads=None):
         )
         for index in range(workers)
     ]
+
+
+def check_program(what):
+    """Raises RuntimeError where each process, which imports the program, would do it all again.
+
+    That is so where its present line does not stand below `if __name__ == "__main__":`, or
+    another `if`.
+
+    Args:
+        what: What the program does, for the message.
+    """
+    frame = inspect.currentframe()
+    while frame and (frame.f_code.co_name, frame.f_globals["__name__"]) != ("<module>", "__main__"):
+        frame = frame.f_back
+    path = getattr(sys.modules["__main__"], "__file__", None)
+    if frame is None or path is None or not os.path.isfile(path):  # such a program is not imported
+        return
+    if frame.f_code.co_filename != path:
+        return
+    line, program = frame.f_lineno, ast.walk(ast.parse(pathlib.Path(path).read_bytes()))
+    guards = (node for node in program if isinstance(node, ast.If))
+    if not any(node.lineno <= line <= node.end_lineno for node in guards):
+        raise RuntimeError(
+            f"{what} starts processes that import this program: put line {line} of {path}, and "
+            'whatever else is to be done once, below `if __name__ == "__main__":`.'
+        )
 
 
 def start_server(preload):
@@ -93,6 +123,7 @@ def _run(function, argument, slot, log):
     except BaseException as error:
         if not isinstance(error, SystemExit):
             traceback.print_exc()
+            print(one_line(error), file=sys.stderr)  # the last line of the log is the reason
         sys.stderr.flush()
         os._exit(error.code if isinstance(error, SystemExit) else 1)
     os._exit(0)  # TensorFlow's threads are not waited for

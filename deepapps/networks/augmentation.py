@@ -7,7 +7,10 @@ import inspect
 import keras
 from keras import layers, ops
 
+from deepapps.networks.channels import channels_last
 
+
+@channels_last()
 def light(classes):
     """What keeps the meaning of digits and most other small images: a shift of up to 8 % of the
     side, a turn of up to 11 degrees, a zoom of up to 10 %; black comes in at the border.
@@ -17,6 +20,7 @@ def light(classes):
     )
 
 
+@channels_last()
 def digits(classes):
     """For handwriting: `light`, an elastic distortion (Simard et al. 2003), and in up to half of
     the images a small black patch (cutout, DeVries & Taylor 2017).
@@ -28,6 +32,7 @@ def digits(classes):
     return keras.Sequential([*changes, Elastic(), patch], name="digits")
 
 
+@channels_last()
 def photos(classes):
     """For photographs: mirrored left and right, a shift of up to 10 %, a turn of up to 18 degrees,
     a zoom of up to 15 %, in up to half of the images a patch (cutout); then a quarter of them are
@@ -69,7 +74,9 @@ class Elastic(layers.Layer):
             return inputs
         batch, (height, width, channels) = ops.shape(inputs)[0], inputs.shape[1:]
         shifts = keras.random.normal((batch, self.grid, self.grid, 2), seed=self.seed_generator)
-        shifts = self.magnitude * ops.image.resize(shifts, (height, width), interpolation="bicubic")
+        shifts = self.magnitude * ops.image.resize(
+            shifts, (height, width), interpolation="bicubic", data_format="channels_last"
+        )
         rows = (
             ops.reshape(ops.arange(height, dtype="float32"), (1, -1, 1)) + height * shifts[..., 0]
         )

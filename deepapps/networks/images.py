@@ -6,7 +6,10 @@ import keras
 import tensorflow as tf
 from keras import layers
 
+from deepapps.networks.channels import channels_last
 
+
+@channels_last()
 def mlp(settings, image_shape, classes):
     """The classic 784-128-10 program: one hidden dense layer, and no dropout unless asked for.
 
@@ -23,6 +26,7 @@ def mlp(settings, image_shape, classes):
     return keras.Model(inputs, _logits(x, classes), name="mlp")
 
 
+@channels_last()
 def cnn(settings, image_shape, classes):
     """A convolution network made for a CPU: most accuracy for its time among those we measured.
 
@@ -54,6 +58,7 @@ def cnn(settings, image_shape, classes):
     return keras.Model(inputs, _logits(x, classes), name="cnn")
 
 
+@channels_last()
 def lenet(settings, image_shape, classes):
     """LeNet-5 (LeCun et al. 1998, "Gradient-based learning applied to document recognition").
 
@@ -85,6 +90,7 @@ def lenet(settings, image_shape, classes):
     return keras.Model(inputs, _logits(x, classes), name="lenet")
 
 
+@channels_last()
 def alexnet(settings, image_shape, classes):
     """AlexNet (Krizhevsky et al. 2012, "ImageNet classification with deep convolutional neural
     networks").
@@ -118,6 +124,7 @@ def alexnet(settings, image_shape, classes):
     return keras.Model(inputs, _logits(x, classes), name="alexnet")
 
 
+@channels_last()
 def vgg(settings, image_shape, classes):
     """VGG (Simonyan & Zisserman 2014, "Very deep convolutional networks for large-scale image
     recognition").
@@ -146,6 +153,7 @@ def vgg(settings, image_shape, classes):
     return keras.Model(inputs, _logits(x, classes), name="vgg")
 
 
+@channels_last()
 def resnet(settings, image_shape, classes):
     """ResNet for small images (He et al. 2015, "Deep residual learning for image recognition",
     4.2).
@@ -175,6 +183,7 @@ def resnet(settings, image_shape, classes):
     return keras.Model(inputs, _logits(x, classes), name="resnet")
 
 
+@channels_last()
 def googlenet(settings, image_shape, classes):
     """GoogLeNet (Szegedy et al. 2014, "Going deeper with convolutions"): nine inception blocks.
 

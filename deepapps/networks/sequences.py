@@ -18,8 +18,10 @@ from deepapps.layers import (
     TransformerEncoder,
 )
 from deepapps.layers.initializers import Orthogonal
+from deepapps.networks.channels import channels_last
 
 
+@channels_last()
 def sequence_network(
     settings, outputs, vocabulary=None, ngrams=1, features=None, pairs=False, vectors=None
 ):

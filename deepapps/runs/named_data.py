@@ -39,6 +39,7 @@ def _check_file(path, setting, name):
     """Raises ValueError when a name is that of something other than a file, or a folder of
     files.
     """
+    name = os.path.expanduser(name)  # as those do that read it
     if not os.path.lexists(name):
         return
     for file in (name, *_below(name)):

@@ -1,12 +1,11 @@
 """Opens the folder of a Run: to load it, or to train into it. Imports no TensorFlow."""
 
-import pathlib
 import re
 import typing
 
 import deepapps
 from deepapps.distribution.cluster import fit_to_strategy
-from deepapps.files import new_folder, read_json
+from deepapps.files import new_folder, path_of, read_json
 from deepapps.runs.folders import check_free, check_plain
 from deepapps.runs.run import Run
 from deepapps.settings import TrainingSettings, check_keywords
@@ -34,6 +33,7 @@ def load_run(path, task=None):
     Raises: ValueError when there is no Run, one from a newer version of deepapps, or one with links
         or devices in it.
     """
+    path = path_of(path)
     stored = _read(path)
     if task is None and stored["task"] not in (*TASKS, "model"):
         raise ValueError(
@@ -41,7 +41,7 @@ def load_run(path, task=None):
         )
     kind = task or find_task(stored["task"])
     task = kind(_settings(path, kind.Settings, stored["settings"]))
-    task.load(pathlib.Path(path))
+    task.load(path)
     return Run(
         path, task, _settings(path, TrainingSettings, stored["training"]), stored["versions"]
     )
@@ -54,7 +54,8 @@ def stored_settings(path, task):
         path: The folder.
         task: The class of the task that the Run must be of.
     """
-    if not (pathlib.Path(path) / "settings.json").exists():
+    path = path_of(path)
+    if not (path / "settings.json").exists():
         return {}
     return _settings(path, task.Settings, _read(path, task.name)["settings"]).as_dict()
 
@@ -72,7 +73,7 @@ def open_run(task, training, output=None, resume=False, overwrite=False):
     if resume and not output:
         raise ValueError("`resume` needs the folder of the Run to go on with (--output FOLDER).")
     training = fit_to_strategy(training)
-    path = pathlib.Path(output) if output else new_folder(task.name)
+    path = path_of(output) if output else new_folder(task.name)
     if path.exists() and not path.is_dir():
         raise ValueError(f"{path}: is a file, not a folder for a Run.")
     if resume and (path / "settings.json").exists():
@@ -115,7 +116,7 @@ def check_resume(path, stored, given, free=FREE_ON_RESUME, verb="train"):
 
 def _read(path, task=None):
     """What stands in settings.json, a `StoredRun`; of a Run of `task`, if that is given."""
-    file = pathlib.Path(path) / "settings.json"
+    file = path / "settings.json"
     if not file.exists():
         raise ValueError(f"{path}: holds no Run (there is no settings.json).")
     check_plain(path)
@@ -144,4 +145,4 @@ def _settings(path, kind, values):
         check_keywords(values, kind.names())
         return kind(**values)
     except ValueError as error:
-        raise ValueError(f"{pathlib.Path(path) / 'settings.json'}: {error}") from None
+        raise ValueError(f"{path / 'settings.json'}: {error}") from None

@@ -25,6 +25,7 @@ from deepapps.runs.folders import claimed, locked, tidy
 from deepapps.runs.named_data import check_named_data, named_data
 from deepapps.settings import TrainingSettings, check_keywords
 from deepapps.tasks import TASKS, find_task
+from deepapps.tensorflow_start import starting_tensorflow
 
 _FOLDERS = ("checkpoints", "report", "tensorboard")
 _FILES = ("metrics.json", "history.jsonl", "examples.json", "model.keras", "data.txt", "data.json")
@@ -132,7 +133,8 @@ class Run:
 
     @property
     def _work(self):
-        from deepapps.runs import work  # TensorFlow
+        with starting_tensorflow():
+            from deepapps.runs import work
 
         return work
 

@@ -6,7 +6,8 @@ import pathlib
 import typing
 
 from deepapps.distribution.cluster import find_cluster
-from deepapps.files import blamed_on, mark_of, new_folder, read_json
+from deepapps.distribution.pool import check_program
+from deepapps.files import blamed_on, mark_of, new_folder, path_of, read_json
 from deepapps.runs.commands import flags, is_flag, resuming, shell_command
 from deepapps.runs.folders import check_free, check_plain, tidy
 from deepapps.runs.opening import check_resume, load_run
@@ -14,6 +15,7 @@ from deepapps.runs.run import METRICS
 from deepapps.settings import TrainingSettings, check_keywords, split_settings
 from deepapps.task import Task
 from deepapps.tasks import TASKS, find_task
+from deepapps.tensorflow_start import starting_tensorflow
 from deepapps.tuning.journal import Journal
 from deepapps.tuning.progress import best_row, ranked
 from deepapps.tuning.search_settings import FREE_ON_RESUME, Objective, SearchSettings, objectives_of
@@ -194,8 +196,10 @@ def search(task, space=None, output=None, resume=False, overwrite=False, **setti
         RuntimeError: when all trials fail.
         SystemExit: with status 143 after a SIGTERM; trials that ran have written a checkpoint.
     """
+    check_program("A search")
     found, task, function = open_search(task, space, output, resume, overwrite, settings)
-    from deepapps.tuning.running import run_search  # Keras Tuner, and so TensorFlow
+    with starting_tensorflow():
+        from deepapps.tuning.running import run_search  # Keras Tuner
 
     return run_search(found, Space(function, task, found.fixed))
 
@@ -226,7 +230,7 @@ def open_search(task, space, output, resume, overwrite, settings):
         raise ValueError(f"`task` must be the name of an app or a Task. Received: {task!r}")
     fixed = _checked(kind, {name: value for name, value in settings.items() if name not in given})
     name = kind.name if isinstance(kind.name, str) else kind.__name__
-    path = pathlib.Path(output) if output else new_folder(f"tune-{name}")
+    path = path_of(output) if output else new_folder(f"tune-{name}")
     if path.exists() and not path.is_dir():
         raise ValueError(f"{path}: is a file, not a folder for a search.")
     file = str(space) if isinstance(space, str | os.PathLike) else None
@@ -258,7 +262,8 @@ def load_search(path, task=None):
         task: The class of the task, where it is not one of deepapps's own; `best_run` needs it.
     Raises: ValueError when there is none.
     """
-    file = pathlib.Path(path) / "search.json"
+    path = path_of(path)
+    file = path / "search.json"
     if not file.exists():
         raise ValueError(f"{path}: holds no search (there is no search.json).")
     check_plain(path)

@@ -4,10 +4,10 @@ trained.
 
 import dataclasses
 import linecache
-import pathlib
 import traceback
 import types
 
+from deepapps.files import path_of
 from deepapps.settings import TrainingSettings, split_settings
 
 
@@ -107,13 +107,11 @@ def load_space(path):
 
     Raises: ValueError when it cannot be read or run, with the line, or defines no `space`.
     """
-    path = pathlib.Path(path)
+    path = path_of(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(
-            f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})."
-        ) from None
+        text = path.read_bytes()  # a mark of its encoding may stand first
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror}).") from None
     module = types.ModuleType("space")
     try:
         exec(compile(text, str(path), "exec"), module.__dict__)

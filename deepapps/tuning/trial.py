@@ -7,7 +7,7 @@ import pathlib
 from deepapps.files import read_json
 
 PRELOADED = [
-    "tensorflow",
+    "deepapps.tuning.preloading",
     "keras",
     "deepapps.tuning.trial_training",
 ]  # in the process that trials are forked from

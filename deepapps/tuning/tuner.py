@@ -217,4 +217,6 @@ def _reason(status, one):
     if status < 0:
         hint = ", perhaps out of memory" if -status == signal.SIGKILL else ""
         return f"killed by {signal.Signals(-status).name}{hint}; log: {one.log}"
+    if not one.log.exists():  # it imports the program that searches before it writes a log
+        return f"its process ended with status {status} as it started; its words stand above"
     return one.last_words() or f"ended with status {status}; log: {one.log}"

@@ -155,7 +155,7 @@ def _image_file(path):
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
     check_regular(path)
     try:
-        with Image.open(path) as file:
+        with Image.open(os.path.expanduser(path)) as file:
             yield file
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file.") from None

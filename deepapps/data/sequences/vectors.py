@@ -1,6 +1,7 @@
 """Pretrained vectors of words, from a text file."""
 
 import logging
+import os
 import re
 
 import numpy as np
@@ -58,7 +59,7 @@ def _rows(path):
     written.
     """
     width, bad = None, BadLines(path, skip=True)
-    for number, line in read_lines(path, bad):
+    for number, line in read_lines(os.path.expanduser(path), bad):
         line = line.rstrip()
         if width is None and re.fullmatch(r"\d+ \d+", line):  # how many words, and how wide
             width = int(line.split()[1])
