@@ -20,8 +20,9 @@ def classification_figures(probabilities, labels, class_names, top_k):
 
     Returns: A dict of
         accuracy, top_k_accuracy: Shares of the examples, 0 to 1.
-        precision, recall, f1: Plain means over all C classes (macro), 0 to 1. A class that is never
-            predicted has precision 0, one that never occurs has recall 0.
+        precision, recall, f1: Plain means (macro), 0 to 1, over the classes that occur among the
+            labels or the answers. A class that is never predicted has precision 0, one that never
+            occurs has recall 0.
         calibration_error: The expected calibration error (Naeini et al. 2015, "Obtaining well
             calibrated probabilities using Bayesian binning"; Guo et al. 2017, "On calibration of
             modern neural networks"): `sum over bins of support / N * |accuracy - confidence|`, 0 to
@@ -44,12 +45,13 @@ def classification_figures(probabilities, labels, class_names, top_k):
     columns = precision_recall_fscore_support(labels, ranked[:, 0], **options)
     precision, recall, f1, support = (column.tolist() for column in columns)
     rows = zip(precision, recall, f1, support, strict=True)
+    occurs = np.union1d(labels, ranked[:, 0])
     error, bins = calibration(probabilities.max(axis=1), ranked[:, 0] == labels)
     return {
         "accuracy": float(np.mean(ranked[:, 0] == labels)),
-        "precision": float(np.mean(precision)),
-        "recall": float(np.mean(recall)),
-        "f1": float(np.mean(f1)),
+        "precision": float(np.mean(columns[0][occurs])),
+        "recall": float(np.mean(columns[1][occurs])),
+        "f1": float(np.mean(columns[2][occurs])),
         "top_k_accuracy": float(np.mean(np.any(ranked[:, :top_k] == labels[:, None], axis=1))),
         "calibration_error": error,
         "per_class": {name: _class_figures(*row) for name, row in zip(names, rows, strict=True)},
