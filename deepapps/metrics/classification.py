@@ -144,7 +144,8 @@ def multi_label_figures(probabilities, targets, class_names, threshold=0.5):
         threshold: The least probability at which a label counts as found.
     Returns: A dict of
         accuracy: Share of the examples whose labels are all found, and no other.
-        precision, recall, f1: Plain means over all classes (macro); micro_f1: over all labels.
+        precision, recall, f1: Plain means (macro) over the classes that occur among the targets or
+            the answers, 0 where none does; micro_f1: over all labels.
         per_class: `{name: {precision, recall, f1, support}}`.
     """
     found, targets = np.asarray(probabilities) >= threshold, np.asarray(targets) > 0
@@ -152,11 +153,11 @@ def multi_label_figures(probabilities, targets, class_names, threshold=0.5):
     precision, recall, f1, support = (column.tolist() for column in columns)
     micro = precision_recall_fscore_support(targets, found, average="micro", zero_division=0)
     rows = zip(precision, recall, f1, support, strict=True)
+    occurs = np.any(targets | found, axis=0)
+    means = [float(np.mean(column[occurs])) if occurs.any() else 0.0 for column in columns[:3]]
     return {
         "accuracy": float(np.mean(np.all(found == targets, axis=1))),
-        "precision": float(np.mean(precision)),
-        "recall": float(np.mean(recall)),
-        "f1": float(np.mean(f1)),
+        **dict(zip(("precision", "recall", "f1"), means, strict=True)),
         "micro_f1": float(micro[2]),
         "per_class": {
             name: _class_figures(*row) for name, row in zip(class_names, rows, strict=True)
