@@ -19,7 +19,7 @@ _FAULTS = (
     TypeError,
 )
 _DEEPAPPS = str(pathlib.Path(__file__).parent)
-_LIBRARIES = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib"))
+_STANDARD = sysconfig.get_paths()["stdlib"]
 _OF_KERAS = re.compile(
     r"Exception encountered when calling (.+?)\.\n\n\x1b\[1m(.*)\x1b\[0m", re.DOTALL
 )
@@ -83,7 +83,12 @@ def _place(error):
     known.
     """
     frames = traceback.extract_tb(error.__traceback__)
-    of_user = [f for f in frames if not f.filename.startswith((_DEEPAPPS, "<", *_LIBRARIES))]
+    of_user = [
+        frame
+        for frame in frames
+        if not frame.filename.startswith((_DEEPAPPS, _STANDARD, "<"))
+        and "site-packages" not in frame.filename
+    ]
     if not frames:
         return ""
     frame = (of_user or frames)[-1]

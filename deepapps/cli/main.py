@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 import traceback
 
@@ -47,6 +48,8 @@ def main(arguments=None):
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if "--debug" in arguments:
         os.environ["DEEPAPPS_DEBUG"] = "1"  # which the workers of a cluster see, too
+    if hasattr(sys.stdout, "reconfigure"):  # what its encoding has not is written as an escape
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         cluster = find_cluster()
         name = "" if cluster is None or cluster.is_chief else f"{cluster.name}: "
@@ -62,6 +65,9 @@ def main(arguments=None):
         return 130
     except SystemExit as stop:
         return stop.code
+    except BrokenPipeError:  # whoever read the output has ended, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except Exception as error:
         if "DEEPAPPS_DEBUG" in os.environ:
             traceback.print_exc()

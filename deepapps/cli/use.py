@@ -2,14 +2,14 @@
 
 import itertools
 import json
-import sys
 
 import click
 
 from deepapps.cli import start
 from deepapps.cli.commands import given
+from deepapps.cli.inputs import read_inputs
 from deepapps.cli.options import answering_options
-from deepapps.cli.output import print_figures
+from deepapps.cli.output import AnswerPrinter, print_figures
 from deepapps.distribution.cluster import find_cluster, resolve_strategy
 from deepapps.files import check_ending, path_of
 from deepapps.runs.named_data import named_data
@@ -17,10 +17,6 @@ from deepapps.runs.opening import load_run
 from deepapps.tuning.search import load_search
 
 PREDICT_LINES = 4096  # answered together, and printed before further ones are read
-
-
-def _stdin_lines():
-    return (line.rstrip("\n") for line in sys.stdin)
 
 
 _strategy = click.option(
@@ -58,45 +54,43 @@ def evaluate(run, data, strategy, as_json, **answering):
 @click.argument("inputs", nargs=-1, required=True)
 @_strategy
 @click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    help="Print one JSON object a line, with all that is known of an answer.",
+    "--column",
+    "columns",
+    multiple=True,
+    help="Column of a .csv or .tsv that holds the inputs; twice for pairs.",
 )
-def predict(run, inputs, strategy, as_json, **answering):
-    """Answer INPUTS (texts, or image files) with the model of RUN; `-` reads them from stdin,
-    one a line.
+@click.option("--csv", "style", flag_value="csv", help="Print a table, with the inputs.")
+@click.option(
+    "--json",
+    "style",
+    flag_value="json",
+    help="Print one JSON object a line, with the input and all that is known of an answer.",
+)
+def predict(run, inputs, strategy, columns, style, **answering):
+    """Answer INPUTS with the model of RUN.
+
+    INPUTS are texts, or image files and folders of them. A .csv or .tsv gives the inputs of its
+    column, a .txt a text a line, and `-` reads them from stdin, one a line.
     """
     run, strategy = load_run(run), resolve_strategy(strategy)
-    if run.task.input_kind in ("series", None):
+    kind = run.task.input_kind
+    if kind in ("series", None):
         raise click.UsageError(
-            "Its inputs are arrays: predict from Python, deepapps.load_run(RUN).predict(arrays)."
+            "The inputs of this Run are arrays: predict from Python, "
+            "deepapps.load_run(RUN).predict(arrays)."
         )
     if "-" in inputs and find_cluster():
         raise click.UsageError("Several workers cannot read the inputs from stdin: name them.")
     start.start_tensorflow(strategy=strategy)
-    lines = itertools.chain.from_iterable(
-        _stdin_lines() if item == "-" else [item] for item in inputs
-    )
+    printer = AnswerPrinter(style or "lines", kind)
+    lines = read_inputs(inputs, kind, run.settings, columns)
     while block := list(itertools.islice(lines, PREDICT_LINES)):
         asked = [line for line in block if line]
         answers = iter(
             run.predict(asked, True, strategy, progress=True, **given(answering)) if asked else ()
         )
-        if not start.is_chief():
-            continue
-        for line in block:
-            answer = next(answers) if line else {}
-            print(json.dumps(answer, ensure_ascii=False) if as_json else _answer_line(answer))
-        sys.stdout.flush()
-
-
-def _answer_line(answer):
-    """The answer itself, which comes first in the dict; several labels with commas, none as an
-    empty line.
-    """
-    first = next(iter(answer.values()), "")
-    return ", ".join(first) if isinstance(first, list) else first
+        if start.is_chief():
+            printer.print(block, [next(answers) if line else {} for line in block])
 
 
 @click.command()

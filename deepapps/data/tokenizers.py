@@ -2,6 +2,7 @@
 alone.
 """
 
+import contextlib
 import json
 import typing
 
@@ -84,7 +85,9 @@ class Tokenizer:
 
     def encode(self, texts):
         """Texts as `Ragged` token numbers, int32, at least one for each text."""
-        numbers = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
+        texts = list(texts)
+        with _unicode_checked(texts):
+            numbers = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(texts)]
         cut = sum(len(row) > self.max_length for row in numbers)
         numbers = [
             row[: self.max_length] or [UNKNOWN] for row in numbers
@@ -132,6 +135,27 @@ class Tokenizer:
         if sorted(names.values()) != list(range(len(names))):
             raise ValueError("'tokenizer' must number its tokens from 0 without a gap")
         return cls(made, stored["kind"], stored["max_length"], stored.get("further_size", 0))
+
+
+@contextlib.contextmanager
+def _unicode_checked(texts):
+    """Where the block fails for a text that UTF-8 cannot write, a ValueError says which.
+
+    Half of a surrogate pair stands in JSON as an escape, and in the words of a command line for a
+    byte that is not UTF-8.
+    """
+    try:
+        yield
+    except Exception:  # what `tokenizers` raises is a TypeError or an Exception itself
+        for number, text in enumerate(texts, start=1):
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:
+                raise ValueError(
+                    f"Text {number} is not valid Unicode: it holds {text[error.start]!r}, a byte "
+                    f"that is not UTF-8 or half a character. Received: {text!r:.80}"
+                ) from None
+        raise
 
 
 def kind_of(texts):
@@ -192,5 +216,6 @@ def learn_tokenizer(
         made.pre_tokenizer = pre_tokenizers.Split(tokenizers.Regex(pattern), *behaviour)
         trainer = trainers.WordLevelTrainer(**options)
     made.normalizer = normalizers.Sequence(steps)
-    made.train_from_iterator(texts, trainer)
+    with _unicode_checked(texts):
+        made.train_from_iterator(texts, trainer)
     return Tokenizer(made, kind, max_length)

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from deepapps.distribution.cluster import find_cluster, resolve_strategy
 from deepapps.distribution.heartbeat import follow_launcher
+from deepapps.distribution.rendezvous import wait_for_all
 
 
 def use_devices(count):
@@ -130,7 +131,13 @@ def _mirrored_on(devices):
 @functools.cache
 def _multi_worker(count):
     """One for all trainings of a process: TensorFlow takes part in one cluster only."""
-    resolver = _slurm_resolver() if find_cluster().slurm else None
+    is_slurm = find_cluster().slurm
+    resolver = (
+        _slurm_resolver() if is_slurm else tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    )
+    jobs = resolver.cluster_spec().as_dict()
+    addresses = {f"{job} {i}": at for job, places in jobs.items() for i, at in enumerate(places)}
+    wait_for_all(addresses, find_cluster().name)
     try:
         return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
     except RuntimeError as error:

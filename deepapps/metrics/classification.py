@@ -20,8 +20,9 @@ def classification_figures(probabilities, labels, class_names, top_k):
 
     Returns: A dict of
         accuracy, top_k_accuracy: Shares of the examples, 0 to 1.
-        precision, recall, f1: Plain means over all C classes (macro), 0 to 1. A class that is never
-            predicted has precision 0, one that never occurs has recall 0.
+        precision, recall, f1: Plain means (macro), 0 to 1, over the classes that occur among the
+            labels or the answers. A class that is never predicted has precision 0, one that never
+            occurs has recall 0.
         calibration_error: The expected calibration error (Naeini et al. 2015, "Obtaining well
             calibrated probabilities using Bayesian binning"; Guo et al. 2017, "On calibration of
             modern neural networks"): `sum over bins of support / N * |accuracy - confidence|`, 0 to
@@ -44,12 +45,13 @@ def classification_figures(probabilities, labels, class_names, top_k):
     columns = precision_recall_fscore_support(labels, ranked[:, 0], **options)
     precision, recall, f1, support = (column.tolist() for column in columns)
     rows = zip(precision, recall, f1, support, strict=True)
+    occurs = np.union1d(labels, ranked[:, 0])
     error, bins = calibration(probabilities.max(axis=1), ranked[:, 0] == labels)
     return {
         "accuracy": float(np.mean(ranked[:, 0] == labels)),
-        "precision": float(np.mean(precision)),
-        "recall": float(np.mean(recall)),
-        "f1": float(np.mean(f1)),
+        "precision": float(np.mean(columns[0][occurs])),
+        "recall": float(np.mean(columns[1][occurs])),
+        "f1": float(np.mean(columns[2][occurs])),
         "top_k_accuracy": float(np.mean(np.any(ranked[:, :top_k] == labels[:, None], axis=1))),
         "calibration_error": error,
         "per_class": {name: _class_figures(*row) for name, row in zip(names, rows, strict=True)},
@@ -142,7 +144,8 @@ def multi_label_figures(probabilities, targets, class_names, threshold=0.5):
         threshold: The least probability at which a label counts as found.
     Returns: A dict of
         accuracy: Share of the examples whose labels are all found, and no other.
-        precision, recall, f1: Plain means over all classes (macro); micro_f1: over all labels.
+        precision, recall, f1: Plain means (macro) over the classes that occur among the targets or
+            the answers, 0 where none does; micro_f1: over all labels.
         per_class: `{name: {precision, recall, f1, support}}`.
     """
     found, targets = np.asarray(probabilities) >= threshold, np.asarray(targets) > 0
@@ -153,11 +156,11 @@ def multi_label_figures(probabilities, targets, class_names, threshold=0.5):
     precision, recall, f1, support = (column.tolist() for column in columns)
     micro = precision_recall_fscore_support(targets, found, average="micro", **options)
     rows = zip(precision, recall, f1, support, strict=True)
+    occurs = np.any(targets | found, axis=0)
+    means = [float(np.mean(column[occurs])) if occurs.any() else 0.0 for column in columns[:3]]
     return {
         "accuracy": float(np.mean(np.all(found == targets, axis=1))),
-        "precision": float(np.mean(precision)),
-        "recall": float(np.mean(recall)),
-        "f1": float(np.mean(f1)),
+        **dict(zip(("precision", "recall", "f1"), means, strict=True)),
         "micro_f1": float(micro[2]),
         "per_class": {
             name: _class_figures(*row) for name, row in zip(class_names, rows, strict=True)

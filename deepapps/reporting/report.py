@@ -120,9 +120,8 @@ def _summary(run):
     values = {e["epoch"]: e[figure] for e in run.history if e.get(figure) is not None}
     if not values:
         return f"{text}."
-    best = (max if monitored_direction(run.task, run.training) == "max" else min)(
-        values, key=values.get
-    )
+    pick = max if monitored_direction(run.task, run.training) == "max" else min
+    best = pick(reversed(values), key=values.get)  # of equal epochs training keeps the last one
     name = figure_name(figure)
     return (
         f"{text}; the weights are those of epoch {best}, by {name[0].lower()}{name[1:]} "

@@ -140,8 +140,8 @@ class Run:
 
     @property
     def command(self):
-        """The shell command that repeats the training; the Python call, for a task of the user's
-        own.
+        """The shell command that repeats the training, into a new folder; the Python call, for a
+        task of the user's own.
         """
         if self.name not in TASKS:
             return f"deepapps.train(..., output={str(self.path)!r})"
@@ -150,7 +150,7 @@ class Run:
         )
         if not all(map(is_flag, changed, changed.values())):
             return f"deepapps.train(..., output={str(self.path)!r})"
-        return shell_command("train", self.name, *flags(changed), "--output", str(self.path))
+        return shell_command("train", self.name, *flags(changed))
 
     @property
     def resume_command(self):

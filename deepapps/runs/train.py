@@ -180,6 +180,11 @@ def _task(task, model, data, loss, metrics, validation_split):
     given = [f"`{name}`" for name, value in parts.items() if value is not None]
     if task is None:
         return ModelTask(model, data, loss, metrics or (), validation_split)
+    if isinstance(task, type) and issubclass(task, Task):
+        raise ValueError(
+            f"`task` must be an instance of a Task: write train({task.__name__}()). Received the "
+            "class."
+        )
     if not isinstance(task, Task):
         raise ValueError(f"`task` must be an instance of a Task. Received: {task!r}")
     if given:

@@ -279,7 +279,8 @@ def _check_monitor(task, settings, metrics, validation):
     adds_none = type(task).evaluate is Task.evaluate and type(task).measure is Task.measure
     if task.monitor not in known and adds_none:
         raise ValueError(
-            f"The task monitors {task.monitor!r}, and has only the figures {', '.join(known)}."
+            f"The task monitors {task.monitor!r}, and has only the figures {', '.join(known)}: "
+            f"write `monitor = {known[-1]!r}` in its class."
         )
     if settings.patience is not None and validation is None:
         raise ValueError("`patience` needs validation data.")

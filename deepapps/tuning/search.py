@@ -138,21 +138,14 @@ class Search:
 
     @property
     def command(self):
-        """The shell command that repeats the search, or the Python call."""
+        """The shell command that repeats the search into a new folder, or the Python call."""
         if self.task not in TASKS:
             return f"deepapps.search(..., output={str(self.path)!r})"
         fixed = {name: value for name, value in self.fixed.items() if value is not None}
         if not all(map(is_flag, fixed, fixed.values())):
             return f"deepapps.search(..., output={str(self.path)!r})"
         space = ["--space", self.space_file] if self.space_file else []
-        return shell_command(
-            "tune",
-            self.task,
-            *flags(self.settings.changed() | fixed),
-            *space,
-            "--output",
-            str(self.path),
-        )
+        return shell_command("tune", self.task, *flags(self.settings.changed() | fixed), *space)
 
     @property
     def resume_command(self):

@@ -209,9 +209,10 @@ def test_evaluate(run, idx):
 def test_predict(run, picture):
     expected = deepapps.load_run(run).predict(picture)[0]
     ended = processes.deepapps("predict", run, picture, picture)
-    assert ended == (0, f"{expected}\n{expected}\n", "")
-    lines = processes.deepapps("predict", run, picture, "--json").out.splitlines()
+    assert ended == (0, f"{picture}\t{expected}\n" * 2, "")
+    lines = processes.deepapps("predict", run, picture.parent, "--json").out.splitlines()
     assert len(lines) == 1 and json.loads(lines[0])["label"] == expected
+    assert json.loads(lines[0])["input"] == str(picture)
     assert list(json.loads(lines[0])["probabilities"]) == [str(digit) for digit in range(10)]
 
 
@@ -220,7 +221,7 @@ def test_predict_reads_stdin_and_answers_an_empty_line_with_one(run, picture):
     lines = f"{picture}\n\n{picture}\n"
     assert processes.deepapps("predict", run, "-", stdin=lines) == (
         0,
-        f"{expected}\n\n{expected}\n",
+        f"{picture}\t{expected}\n\n{picture}\t{expected}\n",
         "",
     )
     answers = processes.deepapps("predict", run, "-", "--json", stdin=lines).out.splitlines()

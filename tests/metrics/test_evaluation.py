@@ -67,6 +67,16 @@ def test_figures_equal_their_definitions():
     )
 
 
+def test_a_class_that_does_not_occur_counts_in_no_mean():
+    perfect = np.eye(5)[[0, 1, 1]]
+    figures = classification_figures(perfect, np.array([0, 1, 1]), NAMES, top_k=1)
+    assert_scalars(figures, dict.fromkeys(["accuracy", "precision", "recall", "f1"], 1))
+    figures = multi_label_figures(perfect, perfect, NAMES)
+    assert_scalars(figures, dict.fromkeys(["accuracy", "precision", "recall", "f1"], 1))
+    nothing = multi_label_figures(np.zeros((2, 5)), np.zeros((2, 5)), NAMES)
+    assert_scalars(nothing, {"accuracy": 1, "precision": 0, "f1": 0})
+
+
 def test_a_small_case_counted_by_eye():
     probabilities = np.eye(3)[[0, 0, 1, 1, 1, 2]]
     figures = classification_figures(probabilities, [0, 1, 1, 1, 2, 2], ["a", "b", "c"], top_k=1)
@@ -217,7 +227,8 @@ def test_many_labels_by_hand():
     assert figures["per_class"]["a"] == {"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 2}
     assert figures["per_class"]["b"] == {"precision": 1.0, "recall": 1.0, "f1": 1.0, "support": 2}
     assert figures["per_class"]["c"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
-    assert figures["f1"] == pytest.approx(0.5) and figures["micro_f1"] == pytest.approx(0.75)
+    assert figures["f1"] == pytest.approx(0.75)  # of the two that occur
+    assert figures["micro_f1"] == pytest.approx(0.75)
 
 
 @pytest.mark.parametrize(

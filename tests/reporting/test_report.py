@@ -249,6 +249,13 @@ def test_the_summary_names_the_best_epoch(run):
     )
 
 
+def test_of_equal_epochs_the_last_one_is_named_whose_weights_are_kept(run):
+    for epoch in run.history:
+        epoch.update(val_accuracy=0.75)
+    page = write_report(run).read_text(encoding="utf-8")
+    assert f"the weights are those of epoch {run.history[-1]['epoch']}," in page
+
+
 def test_a_bare_run_has_a_report(run):
     run.metrics, run.history, run.description, run.task = {}, [], [], Task()
     page = Page(write_report(run).read_text(encoding="utf-8"))
