@@ -162,7 +162,8 @@ def is_numeric(cell):
 
 
 def _flag(kind):
-    return f"--{kind.replace('_', '-')}-column"
+    """The flag that names a column of a kind; columns of no kind, by number, share one."""
+    return "--column" if isinstance(kind, int) else f"--{kind.replace('_', '-')}-column"
 
 
 def _is_number(name):

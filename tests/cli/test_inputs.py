@@ -3,15 +3,16 @@
 import io
 import json
 import sys
-import types
 
 import pytest
 from PIL import Image
 
 from deepapps.cli.inputs import read_inputs
 from deepapps.cli.output import AnswerPrinter
+from deepapps.data.tables import TableSettings
+from deepapps.tasks.sequence_classification import SequenceSettings
 
-PLAIN = types.SimpleNamespace()
+PLAIN = TableSettings()
 
 
 def read(*items, kind="text", settings=PLAIN, columns=()):
@@ -40,23 +41,23 @@ def test_a_folder_and_a_table_give_images(folder):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
-@pytest.mark.parametrize("name, mark", [("t.csv", ";"), ("t.csv", ","), ("T.TSV", "\t")])
+@pytest.mark.parametrize("name, mark", [("t.csv", ";"), ("t.csv", ","), ("T.CSV", "\t")])
 def test_a_table_gives_texts(name, mark, encoding, folder):
     rows = ["id%stext", '1%s"größer, ja\nnoch"', "2%sbad", "", "3%s"]
     table = "\r\n".join(row.replace("%s", mark) for row in rows)
     (folder / name).write_bytes(table.encode(encoding))
-    assert read(name) == ["größer, ja\nnoch", "bad", "", ""]
-    assert read(name, columns=["id"]) == ["1", "2", "", "3"]
-    named = types.SimpleNamespace(text_column="id", second_text_column="text")
+    assert read(name) == ["größer, ja\nnoch", "bad", ""]
+    assert read(name, columns=["id"]) == read(name, columns=["1"]) == ["1", "2", "3"]
+    named = SequenceSettings(text_column="id", second_text_column="text")
     assert read(name, kind="pair", settings=named)[1] == "2\tbad"
 
 
 @pytest.mark.parametrize(
     "content, message",
     [
-        (b"id,text\n1,caf\xe9\n", r"t.csv, line 2: is not UTF-8 \(byte 0xe9\). Convert"),
-        (b"id,text\n1,a\n1\n", "t.csv, line 3: has 1 columns, and the first line 2"),
-        (b"a,b\n1,2\n", "t.csv: does not say what to read: give --column NAME. Found: a, b"),
+        (b"id,text\n1,caf\xe9\n", r"t.csv: line 2: is not UTF-8 \(byte 0xe9\)"),
+        (b"id,text\n1,a\n1\n", "t.csv: line 3: has 1 columns, and the first line 2"),
+        (b"a,b\nc,d\n", "t.csv: does not say what to read: give --column NAME. Found: 1, 2"),
     ],
 )
 def test_a_bad_table_is_a_line(content, message, folder):
