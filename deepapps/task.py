@@ -80,6 +80,14 @@ class Task:
     files = ()
     learned = None
 
+    def __new__(cls, *args, **keywords):
+        for name in keywords.keys() & {*cls.Settings.names()}:
+            raise ValueError(
+                f"Settings are given as one object: {cls.__name__}({cls.__name__}.Settings({name}="
+                f"{keywords[name]!r}))."
+            )
+        return super().__new__(cls)
+
     def __init__(self, settings=None, learned=None):
         self.settings = self.Settings() if settings is None else settings
         self.learned = learned

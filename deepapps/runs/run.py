@@ -31,6 +31,28 @@ _FOLDERS = ("checkpoints", "report", "tensorboard")
 _FILES = ("metrics.json", "history.jsonl", "examples.json", "model.keras", "data.txt", "data.json")
 
 
+FOR_USERS = (
+    "path",
+    "name",
+    "task",
+    "settings",
+    "training",
+    "versions",
+    "model",
+    "metrics",
+    "history",
+    "examples",
+    "description",
+    "finished",
+    "command",
+    "resume_command",
+    "predict",
+    "evaluate",
+    "explain",
+    "report",
+)
+
+
 def _counted(epoch):
     """A check of `typed_json`."""
     return None if isinstance(epoch.get("epoch"), int) else "an object with the number of its epoch"
@@ -64,6 +86,10 @@ class Run:
         self.versions = versions
         self.is_named, self._mark = is_named, mark_of(self.path / "settings.json")
         self._asked = None  # the last strategy, with its `Predictor` and `Workers`
+
+    def __dir__(self):
+        """What is for users."""
+        return [*FOR_USERS]
 
     def __repr__(self):
         return f"Run({str(self.path)!r}, task={self.name!r})"

@@ -14,7 +14,8 @@ from deepapps.task import Task
 from deepapps.tasks.model import ModelTask, compiled_parts
 from deepapps.training.checkpoints import checkpoints
 from deepapps.training.optimizers import serialized
-from deepapps.training.session import Keeper, Session
+from deepapps.training.progress import doing
+from deepapps.training.session import Keeper, Session, alone
 
 _logger = logging.getLogger(__name__)
 
@@ -90,6 +91,7 @@ def session_of(run, callbacks=(), strategy=None):
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(lost_workers_named(run))
+        stack.enter_context(alone())
         if run.is_begun:
             run.task.load(run.path)
         session = Session(run.task, run.training, strategy, callbacks, keeper=RunKeeper(run))
@@ -153,7 +155,8 @@ def finish(run, session):
     session.model.load_weights(run.path / "model.keras")
     run.model = session.model
     sources = session.splits.held_out
-    metrics = {split: storable(session.evaluate(source)) for split, source in sources.items()}
+    with doing("measuring the best weights", run.training.progress):
+        metrics = {split: storable(session.evaluate(source)) for split, source in sources.items()}
     if session.workers.is_chief:
         # somebody may have had the report of the unfinished Run written
         (run.path / "report" / "index.html").unlink(missing_ok=True)
@@ -163,8 +166,9 @@ def finish(run, session):
             examples := run.task.examples(session.predictor, sources[split], metrics[split])
         ):
             write_json(run.path / "examples.json", storable(examples))
-        run.task.illustrate(run.path, session.splits)
-        run.report()
+        with doing("writing the report", run.training.progress):
+            run.task.illustrate(run.path, session.splits)
+            run.report()
     session.workers.settle(())  # the others return a finished Run, too
 
 

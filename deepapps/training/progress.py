@@ -1,5 +1,7 @@
 """Progress on stderr: a bar on a terminal, and one plain line an epoch everywhere."""
 
+import contextlib
+
 import keras
 from rich.console import Console
 from rich.progress import (
@@ -10,6 +12,14 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+
+@contextlib.contextmanager
+def doing(text, is_shown=True):
+    """Says on a terminal what is being done, as long as the block takes."""
+    console = Console(stderr=True)
+    with console.status(text) if is_shown and console.is_terminal else contextlib.nullcontext():
+        yield
 
 
 class ProgressReport(keras.callbacks.Callback):

@@ -2,9 +2,11 @@
 loop.
 """
 
+import contextlib
 import logging
 import numbers
 import signal
+import threading
 import time
 
 import keras
@@ -26,9 +28,29 @@ from deepapps.training.evaluation import Measure, evaluate_model
 from deepapps.training.interruption import stop_requests
 from deepapps.training.optimizers import current_learning_rate, schedule_name
 from deepapps.training.pace import Pace
+from deepapps.training.progress import doing
 from deepapps.training.state import State
 
 _logger = logging.getLogger(__name__)
+_training = threading.RLock()
+
+
+@contextlib.contextmanager
+def alone():
+    """Holds this process for the training of one thread.
+
+    Raises: ValueError while another thread trains: the random numbers and the dtype policy of
+        Keras belong to the process, so each would change the results of the other.
+    """
+    if not _training.acquire(blocking=False):
+        raise ValueError(
+            "Another thread of this process trains. Train one after the other, or each in a "
+            "process of its own."
+        )
+    try:
+        yield
+    finally:
+        _training.release()
 
 
 class Keeper:
@@ -96,9 +118,11 @@ class Session:
             self.settings.strategy if isinstance(strategy, str | None) else strategy
         )
         check_learning_rate(callbacks, schedule_name(self.settings))
-        _set_seeds(self.settings)
-        self.splits = task.data() if splits is None else splits
-        self.state = State(task, self.settings, strategy, self.splits.train, model)
+        with alone(), doing("reading the data", self.settings.progress):
+            _set_seeds(self.settings)
+            self.splits = task.data() if splits is None else splits
+        with alone(), doing("building the model", self.settings.progress):
+            self.state = State(task, self.settings, strategy, self.splits.train, model)
         self.model, self.workers = self.state.model, self.state.workers
         self.predictor = Predictor(self.model, self.workers)
         self.keeper = keeper or Keeper()
@@ -137,7 +161,7 @@ class Session:
             SystemExit, KeyboardInterrupt: after a SIGTERM or Ctrl-C, once a checkpoint is written.
         """
         epochs = self.settings.epochs if epochs is None else epochs
-        with stop_requests() as requests:
+        with alone(), stop_requests() as requests:
             self._prepare()
             self.callbacks.on_train_begin()
             self.keeper.restore(self)

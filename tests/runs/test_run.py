@@ -103,6 +103,7 @@ def test_the_files_of_a_run(trained):
         "class_names": [str(digit) for digit in range(10)],
         "image_shape": [28, 28, 1],
         "invert_bright": True,
+        "bits": 16,
     }
 
 

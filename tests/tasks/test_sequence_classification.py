@@ -71,7 +71,9 @@ def test_its_report_shows_mistakes_with_their_texts_and_lengths(trained):
     lengths = trained.metrics["test"]["by_length"]
     assert sum(examples for _, _, examples, _ in lengths) == len(trained.task.data().test)
     page = trained.report().read_text(encoding="utf-8")
-    assert trained.description[0].endswith("reviews.tsv: 240 examples in 2 classes")
+    assert trained.description[0].endswith(
+        "in 2 classes (text from column 1, label from column 2, no header)"
+    )
     assert trained.description[0] in html.unescape(page)
     assert "<h2>Length</h2>" in page and "<h2>Confusion matrix</h2>" in page
     for example in trained.examples:

@@ -1,10 +1,14 @@
 """A training without a folder."""
 
+import concurrent.futures
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 
 import deepapps
+from deepapps.settings import Settings, setting
 from deepapps.training.session import Session
 
 
@@ -27,6 +31,15 @@ class Points(deepapps.Task):
 
     def metrics(self):
         return [keras.metrics.SparseCategoricalAccuracy("accuracy")]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TunedSettings(Settings):
+    units: int = setting(3, "Width.")
+
+
+class Tuned(Points):
+    Settings = TunedSettings
 
 
 def test_it_trains_as_train_does_at_once_and_in_parts_and_writes_nothing(tmp_path, monkeypatch):
@@ -87,3 +100,33 @@ def test_callbacks_see_the_weights_that_were_measured(tmp_path):
         shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
         loss = -np.log(shares[np.arange(len(above)), above]).mean()
         assert line["val_loss"] == pytest.approx(loss, rel=1e-5)
+
+
+def test_two_threads_do_not_train_at_once():
+    """They would share the random numbers of Keras."""
+    other = []
+
+    class Second(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if not other:
+                with concurrent.futures.ThreadPoolExecutor() as threads:
+                    other.append(threads.submit(Session, Points()).exception())
+
+    first = Session(Points(), callbacks=[Second()])
+    assert len(first.fit()) == 3
+    assert isinstance(other[0], ValueError) and "Another thread of this process trains" in str(
+        other[0]
+    )
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        assert threads.submit(Session, Points()).exception() is None
+
+
+def test_settings_of_a_task_given_alone_are_answered_with_what_to_write():
+    with pytest.raises(ValueError, match=r"Tuned\(Tuned.Settings\(units=3\)\)"):
+        Tuned(units=3)
+
+
+def test_a_run_shows_what_is_for_users(tmp_path):
+    run = deepapps.train(Points(), output=tmp_path / "run", epochs=1)
+    assert all(hasattr(run, name) for name in dir(run))
+    assert {"predict", "evaluate", "history"} <= {*dir(run)} and "held" not in dir(run)

@@ -145,7 +145,7 @@ def test_a_failing_trial_fails_alone(tmp_path):
     search = deepapps.search(Points(), space=troubled, **settings)
     told = {row.values["trouble"]: (row.status, row.message) for row in search.trials}
     assert told["none"] == ("completed", "")
-    assert told["raise"] == ("failed", "ValueError: no points today")
+    assert told["raise"] == ("failed", "no points today")
     assert told["kill"][0] == "failed" and "killed by SIGKILL" in told["kill"][1]
     assert told["hang"] == ("failed", "took longer than 20 s")
     assert search.best_settings["trouble"] == "none"
@@ -153,9 +153,7 @@ def test_a_failing_trial_fails_alone(tmp_path):
 
 def test_all_trials_failing_is_an_error_that_shows_the_first(tmp_path, caplog):
     settings = searches(tmp_path / "s", trials=2, tuner="random")
-    with pytest.raises(
-        RuntimeError, match="All 2 trials failed; the first: ValueError: no points today"
-    ):
+    with pytest.raises(RuntimeError, match="All 2 trials failed; the first: no points today"):
         deepapps.search(Points(PointsSettings(trouble="raise")), **settings)
     assert "Traceback" in caplog.text
 
