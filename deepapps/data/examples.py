@@ -5,6 +5,7 @@ import logging
 
 import numpy as np
 
+MISSING = {"nan", "none", "null", "n/a", "na", "<na>"}  # how programs write that nothing is there
 FEW = 20  # examples among which every label may occur once
 MOST_FRACTIONS = 20  # classes such as ratings by half stars
 
@@ -76,6 +77,24 @@ def check_classes(where, labels, note=""):
             f"classes{f' ({note})' if note else ''}. Name the column of the classes: "
             "--label-column."
         )
+    _warn_of_names(where, names)
+
+
+def _warn_of_names(where, names):
+    """Says which classes may be a missing label, or one label written in several ways."""
+    missing = sorted(name for name in names if name.lower() in MISSING)
+    if missing:
+        _logger.warning(
+            "%s: %s is learnt as a class; if it says that the label is missing, leave these "
+            "examples out.",
+            where,
+            " and ".join(missing),
+        )
+    ways = {}
+    for name in sorted(names):
+        ways.setdefault(name.casefold().removesuffix(".0"), []).append(name)
+    for alike in (found for found in ways.values() if len(found) > 1):
+        _logger.warning("%s: %s are learnt as different classes.", where, " and ".join(alike))
 
 
 def _is_fraction(name):

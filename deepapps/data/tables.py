@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import pathlib
+import re
 
 from deepapps.data.lines import BadLines, read_lines
 from deepapps.files import check_regular, check_unpacked
@@ -127,6 +128,8 @@ def with_header(table, header, chosen, usual):
         return table
     if header is None and names:
         _check_header(table, names)
+    if header is not False:
+        _check_once(table, usual)
     if header or (header is None and names):
         return table.named()
     if names:
@@ -144,6 +147,11 @@ def column_index(table, kind, value):
     Raises: ValueError when there is no such column.
     """
     names = table.names or table.rows[0][1]
+    if table.names and table.names.count(value) > 1:
+        raise ValueError(
+            f"{table.where}: several columns are called {value!r}: give its number, from 1, with "
+            f"{_flag(kind)}."
+        )
     if table.names and value in table.names:
         return table.names.index(value)
     if _is_number(value) and 1 <= int(value) <= len(names):
@@ -187,6 +195,17 @@ def _check_header(table, names):
         )
 
 
+def _check_once(table, usual):
+    """Raises ValueError where line 1 names columns and comes again, as in files joined together."""
+    (_, first), *rest = table.rows
+    again = [number for number, cells in rest if cells == first]
+    if again and sum(str(cell).strip().lower() in usual for cell in first) > 1:
+        raise ValueError(
+            f"{table.where}: line 1 names columns and comes again in line {again[0]}, as in files "
+            "joined together: take it out there, or --no-header."
+        )
+
+
 def _has_usual_name(table, usual):
     first = [str(cell).strip() for cell in table.rows[0][1]]
     return any(
@@ -201,13 +220,26 @@ def _body(table, index):
 
 
 def _tsv(path, settings, bad, lines):
-    rows = list(_rows(list(lines), bad, "\t", csv.QUOTE_NONE))
-    return Table(path, None, rows, delimiter="\t")
+    lines = list(lines)
+    quoted = _is_quoted(lines)
+    rows = list(_rows(lines, bad, "\t", csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE))
+    return Table(path, None, rows, ("quotes taken off",) if quoted else (), "\t")
+
+
+def _is_quoted(lines):
+    """Whether a table with tabs is quoted as a .csv is: all cells that begin with a quote end with
+    one, and quotes within are doubled.
+    """
+    cells = [cell for _, line in lines for cell in line.split("\t") if cell.startswith('"')]
+    doubled = any('""' in cell[1:-1] for cell in cells)
+    return doubled and all(re.fullmatch(r'"(?:[^"]|"")*"', cell) for cell in cells)
 
 
 def _csv(path, settings, bad, lines):
     lines = list(lines)
-    delimiter = settings.delimiter or _delimiter(path, lines)
+    said = re.fullmatch(r'"?sep=(.)"?[,;]*', lines[0][1].strip("\ufeff ")) if lines else None
+    lines = lines[bool(said) :]  # Excel's line 1
+    delimiter = settings.delimiter or (said[1] if said else _delimiter(path, lines))
     rows = list(_rows(lines, bad, delimiter, csv.QUOTE_MINIMAL))
     separator = f"separated by {DELIMITERS.get(delimiter, delimiter)}"
     return Table(path, None, rows, () if delimiter == "," else (separator,), delimiter)

@@ -8,6 +8,7 @@ import re
 from deepapps.data.examples import Examples
 from deepapps.data.lines import BadLines, read_lines
 from deepapps.data.tables import (
+    DELIMITERS,
     ENDINGS,
     TableSettings,
     column_index,
@@ -119,7 +120,9 @@ def _label_first(path, settings, columns, bad):
         raise ValueError(
             f"{path}: a .txt has no columns: each line is a label, a space and a text."
         )
-    for number, line in read_lines(path, bad, settings.encoding):
+    lines = list(read_lines(path, bad, settings.encoding))
+    _check_no_columns(path, lines[:SAMPLE])
+    for number, line in lines:
         if not line.lstrip().startswith(MARK):
             label, _, text = line.strip().partition(" ")
             yield number, {"label": label, "text": text}
@@ -132,6 +135,22 @@ def _label_first(path, settings, columns, bad):
             continue
         text = line[marked.end() :] if marked else ""
         yield number, {"label": labels if columns.multi_label else labels[0], "text": text}
+
+
+def _check_no_columns(path, lines):
+    """Raises ValueError for the lines of a .txt that are a table: nearly all hold as many commas,
+    semicolons or bars, and the first or the last cell repeats.
+    """
+    for delimiter, name in DELIMITERS.items():
+        rows = [line.split(delimiter) for _, line in lines if not line.lstrip().startswith(MARK)]
+        width = len(rows[-1]) if rows else 1
+        even = sum(len(row) == width for row in rows) > 0.9 * len(rows)
+        few = any(len({row[at].strip() for row in rows}) <= len(rows) / 2 for at in (0, -1))
+        if width > 1 and even and few:
+            raise ValueError(
+                f"{path}: its lines have {width} columns, separated by {name}: call it .csv, which "
+                "has columns; in a .txt a label and a space begin each line."
+            )
 
 
 def _find_columns(table, columns, header):
@@ -174,19 +193,22 @@ def _places(table, columns, width):
     if missing and len(free) != len(missing):
         raise ValueError(_unclear(table, missing, width))
     places |= dict(zip(missing, free, strict=False))
+    if "text" in missing and table.names and all(map(is_numeric, table.column(places["text"]))):
+        raise ValueError(_unclear(table, ["text"], width))
     return {kind: places[kind] for kind in ("text", "second_text", "label") if kind in places}
 
 
 def _usual(table, kind, usual, taken):
     """The place of the one column with a name in common use, None where there is none."""
     names = [(index, str(name)) for index, name in enumerate(table.names or ())]
-    found = {name: at for at, name in names if name.lower() in usual and at not in taken}
+    found = [(at, name) for at, name in names if name.lower() in usual and at not in taken]
     if len(found) > 1:
+        both = " and ".join(name for _, name in found)
         raise ValueError(
-            f"{table.where}: the columns {' and '.join(found)} may all be the {kind}: name it with "
-            f"--{kind}-column. Found: {', '.join(map(str, table.names))}"
+            f"{table.where}: the columns {both} may all be the {kind}: name it with "
+            f"--{kind}-column, or by number from 1. Found: {', '.join(map(str, table.names))}"
         )
-    return next(iter(found.values()), None)
+    return found[0][0] if found else None
 
 
 def _unclear(table, missing, width):

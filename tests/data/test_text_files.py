@@ -5,6 +5,7 @@ import logging
 
 import pytest
 
+from deepapps.data.examples import learn_class_names
 from deepapps.data.tables import TableSettings
 from deepapps.data.text_files import Columns, read_texts
 
@@ -147,3 +148,47 @@ def test_a_column_that_is_not_there_is_named(tmp_path):
         read_texts(path, Columns(text="body"))
     with pytest.raises(ValueError, match="a .txt has no columns"):
         read_texts(write(tmp_path, "a.txt", "a b\n"), Columns(text="body"))
+
+
+ROWS = [(f"the {('joy', 'bore')[row % 2]} {row}", ("good", "bad")[row % 2]) for row in range(30)]
+
+
+def rows(separator, header="", last="{1}"):
+    return header + "".join(
+        separator.join((text, last.format(text, label))) + "\n" for text, label in ROWS
+    )
+
+
+@pytest.mark.parametrize(
+    "name, content",
+    {
+        "excel.csv": "\ufeffsep=;\n" + rows(";", "text;label\n"),
+        "pandas.tsv": rows("\t").replace("the", '"the ""old""').replace("\t", '"\t'),
+    }.items(),
+)
+def test_exports_are_read(name, content, tmp_path):
+    examples = read_texts(write(tmp_path, name, content))
+    old = 'the "old" ' if name == "pandas.tsv" else "the "
+    assert examples.inputs == [text.replace("the ", old) for text, _ in ROWS]
+    assert examples.labels == [label for _, label in ROWS]
+
+
+@pytest.mark.parametrize(
+    "name, content, words",
+    [
+        ("a.txt", rows(";"), "separated by semicolons: call it .csv"),
+        ("a.txt", rows(","), "separated by commas: call it .csv"),
+        ("a.csv", rows(",", "text,text\n").replace("text,text", "text,label") * 2, "in line 32"),
+        ("a.csv", rows(",", "text,label,label\n", "{1},{1}"), "label and label may all be"),
+        ("a.csv", "id,label\n" + "".join(f"{row},a\n{row},b\n" for row in range(9)), "--text-col"),
+    ],
+)
+def test_what_has_two_readings_is_refused(name, content, words, tmp_path):
+    with pytest.raises(ValueError, match=words):
+        read_texts(write(tmp_path, name, content))
+
+
+@pytest.mark.parametrize("label, line", [("nan", "nan is learnt"), ("Good", "Good and good are")])
+def test_labels_that_may_be_none_or_one_are_said(label, line, tmp_path, caplog):
+    path = write(tmp_path, "a.csv", rows(",", "text,label\n") + f"so so,{label}\n")
+    assert len(learn_class_names(read_texts(path))) == 3 and line in caplog.text

@@ -107,7 +107,7 @@ def _listed(folder, names):
         labels += [label] * len(images)
     if others:
         _logger.warning(
-            "%s: not used: %d files that are no images by their names: %s",
+            "%s: not used: %d files that are in no class, or no images by their names: %s",
             folder,
             len(others),
             few(others),

@@ -1,10 +1,13 @@
 """A checked set of labelled images, and how it fits the classes of another."""
 
 import dataclasses
+import logging
 
 import numpy as np
 
 from deepapps.data.npz import as_labels
+
+_logger = logging.getLogger(__name__)
 
 IMAGE_RULE = (
     "images must be an array (N, H, W) or (N, H, W, C) of uint8, of integers from 0 to 255, or of "
@@ -131,6 +134,12 @@ def _as_bytes(where, images):
         raise ValueError(f"{where}: {IMAGE_RULE}. Received: {images.dtype} {images.shape}")
     if len(images) == 0:
         raise ValueError(f"{where}: there are no images.")
+    if images.shape[1] in (1, 3) and images.shape[-1] > 4:
+        raise ValueError(
+            f"{where}: the channels of images stand last; here they stand first: "
+            f"images.transpose(0, 2, 3, 1) turns them. Received: {images.shape}"
+        )
+    _warn_of_faint(where, images)
     if images.dtype == np.uint8:
         return images
     top = 1 if images.dtype.kind == "f" else 255
@@ -140,6 +149,16 @@ def _as_bytes(where, images):
     return (
         np.rint(images * np.float32(255)).astype(np.uint8) if top == 1 else images.astype(np.uint8)
     )
+
+
+def _warn_of_faint(where, images):
+    """Says that whole numbers of 0 and 1 are nearly black, not black and white."""
+    if isinstance(images, np.ndarray) and images.dtype.kind in "iu" and images.max() == 1:
+        _logger.warning(
+            "%s: its whole numbers from 0 to 255 are all 0 or 1, which is nearly black; multiply "
+            "them by 255, or give floats.",
+            where,
+        )
 
 
 def _check_labels(where, labels, names):

@@ -170,7 +170,19 @@ def _places(table, chosen, settings):
             f"and --target-column. Found: {found}"
         )
     places |= dict(zip(missing, free, strict=False))
+    if missing and len(table.rows) > FEW and _all_numbers(table, places):
+        raise ValueError(
+            f"{table.where}: columns {' and '.join(map(table.called, places.values()))} hold "
+            "numbers, as links between sentences: name the columns of texts, or these, with "
+            "--source-column and --target-column."
+        )
     return {kind: places[kind] for kind in languages}
+
+
+def _all_numbers(table, places):
+    """Whether both sides hold numbers alone, but for what may be a header."""
+    sides = [table.column(place)[1:] for place in places.values()]
+    return all(is_numeric(cell) for side in sides for cell in side)
 
 
 def _called(table, names):

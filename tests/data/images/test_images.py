@@ -392,3 +392,16 @@ def test_sixty_thousand_images_take_seconds(tmp_path):
     start = time.perf_counter()
     assert sum(sizes(load_images(pathlib.Path(tmp_path)))) == 60_000
     assert time.perf_counter() - start < 5
+
+
+def test_channels_that_stand_first_are_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.zeros((40, 3, 8, 8), "uint8"), y=np.arange(40) % 2)
+    with pytest.raises(ValueError, match="stand first"):
+        load_images(str(tmp_path / "a.npz"))
+
+
+def test_images_of_zero_and_one_are_said_to_be_nearly_black(tmp_path, caplog):
+    bits = np.random.default_rng(0).integers(0, 2, (60, 8, 8))
+    np.savez(tmp_path / "a.npz", x=bits, y=np.arange(60) % 2)
+    load_images(str(tmp_path / "a.npz"))
+    assert "nearly black" in caplog.text

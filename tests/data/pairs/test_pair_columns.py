@@ -83,3 +83,11 @@ def test_columns_are_named(given, tmp_path):
 def test_what_is_refused(given, words, tmp_path):
     with pytest.raises(ValueError, match=words):
         read(tmp_path, "a.csv", THREE, **given)
+
+
+def test_numbers_alone_are_no_sentences(tmp_path):
+    links = "".join(f"{row}\t{row + 7}\n" for row in range(60))
+    with pytest.raises(ValueError, match="columns 1 and 2 hold numbers"):
+        read(tmp_path, "links.csv", links)
+    named = read(tmp_path, "links.csv", links, source_column="1", target_column="2")
+    assert named.inputs[0] == ("0", "7")
