@@ -12,6 +12,7 @@ import json
 import math
 import os
 import pathlib
+import random
 import re
 import sys
 import zipfile
@@ -63,7 +64,10 @@ def load_model(path: str | os.PathLike) -> keras.Model:
 def check_loadable(model: keras.Model) -> None:
     """Raises ValueError, in one line, for a model that could be saved, but not loaded again: with a
     layer or a function that is not registered, or a layer whose config does not make it anew.
+
+    It draws no random numbers: layers made anew draw their seeds from Python's generator.
     """
+    drawn = random.getstate()
     try:
         config = json.loads(json.dumps(keras.saving.serialize_keras_object(model)))
         check_config(config)
@@ -75,6 +79,8 @@ def check_loadable(model: keras.Model) -> None:
             "before each layer, model and function of your own, and give it a `get_config` with "
             f"all arguments. Lambda layers cannot be loaded. ({_reason(error, ADVICE)})"
         ) from None
+    finally:
+        random.setstate(drawn)
 
 
 def _reason(error, left_out=""):
