@@ -21,7 +21,7 @@ from deepapps.data.npz import npz_parts
 from deepapps.data.parts import split_indices
 from deepapps.data.source import Splits, targets_in
 from deepapps.data.tfds import tfds_image_parts
-from deepapps.typed_json import all_different, one_of, within
+from deepapps.typed_json import all_different, within
 
 ACCEPTED = (
     "`sample`, `tfds:NAME[/CONFIG]`, a folder with one sub-folder for each class, a folder of "
@@ -47,6 +47,7 @@ class LearnedImages:
     bits: int = 16
 
 
+MOST_CHANNELS = 1024  # of arrays; files have 1 or 3
 Side = typing.Annotated[int, within(1, LARGEST_SIDE)]
 
 
@@ -54,7 +55,7 @@ class StoredImages(typing.TypedDict):
     """`LearnedImages` as JSON holds them."""
 
     class_names: typing.Annotated[list[str], all_different]
-    image_shape: tuple[Side, Side, typing.Annotated[int, one_of(1, 3)]]
+    image_shape: tuple[Side, Side, typing.Annotated[int, within(1, MOST_CHANNELS)]]
     invert_bright: bool
     bits: typing.NotRequired[typing.Annotated[int, within(8, 16)]]
 

@@ -6,7 +6,8 @@ from image_files import digits, write_idx, write_npz
 from PIL import Image
 
 from deepapps.data.images.files import Reading, encode_images
-from deepapps.data.images.load import load_evaluation_images, load_images
+from deepapps.data.images.load import LearnedImages, load_evaluation_images, load_images
+from deepapps.tasks import find_task
 
 
 def put(folder, level, count=40, dtype="uint8"):
@@ -155,3 +156,12 @@ def test_no_gray_level_of_deep_files_is_lost(bits, tmp_path):
     assert learned.bits == bits and f"{bits} bits a value" in splits.description
     answer = encode_images([tmp_path / "b" / "0.png"], (8, 8, 1), bits=learned.bits)
     assert 0.6 * 255 < answer.mean() < 255
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 13])
+def test_what_was_learned_of_images_of_any_channels_comes_back(channels, tmp_path):
+    task = find_task("mnist")(learned=LearnedImages(["a", "b"], (8, 8, channels), True, 12))
+    task.save(tmp_path)
+    again = find_task("mnist")()
+    again.load(tmp_path)
+    assert again.learned == task.learned
