@@ -5,9 +5,12 @@ never in the model.
 import inspect
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from deepapps.networks.channels import channels_last
+
+DRAWS = 3  # that `augmented` shows
 
 
 @channels_last()
@@ -151,3 +154,19 @@ def on_pairs(augmentation):
     if "targets" in inspect.signature(augmentation.call if is_layer else augmentation).parameters:
         return lambda inputs, targets: augmentation(inputs, targets=targets, **options)
     return lambda inputs, targets: (augmentation(inputs, **options), targets)
+
+
+def augmented(images, targets, augmentation):
+    """Images as they are, and as an augmentation changes them a few times.
+
+    Args:
+        images: `(N, H, W, C)`, 0 to 255.
+        targets: `(N,)`.
+        augmentation: As a task has it, or None.
+    """
+    rows = {"as it is": images}
+    if augmentation is not None:
+        augment = on_pairs(augmentation)
+        for draw in range(DRAWS):
+            rows[f"changed {draw + 1}"] = np.asarray(augment(images, targets)[0])
+    return rows

@@ -2,10 +2,7 @@
 
 import typing
 
-import numpy as np
-
 from deepapps.metrics.classification import BINS
-from deepapps.networks.augmentation import on_pairs
 from deepapps.reporting.plots import plot_calibration, plot_confusion_matrix, plot_samples
 from deepapps.reporting.sections import (
     Card,
@@ -21,7 +18,6 @@ from deepapps.reporting.sections import (
 from deepapps.typed_json import check_type, within
 
 __all__ = [
-    "augmented",
     "classes_section",
     "classifier_sections",
     "length_section",
@@ -30,7 +26,6 @@ __all__ = [
 ]
 
 PAIRS = 10
-DRAWS = 3  # of an augmentation
 FEW_CLASSES = 20
 
 Count = typing.Annotated[int, within(0, 2**53)]
@@ -78,22 +73,6 @@ class Mistake(typing.TypedDict):
     answers: dict[str, float | None]
     picture: typing.NotRequired[typing.Annotated[str, _is_embedded]]
     text: typing.NotRequired[str]
-
-
-def augmented(images, targets, augmentation):
-    """Images as they are, and as an augmentation changes them a few times, for `plot_samples`.
-
-    Args:
-        images: `(N, H, W, C)`, 0 to 255.
-        targets: `(N,)`.
-        augmentation: As a task has it, or None.
-    """
-    rows = {"as it is": images}
-    if augmentation is not None:
-        augment = on_pairs(augmentation)
-        for draw in range(DRAWS):
-            rows[f"changed {draw + 1}"] = np.asarray(augment(images, targets)[0])
-    return rows
 
 
 def classifier_sections(figures, examples, folder):

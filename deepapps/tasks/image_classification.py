@@ -18,8 +18,8 @@ from deepapps.files import PICTURE, read_json, write_json
 from deepapps.metrics.heads import check_model, main_output
 from deepapps.networks import AUGMENTATIONS, IMAGE_NETWORKS
 from deepapps.settings import DEEPEST, WARMED_UP_COSINE, WIDEST, Settings, setting
-from deepapps.task import Task
 from deepapps.tasks.answers import class_answers, probabilities_of
+from deepapps.tasks.classifier import Classifier
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,7 @@ class ImageSettings(Settings):
     )
 
 
-class ImageClassification(Task):
+class ImageClassification(Classifier):
     """Which class does an image belong to?
 
     Inputs are uint8 images `(B, H, W, C)`, targets int32 class indices `(B,)`, outputs logits `(B,
@@ -136,11 +136,6 @@ class ImageClassification(Task):
         return found
 
     @property
-    def class_names(self):
-        """The names of the classes, in the order of the model's outputs."""
-        return self.learned.class_names
-
-    @property
     def image_shape(self):
         """`(H, W, C)` of the images that the model takes."""
         return self.learned.image_shape
@@ -164,12 +159,6 @@ class ImageClassification(Task):
 
     def metrics(self):
         return [self._losses.accuracy()]
-
-    @property
-    def _losses(self):
-        from deepapps.metrics import losses  # Keras
-
-        return losses
 
     def augmentation(self):
         settings, color = self.settings, self.image_shape[-1] == 3
@@ -217,12 +206,6 @@ class ImageClassification(Task):
     def evaluation_source(self, data):
         return load_evaluation_images(data, self.class_names, self.image_shape, self._reading())
 
-    @property
-    def _pages(self):
-        from deepapps.reporting import classification  # Matplotlib
-
-        return classification
-
     def examples(self, predictor, source, figures):
         """The worst mistakes, with their pictures."""
         mistakes = figures["mistakes"]
@@ -242,11 +225,13 @@ class ImageClassification(Task):
 
     def illustrate(self, folder, splits, columns=10):
         """An image of each class, as it is and as training sees it, as samples.png."""
+        from deepapps.networks.augmentation import augmented
+
         classes, first = np.unique(targets_in(splits.train), return_index=True)
         chosen = np.linspace(0, len(first) - 1, min(len(first), columns)).astype(int)
         images, targets = splits.train[first[chosen]]
         names = [self.class_names[target] for target in targets]
-        rows = self._pages.augmented(images, targets, self.augmentation())
+        rows = augmented(images, targets, self.augmentation())
         self._pages.plot_samples(rows, names, folder / "samples.png")
 
     def _reading(self):

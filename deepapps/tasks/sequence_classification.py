@@ -28,8 +28,8 @@ from deepapps.settings import (
     WIDEST,
     setting,
 )
-from deepapps.task import Task
 from deepapps.tasks.answers import class_answers, label_answers, probabilities_of
+from deepapps.tasks.classifier import Classifier
 from deepapps.typed_json import all_different
 
 
@@ -132,7 +132,7 @@ class StoredLabels(typing.TypedDict):
     class_names: typing.Annotated[list[str], all_different]
 
 
-class SequenceClassification(Task):
+class SequenceClassification(Classifier):
     """Which class does a text, a name or a time series belong to?
 
     Inputs are token numbers `(B, T)`, of pairs `(B, 2, T)`, or steps of series `(B, T, features)`,
@@ -163,11 +163,6 @@ class SequenceClassification(Task):
         }
 
     @property
-    def class_names(self):
-        """The names of the classes, in the order of the model's outputs."""
-        return self.learned.class_names
-
-    @property
     def encoder(self):
         """The `TextEncoder` or `SeriesEncoder` of the inputs."""
         return self.learned.encoder
@@ -194,12 +189,6 @@ class SequenceClassification(Task):
 
     def metrics(self):
         return [self._losses.accuracy(self.settings.multi_label)]
-
-    @property
-    def _losses(self):
-        from deepapps.metrics import losses  # Keras
-
-        return losses
 
     @property
     def input_kind(self):
@@ -278,12 +267,10 @@ class SequenceClassification(Task):
         ]
 
     def sections(self, figures, examples, folder):
-        from deepapps.reporting import classification  # Matplotlib
-
         if self.settings.multi_label:
-            return [classification.classes_section(figures.get("per_class"))]
-        length = classification.length_section(figures.get("by_length"))
-        return [*classification.classifier_sections(figures, examples, folder), length]
+            return [self._pages.classes_section(figures.get("per_class"))]
+        length = self._pages.length_section(figures.get("by_length"))
+        return [*self._pages.classifier_sections(figures, examples, folder), length]
 
     def evaluation_source(self, data):
         return load_evaluation_sequences(data, self.learned, self.settings)
