@@ -1,6 +1,5 @@
 """What the tests of the command line share, and what their children do before the command."""
 
-import gzip
 import re
 import resource
 
@@ -15,19 +14,6 @@ def some_digits():
     """400 digits of the sample and their labels, `(400, 28, 28)` and `(400,)`."""
     images, labels, _ = find_parts("sample")["train"]()
     return images[::12][:400], labels[::12][:400]
-
-
-def write_idx(folder, images, labels, part="train", end=""):
-    """Writes idx files into a folder, which it returns."""
-    folder.mkdir(exist_ok=True)
-    for kind, array in (("images", images), ("labels", labels)):
-        header = bytes([0, 0, 8, array.ndim]) + b"".join(
-            size.to_bytes(4, "big") for size in array.shape
-        )
-        content = header + array.tobytes()
-        path = folder / f"{part}-{kind}-idx{array.ndim}-ubyte{end}"
-        path.write_bytes(gzip.compress(content) if end else content)
-    return folder
 
 
 def fails(status, *arguments, words=(), **options):

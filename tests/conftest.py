@@ -5,7 +5,8 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
-from commands import some_digits, write_idx
+from commands import some_digits
+from image_files import write_idx
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -268,6 +268,15 @@ def flipped(luck, content):
     return bytes(content)
 
 
+def damaged(luck, content, how):
+    """Bytes with some of them changed, cut off, or replaced by others; as they are otherwise."""
+    if how == "flip":
+        return flipped(luck, content)
+    if how == "cut":
+        return content[: luck.randrange(len(content))]
+    return luck.choice(RAW) if how == "raw" else content
+
+
 def _craft_model(luck, path):
     try:
         with zipfile.ZipFile(path) as archive:
@@ -350,13 +359,8 @@ def _text_file(luck, folder):
     content = (RUNS / "data" / source).read_bytes()
     end = luck.choice([".tsv", ".csv", ".txt", ".jsonl"] + [pathlib.Path(source).suffix] * 4)
     how = luck.choice(["flip", "cut", "raw", "gz", "gz cut", "long line", "bomb", "wide", "same"])
-    if how == "flip":
-        content = flipped(luck, content)
-    elif how == "cut":
-        content = content[: luck.randrange(len(content))]
-    elif how == "raw":
-        content = luck.choice(RAW)
-    elif how == "long line":
+    content = damaged(luck, content, how)
+    if how == "long line":
         content += luck.choice([b"a ", b"\t", b'"', b"\xf0\x9f\x98\x80"]) * luck.choice(
             [10**5, 10**6]
         )
@@ -456,12 +460,7 @@ def _idx_folder(luck, folder):
             sizes = tuple(luck.choice([s, 2**32 - 1, 0, s + 1, 2**20]) for s in sizes)
         content = bytes([0, 0, 8, array.ndim]) + b"".join(s.to_bytes(4, "big") for s in sizes)
         content += array.tobytes()
-        if how == "flip":
-            content = flipped(luck, content)
-        elif how == "cut":
-            content = content[: luck.randrange(len(content))]
-        elif how == "raw":
-            content = luck.choice(RAW)
+        content = damaged(luck, content, how)
         content = gzip.compress(content) if end else content
         if how == "bomb":
             content += gzip.compress(bytes(2**20)) * 5000

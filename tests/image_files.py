@@ -13,7 +13,9 @@ def digits(count, classes=5, shape=(7, 11), seed=0):
     )
 
 
-def write_idx(folder, part, images, labels, mark="-", end=""):
+def write_idx(folder, images, labels, part="train", mark="-", end=""):
+    """Writes idx files into a folder, which it returns."""
+    folder.mkdir(exist_ok=True)
     for kind, array in (("images", images), ("labels", labels)):
         header = bytes([0, 0, 8, array.ndim]) + b"".join(
             size.to_bytes(4, "big") for size in array.shape

@@ -138,8 +138,8 @@ def test_few_imports_are_lazy():
 
 
 def test_inputs_become_arrays_and_outputs_answers_without_tensorflow():
-    """What an export needs beside its own runtime: reading and encoding, answers, metrics."""
-    modules = [module for module in MODULES if room(module) in ("data", "tasks")]
+    """What an export needs beside its own runtime, and what writes a report of a finished Run."""
+    modules = [module for module in MODULES if room(module) in ("data", "tasks", "reporting")]
     modules = [module for module in modules if module != "deepapps.tasks.model"]
     modules += ["deepapps.metrics.classification", "deepapps.metrics.sentences"]
     program = f"""

@@ -8,16 +8,16 @@ from deepapps.data.images.class_folder import ENDINGS
 from deepapps.data.images.tables import FILE_NAMES
 from deepapps.data.lines import BadLines, read_lines
 from deepapps.data.tables import (
+    TABLE_ENDINGS,
     TableSettings,
     column_index,
-    even_rows,
     kind_of,
-    read_table,
+    read_even_table,
     with_header,
 )
 from deepapps.data.text_files import TEXT_NAMES
 
-TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
+TABLES = {*TABLE_ENDINGS} - {".txt"}  # that holds a text a line
 
 
 def read_inputs(items, kind, settings, columns=()):
@@ -85,7 +85,7 @@ def _cells(path, kind, settings, columns):
     """
     bad, usual = BadLines(path, skip=False), FILE_NAMES if kind == "image" else TEXT_NAMES
     form = settings if isinstance(settings, TableSettings) else TableSettings()
-    table = even_rows(read_table(path, form, bad), bad)
+    table = read_even_table(path, form, bad)
     if not table.rows:
         return
     wanted = dict(enumerate(columns or _stored_columns(kind, settings)))

@@ -56,6 +56,11 @@ def learn_class_names(examples):
         raise ValueError(
             f"{examples.where}: there must be two different labels or more. Received: {found}"
         )
+    return sorted_names(names)
+
+
+def sorted_names(names):
+    """Names of classes or folders in their order: by number where all are numbers."""
     numbers = all(name.removeprefix("-").isdecimal() for name in names)
     return sorted(names, key=int if numbers else None)
 

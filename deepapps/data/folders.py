@@ -4,6 +4,8 @@ import logging
 import os
 import re
 
+from deepapps.data.examples import sorted_names
+
 PARTS = {
     "train": "train",
     "training": "train",
@@ -26,7 +28,7 @@ def sub_folders(folder):
     """
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if entry.is_dir() and _is_data(entry.name)]
-    return sorted(names, key=int if all(name.isdecimal() for name in names) else None)
+    return sorted_names(names)
 
 
 def part_folders(folder):

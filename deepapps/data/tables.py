@@ -23,8 +23,12 @@ class TableSettings(Settings):
     """Data, and how files of text are read."""
 
     data: str | None = setting(None, "Training examples.")
-    validation: str | None = setting(None, "Validation examples; default: 10 % of the training.")
-    test: str | None = setting(None, "Test examples; default: those of the data, else 10 %.")
+    validation: str | None = setting(
+        None, "Validation examples; default: 10 % of the training examples."
+    )
+    test: str | None = setting(
+        None, "Test examples; default: those that come with the data, else 10 %."
+    )
     encoding: str | None = setting(
         None, "Encoding of text files; default: UTF-8, or UTF-16 by its byte order mark."
     )
@@ -78,21 +82,39 @@ class Table:
         """How a column is called in a message."""
         return f"`{self.names[index]}`" if self.names else f"{index + 1}"
 
+    def understood(self, places):
+        """What was understood of the table, in words; `places` are `{kind: index}`."""
+        columns = [
+            f"{kind.replace('_', ' ')} from column {self.called(index)}"
+            for kind, index in places.items()
+        ]
+        return ", ".join([*columns, *self.notes, *([] if self.names else ["no header"])])
+
 
 def kind_of(path):
     """The ending of a file's name in lower case, without .gz: `.tsv`."""
     return pathlib.PurePath(path.lower().removesuffix(".gz")).suffix
 
 
+def is_table(path):
+    """Whether a name is that of a table."""
+    return kind_of(path) in TABLE_ENDINGS
+
+
+def chosen_columns(**columns):
+    """The columns that a user named, `{kind: name or number}`, of those that may be None."""
+    return {kind: column for kind, column in columns.items() if column is not None}
+
+
 def read_table(path, settings, bad, limit=None):
-    """Reads a table.
+    """Reads a table whose rows may be of unequal length.
 
     Args:
-        path: A file with one of `ENDINGS`.
+        path: A file with one of `TABLE_ENDINGS`.
         settings: `TableSettings`.
         bad: `BadLines`, told of the lines that cannot be used.
         limit: Read so many lines alone. None: all.
-    Returns: `Table`. Its rows may be of unequal length.
+    Returns: `Table`.
     """
     if kind_of(path) == ".parquet":
         return _parquet(path)
@@ -100,8 +122,9 @@ def read_table(path, settings, bad, limit=None):
     return READERS[kind_of(path)](path, settings, bad, lines)
 
 
-def even_rows(table, bad):
-    """The table without the rows that have not as many cells as its first."""
+def read_even_table(path, settings, bad, limit=None):
+    """The same, without the rows that have not as many cells as the first."""
+    table = read_table(path, settings, bad, limit)
     width = len(table.names or table.rows[0][1]) if table.names or table.rows else 0
     rows = []
     for number, cells in table.rows:
@@ -198,8 +221,10 @@ def _check_header(table, names):
 def _check_once(table, usual):
     """Raises ValueError where line 1 names columns and comes again, as in files joined together."""
     (_, first), *rest = table.rows
+    if sum(str(cell).strip().lower() in usual for cell in first) < 2:
+        return
     again = [number for number, cells in rest if cells == first]
-    if again and sum(str(cell).strip().lower() in usual for cell in first) > 1:
+    if again:
         raise ValueError(
             f"{table.where}: line 1 names columns and comes again in line {again[0]}, as in files "
             "joined together: take it out there, or --no-header."
@@ -346,4 +371,4 @@ def _named_classes(cells, names):
 
 
 READERS = {".tsv": _tsv, ".csv": _csv, ".txt": _tsv, ".jsonl": _json_lines}
-ENDINGS = (*READERS, ".parquet")
+TABLE_ENDINGS = (*READERS, ".parquet")

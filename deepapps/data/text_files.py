@@ -9,13 +9,12 @@ from deepapps.data.examples import Examples
 from deepapps.data.lines import BadLines, read_lines
 from deepapps.data.tables import (
     DELIMITERS,
-    ENDINGS,
     TableSettings,
+    chosen_columns,
     column_index,
-    even_rows,
     is_numeric,
     kind_of,
-    read_table,
+    read_even_table,
     with_header,
 )
 
@@ -54,13 +53,7 @@ class Columns:
 
     def chosen(self):
         """The columns that the user named, `{kind: name or number}`."""
-        named = {"text": self.text, "second_text": self.second_text, "label": self.label}
-        return {kind: name for kind, name in named.items() if name is not None}
-
-
-def is_text_file(path):
-    """Whether a name is that of a file read here."""
-    return kind_of(path) in ENDINGS
+        return chosen_columns(text=self.text, second_text=self.second_text, label=self.label)
 
 
 def read_texts(path, columns=None, settings=None):
@@ -83,9 +76,9 @@ def read_texts(path, columns=None, settings=None):
         records, note = _label_first(path, settings, columns, bad), "label first on each line"
     else:
         table, places = _find_columns(
-            even_rows(read_table(path, settings, bad), bad), columns, settings.header
+            read_even_table(path, settings, bad), columns, settings.header
         )
-        records, note = table.records(places, bad), _note(table, places)
+        records, note = table.records(places, bad), table.understood(places)
     examples = [
         (number, *found)
         for number, record in records
@@ -240,12 +233,6 @@ def _looks_like_header(table, label):
         f"{table.where}: line 1 looks like a header: its label {first!r} never comes again. "
         "--header takes it as one, --no-header as an example."
     )
-
-
-def _note(table, places):
-    """What was understood of a table, in words."""
-    columns = [f"{key.replace('_', ' ')} from column {table.called(places[key])}" for key in places]
-    return ", ".join([*columns, *table.notes, *([] if table.names else ["no header"])])
 
 
 def _example(record, number, columns, bad):

@@ -80,6 +80,6 @@ def _answers(address):
 
 def _host_and_port(address):
     host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal():
+    if not host or not port.isdecimal() or int(port) > 65535:
         raise ValueError(f"An address of a cluster must be HOST:PORT. Received: {address!r}")
     return host.strip("[]"), int(port)

@@ -99,11 +99,10 @@ def tidy(folder):
     """Deletes what killed processes were writing in a folder, unless another process is at work."""
     if not any(map(is_unfinished, folder.rglob("*"))):
         return
-    try:
-        with filelock.FileLock(folder / LOCK, timeout=0):
-            remove_unfinished(folder)
-    except (filelock.Timeout, NotImplementedError, OSError):  # others write, or there are no locks
-        pass
+    # not where others write, or there are no locks
+    no_lock = contextlib.suppress(filelock.Timeout, NotImplementedError, OSError)
+    with no_lock, filelock.FileLock(folder / LOCK, timeout=0):
+        remove_unfinished(folder)
 
 
 def remove_empty(folder):

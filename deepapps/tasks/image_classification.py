@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from deepapps.data.images.files import LARGEST_SIDE, Reading, encode_images
+from deepapps.data.images.files import FULL_BITS, LARGEST_SIDE, Reading, encode_images
 from deepapps.data.images.load import (
     LearnedImages,
     StoredImages,
@@ -220,7 +220,7 @@ class ImageClassification(Classifier):
 
     def load(self, folder):
         stored = read_json(folder / "labels.json", StoredImages)
-        shape, bits = tuple(stored["image_shape"]), stored.get("bits", 16)
+        shape, bits = tuple(stored["image_shape"]), stored.get("bits", FULL_BITS)
         self.learned = LearnedImages(stored["class_names"], shape, stored["invert_bright"], bits)
 
     def illustrate(self, folder, splits, columns=10):

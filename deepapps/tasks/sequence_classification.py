@@ -42,12 +42,6 @@ class SequenceSettings(TableSettings):
         "Training sequences: `sample`, `tfds:NAME`, a .tsv, .csv, .jsonl, .parquet or label-first "
         ".txt file, a folder with one sub-folder of texts for each class, or an .npz file.",
     )
-    validation: str | None = setting(
-        None, "Validation sequences; default: 10 % of the training sequences."
-    )
-    test: str | None = setting(
-        None, "Test sequences; default: those that come with the data, else 10 %."
-    )
     text_column: str | None = setting(
         None, "Column or key of the text, by name or number from 1; default: found."
     )

@@ -37,10 +37,6 @@ class TranslatorSettings(TableSettings):
         "Training pairs: `sample`, `tfds:NAME`, a .tsv, .txt, .csv, .jsonl or .parquet file, or "
         "SOURCE_FILE:TARGET_FILE.",
     )
-    validation: str | None = setting(None, "Validation pairs; default: 10 % of the training pairs.")
-    test: str | None = setting(
-        None, "Test pairs; default: those that come with the data, else 10 %."
-    )
     reverse: bool = setting(False, "Swap source and target of all data.")
     source_language: str | None = setting(
         None, "Locale of the source; the sample is in `en` by default."

@@ -118,11 +118,12 @@ class Session:
             self.settings.strategy if isinstance(strategy, str | None) else strategy
         )
         check_learning_rate(callbacks, schedule_name(self.settings))
-        with alone(), doing("reading the data", self.settings.progress):
+        with alone():
             _set_seeds(self.settings)
-            self.splits = task.data() if splits is None else splits
-        with alone(), doing("building the model", self.settings.progress):
-            self.state = State(task, self.settings, strategy, self.splits.train, model)
+            with doing("reading the data", self.settings.progress):
+                self.splits = task.data() if splits is None else splits
+            with doing("building the model", self.settings.progress):
+                self.state = State(task, self.settings, strategy, self.splits.train, model)
         self.model, self.workers = self.state.model, self.state.workers
         self.predictor = Predictor(self.model, self.workers)
         self.keeper = keeper or Keeper()

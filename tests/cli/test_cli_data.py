@@ -4,7 +4,8 @@ behind.
 
 import numpy as np
 import pytest
-from commands import QUICK, fails, some_digits, write_idx
+from commands import QUICK, fails, some_digits
+from image_files import write_idx
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import track
 
 from deepapps.data.folders import few, files_below, files_in, labelled_folders, part_folders
-from deepapps.data.images.files import bits_in, range_of_sizes, read_header, read_image
+from deepapps.data.images.files import FULL_BITS, bits_in, range_of_sizes, read_header, read_image
 from deepapps.data.images.store import (
     CHUNK,
     FileImages,
@@ -132,7 +132,7 @@ def _scanned(paths, reading, array_path):
     keep = array_path or fits_memory(whole)
     with image_array(whole, array_path) if keep else contextlib.nullcontext() as array:
         read = functools.partial(
-            _pixels_and_key, shape=shape, resize=reading.resize, bits=bits or 16
+            _pixels_and_key, shape=shape, resize=reading.resize, bits=bits or FULL_BITS
         )
         for index, found in enumerate(_each(read, paths, "reading the images")):
             if isinstance(found, ValueError):
@@ -144,7 +144,9 @@ def _scanned(paths, reading, array_path):
         _without_bad(bad, len(paths), reading.skip_bad_files)
     if array_path:
         array = opened(array_path)
-    images = array if keep else ImageRows([FileImages(paths, shape, reading.resize, bits or 16)])
+    images = (
+        array if keep else ImageRows([FileImages(paths, shape, reading.resize, bits or FULL_BITS)])
+    )
     sizes = range_of_sizes(sizes)
     return images, {"bad": list(bad.items()), "keys": keys, "sizes": sizes, "bits": bits}
 

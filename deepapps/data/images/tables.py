@@ -6,17 +6,17 @@ import os
 
 import numpy as np
 
-from deepapps.data.examples import check_classes
+from deepapps.data.examples import check_classes, sorted_names
 from deepapps.data.folders import files_below
 from deepapps.data.images.class_folder import ENDINGS, read_files
 from deepapps.data.lines import BadLines, read_lines
 from deepapps.data.tables import (
     TableSettings,
+    chosen_columns,
     column_index,
-    even_rows,
     is_numeric,
     kind_of,
-    read_table,
+    read_even_table,
     with_header,
 )
 from deepapps.data.text_files import LABEL_NAMES
@@ -59,8 +59,7 @@ def image_table_parts(path):
 
 
 def _read(path, reading):
-    chosen = {"image": reading.image_column, "label": reading.label_column}
-    chosen = {kind: column for kind, column in chosen.items() if column is not None}
+    chosen = chosen_columns(image=reading.image_column, label=reading.label_column)
     head = _table(path, chosen, limit=HEAD)
     if not head.rows:
         raise ValueError(f"{path}: holds no images.")
@@ -72,7 +71,7 @@ def _read(path, reading):
 def _table(path, chosen, limit=None):
     """The table without its header, or its first lines."""
     bad = BadLines(path, skip=False)
-    table = even_rows(read_table(path, TableSettings(), bad, limit), bad)
+    table = read_even_table(path, TableSettings(), bad, limit)
     table = with_header(table, None, chosen, {*LABEL_NAMES, *FILE_NAMES})
     if not table.names and table.rows and not any(map(is_numeric, table.rows[0][1])):
         table = table.named() if _numbers_below(table) else table
@@ -148,8 +147,9 @@ def _files(table, chosen, reading):
     labels, note = _labels(table, chosen, image)
     note = f"file from column {table.called(image)}, {note}"
     check_classes(table.where, labels, note)
-    names = sorted({*labels}, key=int if all(label.isdecimal() for label in labels) else None)
-    indices = np.array([names.index(label) for label in labels])
+    names = sorted_names({*labels})
+    places = {name: index for index, name in enumerate(names)}
+    indices = np.array([places[label] for label in labels])
     paths = [_path(table, cell, files) for cell in table.column(image)]
     *found, about, bits = read_files(table.where, paths, indices, names, reading)
     return *found, f"{about}; {note}", bits
@@ -208,17 +208,20 @@ def _labels(table, chosen, image):
             raise ValueError(f"{table.where}: line {number}: the label is missing.")
         return labels, f"label from column {table.called(label)}"
     rows = [[cells[index] for index in others] for _, cells in table.rows]
-    if not table.names or not _one_hot(rows):
+    hot = _hot_columns(rows)
+    if not table.names or hot is None:
         found = ", ".join(table.called(index) for index in range(len(table.rows[0][1])))
         raise ValueError(
             f"{table.where}: which column is the label? Name it with --label-column. Found: {found}"
         )
-    labels = [table.names[others[np.argmax(np.array(row, "float32"))]] for row in rows]
+    labels = [table.names[others[column]] for column in hot]
     return labels, f"labels from {len(others)} columns of 0 and 1"
 
 
-def _one_hot(rows):
-    """Whether each of several columns is 0 but for one, which is 1."""
-    numbers = len(rows[0]) > 1 and all(is_numeric(cell) for row in rows for cell in row)
-    values = np.array(rows, "float32") if numbers else np.zeros((1, 2))
-    return bool(np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all())
+def _hot_columns(rows):
+    """The column of each row that is 1, where all others are 0; None where that is not so."""
+    if len(rows[0]) < 2 or not all(is_numeric(cell) for row in rows for cell in row):
+        return None
+    values = np.array(rows, "float32")
+    one_hot = np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all()
+    return values.argmax(axis=1) if one_hot else None

@@ -10,7 +10,14 @@ from babel import Locale
 from deepapps.data.examples import Examples
 from deepapps.data.lines import BadLines, read_lines
 from deepapps.data.sequences.names import LANGUAGES
-from deepapps.data.tables import ENDINGS, column_index, is_numeric, kind_of, read_table, with_header
+from deepapps.data.tables import (
+    chosen_columns,
+    column_index,
+    is_numeric,
+    kind_of,
+    read_table,
+    with_header,
+)
 
 SOURCE_NAMES = (
     "source",
@@ -35,15 +42,10 @@ TARGET_NAMES = (
     "synopsis",
     "answer",
 )
-FEW = 20  # rows in which one sentence may come again and again
+FEW_ROWS = 20  # rows in which one sentence may come again and again
 SHORT = 3  # most words in the name of a column
 
 _logger = logging.getLogger(__name__)
-
-
-def is_pair_file(path):
-    """Whether a name is that of a table read here."""
-    return kind_of(path) in ENDINGS
 
 
 def read_pairs(path, settings):
@@ -74,7 +76,7 @@ def read_pairs(path, settings):
             bad.add(number, f"the {'target' if pair[0].strip() else 'source'} is empty.")
         else:
             rows.append((number, tuple(text.strip() for text in pair)))
-    return _examples(path, rows, _note(table, places), bad)
+    return _examples(path, rows, table.understood(places), bad)
 
 
 def read_parallel(source, target, settings):
@@ -121,8 +123,7 @@ def _two_cells(table, bad):
 
 def _find_columns(table, settings):
     """The table without its header, and the places of the columns, `{"source": 0, "target": 1}`."""
-    chosen = {"source": settings.source_column, "target": settings.target_column}
-    chosen = {kind: column for kind, column in chosen.items() if column is not None}
+    chosen = chosen_columns(source=settings.source_column, target=settings.target_column)
     table = with_header(table, settings.header, chosen, ())
     places = _places(table, chosen, settings)
     if not table.names and settings.header is None and _has_header(table, places):
@@ -170,7 +171,7 @@ def _places(table, chosen, settings):
             f"and --target-column. Found: {found}"
         )
     places |= dict(zip(missing, free, strict=False))
-    if missing and len(table.rows) > FEW and _all_numbers(table, places):
+    if missing and len(table.rows) > FEW_ROWS and _all_numbers(table, places):
         raise ValueError(
             f"{table.where}: columns {' and '.join(map(table.called, places.values()))} hold "
             "numbers, as links between sentences: name the columns of texts, or these, with "
@@ -218,7 +219,7 @@ def _warn_of_others(table, places):
 
 def _holds_sentences(cells):
     different = {cell for cell in cells if cell not in ("", None)}
-    constant = len(different) < 2 and len(cells) > FEW
+    constant = len(different) < 2 and len(cells) > FEW_ROWS
     return not constant and not all(map(is_numeric, different))
 
 
@@ -236,12 +237,6 @@ def _language_names():
     english = Locale("en").languages.values()
     own = (Locale(code).get_language_name(code) for code in LANGUAGES)
     return {name.lower() for name in (*english, *own) if name}
-
-
-def _note(table, places):
-    """What was understood of a table, in words."""
-    columns = [f"{kind} from column {table.called(index)}" for kind, index in places.items()]
-    return ", ".join([*columns, *table.notes, *([] if table.names else ["no header"])])
 
 
 def _examples(where, rows, note, *faults):

@@ -9,12 +9,13 @@ import numpy as np
 
 from deepapps.data.describing import cut_line, part_counts
 from deepapps.data.pairs.encoder import PairEncoder
-from deepapps.data.pairs.files import is_pair_file, read_pairs, read_parallel
+from deepapps.data.pairs.files import read_pairs, read_parallel
 from deepapps.data.pairs.phrases import phrase_pairs
 from deepapps.data.pairs.tfds_pairs import tfds_pair_parts
 from deepapps.data.parts import load_evaluation_part, load_parts
 from deepapps.data.ragged import PairSource
 from deepapps.data.source import Splits
+from deepapps.data.tables import is_table
 from deepapps.settings import close_names
 
 ACCEPTED = (
@@ -138,7 +139,7 @@ def _file_reader(value, settings):
     """The function that reads a file, or two with a colon between them."""
     path = os.path.expanduser(value)
     if os.path.isfile(path):
-        if not is_pair_file(path):
+        if not is_table(path):
             raise ValueError(f"{value}: is of no known kind. Pairs are given as {ACCEPTED}.")
         return lambda: read_pairs(path, settings)
     sides = [os.path.expanduser(side) for side in value.split(":")]

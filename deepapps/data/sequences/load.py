@@ -24,7 +24,8 @@ from deepapps.data.sequences.texts import TextEncoder
 from deepapps.data.sequences.tfds_texts import tfds_text_parts
 from deepapps.data.sequences.vectors import file_words
 from deepapps.data.source import Splits
-from deepapps.data.text_files import Columns, is_text_file, read_texts
+from deepapps.data.tables import is_table
+from deepapps.data.text_files import Columns, read_texts
 from deepapps.settings import close_names
 
 ACCEPTED = (
@@ -173,7 +174,7 @@ def find_parts(data, settings):
         )
     if os.path.isdir(path):
         return text_folder_parts(path, settings)
-    if is_text_file(path):
+    if is_table(path):
         return {"train": lambda: read_texts(path, columns, settings)}
     if path.lower().endswith(".npz"):
         return npz_series_parts(path, settings.multi_label)

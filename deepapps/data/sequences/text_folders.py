@@ -9,7 +9,7 @@ from deepapps.data.folders import few, files_below, files_in, labelled_folders, 
 from deepapps.data.lines import BadLines, encoding_of
 from deepapps.files import read_text
 
-ENDINGS = ("", ".txt")
+TEXT_ENDINGS = ("", ".txt")
 
 _logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def _read(folder, settings):
     others = files_in(folder)
     for name in names:
         paths = list(files_below(os.path.join(folder, name)))
-        texts = [path for path in paths if os.path.splitext(path)[1].lower() in ENDINGS]
+        texts = [path for path in paths if os.path.splitext(path)[1].lower() in TEXT_ENDINGS]
         others += [path for path in paths if path not in {*texts}]
         if not texts:
             raise ValueError(

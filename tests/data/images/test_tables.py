@@ -93,10 +93,10 @@ def test_one_hot_labels_and_labels_from_1(tmp_path):
 
 def test_emnist_is_turned_upright_and_its_sets_told_apart(tmp_path, caplog):
     images, labels = digits(60)
-    write_idx(tmp_path, "emnist-letters-train", images, labels + 1)
+    write_idx(tmp_path, images, labels + 1, part="emnist-letters-train")
     splits, learned = load_images(tmp_path)
     assert learned.image_shape == (11, 7, 1) and "turned upright" in caplog.text
-    write_idx(tmp_path, "emnist-digits-train", images, labels)
+    write_idx(tmp_path, images, labels, part="emnist-digits-train")
     with pytest.raises(ValueError, match="holds the sets emnist-digits, emnist-letters"):
         load_images(tmp_path)
     path = tmp_path / "emnist-digits-train-images-idx3-ubyte"
@@ -104,7 +104,7 @@ def test_emnist_is_turned_upright_and_its_sets_told_apart(tmp_path, caplog):
 
 
 def test_a_folder_with_the_name_of_its_file(tmp_path):
-    write_idx(tmp_path, "train", *digits(60))
+    write_idx(tmp_path, *digits(60))
     for kind in ("images-idx3", "labels-idx1"):
         folder = tmp_path / f"train-{kind}-ubyte"
         content = folder.read_bytes()
